@@ -1,0 +1,47 @@
+"""The contract of the detect room: a Detector turns frames into rows of the detections table."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lptem_tracker.movie.base import Frame
+
+
+class Detector(ABC):
+    """Finds particles in frames. One instance serves a whole movie and may keep a model in memory.
+
+    Attributes
+    ----------
+    batch_frames : int
+        How many frames `detect` is best given at once.
+    """
+
+    batch_frames: int = 1
+
+    @abstractmethod
+    def detect(self, frames: Sequence[Frame]) -> pd.DataFrame:
+        """Return the detections of a batch of frames.
+
+        Parameters
+        ----------
+        frames : sequence of Frame
+            Pixels of shape (Y, X), any real dtype; NaN counts as no data.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The columns of `tables.DETECTION_DTYPES`, in px, sorted by frame. `x_std` and `y_std` are NaN
+            until a refinement gives them.
+        """
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """Return what identifies this detector in a run's record: name, weights, checksum, device."""
+
+    def close(self) -> None:
+        """Release the model."""

@@ -1,0 +1,157 @@
+"""The three tables: their column names, dtypes and validators, written once.
+
+Positions are in px with the centre of a pixel at an integer; frames count from 0; angles are in
+rad from +x towards +y, in [-pi/2, pi/2). One row is one particle in one frame, or one event.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lptem_tracker.errors import TableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import pandas as pd
+
+PARTICLE, FRAME, X, Y, OBSERVED = "particle", "frame", "x", "y", "observed"
+
+DETECTION_DTYPES: dict[str, str] = {
+    "frame": "int64",
+    "x": "float64",
+    "y": "float64",
+    "x_std": "float64",
+    "y_std": "float64",
+    "width": "float64",
+    "height": "float64",
+    "angle": "float64",
+    "area": "float64",
+    "radius": "float64",
+    "confidence": "float64",
+    "class_id": "int64",
+}
+"""Columns of a detections table. `x_std`, `y_std` are localisation standard errors in px; `width`
+and `height` are the extents along and across `angle` in px; `radius` is that of the disk of equal
+`area`. Further columns (shape descriptors, flags) may follow."""
+
+TRACK_DTYPES: dict[str, str] = {"particle": "int64", **DETECTION_DTYPES, "observed": "bool"}
+"""Columns of a tracks table: a detection's, the particle's id, and whether it was seen."""
+
+EVENT_KINDS = ("attach", "detach", "coalesce", "nucleate", "dissolve", "enter", "leave")
+
+EVENT_DTYPES: dict[str, str] = {
+    "kind": "object",
+    "frame": "int64",
+    "frame_last": "int64",
+    "particle_a": "Int64",
+    "particle_b": "Int64",
+    "cluster": "Int64",
+    "x": "float64",
+    "y": "float64",
+    "score": "float64",
+}
+"""Columns of an events table; `frame` is the first frame of the new state."""
+
+
+def empty_table(dtypes: Mapping[str, str]) -> pd.DataFrame:
+    """Return a table of no rows with the given columns and dtypes."""
+    import pandas as pd
+
+    return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in dtypes.items()})
+
+
+def validate_detections(table: pd.DataFrame, *, require: Iterable[str] = (FRAME, X, Y)) -> pd.DataFrame:
+    """Return a copy with known columns in their dtypes, or say what is wrong.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        At least the columns `require`; others are kept as they are.
+    require : iterable of str
+        Names that must be there.
+
+    Raises
+    ------
+    TableError
+        A column is missing, not numeric, or `frame` is not a whole number of at least 0.
+    """
+    return _typed(table, TRACK_DTYPES, tuple(require), "detections")
+
+
+def validate_tracks(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a copy with known columns in their dtypes and `observed` filled in (True).
+
+    Raises
+    ------
+    TableError
+        `particle`, `frame`, `x` or `y` is missing or no number, or one particle has two rows in
+        one frame.
+    """
+    out = _typed(table, TRACK_DTYPES, (PARTICLE, FRAME, X, Y), "tracks")
+    if OBSERVED not in out:
+        out[OBSERVED] = True
+    twice = out.duplicated([PARTICLE, FRAME])
+    if twice.any():
+        row = out[twice].iloc[0]
+        raise TableError(
+            f"A particle can be in a frame once; particle {row[PARTICLE]} has {int(twice.sum()) + 1 if twice.sum() == 1 else 'several'} "
+            f"rows in frame {row[FRAME]} ({int(twice.sum())} such rows in all). Remove the duplicates or link again."
+        )
+    return out
+
+
+def validate_events(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a copy of an events table in its dtypes.
+
+    Raises
+    ------
+    TableError
+        A column is missing or a kind is unknown.
+    """
+    out = _typed(table, EVENT_DTYPES, tuple(EVENT_DTYPES), "events")
+    unknown = sorted(set(out["kind"]) - set(EVENT_KINDS))
+    if unknown:
+        raise TableError(f"Unknown event kind {unknown[0]!r}; expected one of {', '.join(EVENT_KINDS)}.")
+    return out
+
+
+def _typed(table: pd.DataFrame, dtypes: Mapping[str, str], require: tuple[str, ...], what: str) -> pd.DataFrame:
+    missing = [name for name in require if name not in table.columns]
+    if missing:
+        have = ", ".join(map(str, table.columns)) or "none"
+        raise TableError(
+            f"A {what} table needs the column{'s' * (len(missing) > 1)} {', '.join(missing)}; it has: {have}."
+        )
+    out = table.copy()
+    for name, dtype in dtypes.items():
+        if name in out.columns and str(out[name].dtype) != dtype:
+            out[name] = _cast(out[name], name, dtype, what)
+    if FRAME in out and len(out) and int(out[FRAME].min()) < 0:
+        raise TableError(f"Frames count from 0; the {what} table has frame {int(out[FRAME].min())}.")
+    return out
+
+
+def _cast(column: pd.Series, name: str, dtype: str, what: str) -> pd.Series:
+    import pandas as pd
+
+    if dtype in {"object", "Int64"}:
+        return column.astype(dtype)
+    if dtype == "bool":
+        words = column.map(lambda v: {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}.get(str(v).strip().lower()))
+        if words.isna().any():
+            raise TableError(f"The column {name} of the {what} table must be True or False; found {column[words.isna()].iloc[0]!r}.")
+        return words.astype(bool)
+    numbers = pd.to_numeric(column, errors="coerce")
+    bad = numbers.isna() & column.notna()
+    if bad.any():
+        raise TableError(f"The column {name} of the {what} table must be numeric; found {column[bad].iloc[0]!r}.")
+    if dtype == "int64":
+        whole = numbers.notna() & np.isfinite(numbers) & (numbers == np.round(numbers)) & (numbers.abs() < 2**62)
+        if not whole.all():
+            raise TableError(
+                f"The column {name} of the {what} table must hold whole numbers; found {column[~whole].iloc[0]!r}."
+            )
+    return numbers.astype(dtype)
