@@ -127,9 +127,7 @@ class Calibration:
         """
         value: float | None = getattr(self, name)
         if value is None:
-            raise CalibrationError(
-                f"This needs {name}, and the movie's metadata do not hold it; give {_OPTION[name]}."
-            )
+            raise CalibrationError(f"This needs {name}, and the movie's metadata do not hold it; give {_OPTION[name]}.")
         return value
 
     def with_user(
@@ -147,8 +145,12 @@ class Calibration:
             if exposure_s is None and out.exposure_source == "metadata":
                 keep = out.exposure_s is not None and out.exposure_s <= frame_interval_s
                 out = out if keep else replace(out, exposure_s=None)
-            out = replace(out, frame_interval_s=frame_interval_s, frame_interval_source="user",
-                          exposure_s=exposure_s if exposure_s is not None else out.exposure_s)
+            out = replace(
+                out,
+                frame_interval_s=frame_interval_s,
+                frame_interval_source="user",
+                exposure_s=exposure_s if exposure_s is not None else out.exposure_s,
+            )
         if exposure_s is not None:
             out = replace(out, exposure_s=exposure_s, exposure_source="user")
         return out

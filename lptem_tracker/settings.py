@@ -25,10 +25,16 @@ class MovieSettings(_Section):
     """Which part of the movie is analysed, and its scale."""
 
     pixel_size_nm: float | None = Field(None, gt=0, description="Side of a pixel in nm; None: from the metadata.")
-    frame_interval_s: float | None = Field(None, gt=0, description="Time between frame starts in s; None: from the metadata.")
+    frame_interval_s: float | None = Field(
+        None, gt=0, description="Time between frame starts in s; None: from the metadata."
+    )
     exposure_s: float | None = Field(None, gt=0, description="Exposure of a frame in s; None: from the metadata.")
-    frames: str | None = Field(None, pattern=r"^\d*:\d*$", description="Frames A:B to analyse, from A to B-1; None: all.")
-    roi: tuple[int, int, int, int] | None = Field(None, description="Region X,Y,WIDTH,HEIGHT in px; None: the whole frame.")
+    frames: str | None = Field(
+        None, pattern=r"^\d*:\d*$", description="Frames A:B to analyse, from A to B-1; None: all."
+    )
+    roi: tuple[int, int, int, int] | None = Field(
+        None, description="Region X,Y,WIDTH,HEIGHT in px; None: the whole frame."
+    )
 
 
 class DetectSettings(_Section):
@@ -39,19 +45,29 @@ class DetectSettings(_Section):
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N.")
     confidence: float = Field(0.25, ge=0, le=1, description="Detections below this probability are dropped.")
     batch_frames: int | None = Field(None, ge=1, description="Frames a batch; None: as memory allows.")
-    blob_diameter_px: float | None = Field(None, gt=2, description="blob only: particle diameter in px; None: found from the image.")
+    blob_diameter_px: float | None = Field(
+        None, gt=2, description="blob only: particle diameter in px; None: found from the image."
+    )
     refine: bool = Field(True, description="Fit position and shape on the raw pixels after detection.")
 
 
 class LinkSettings(_Section):
     """How detections become tracks."""
 
-    max_displacement_px: float | None = Field(None, gt=0, description="Largest step between frames in px; None: estimated.")
-    max_gap_frames: int = Field(5, ge=0, description="Frames that a particle may be missing without losing its identity.")
+    max_displacement_px: float | None = Field(
+        None, gt=0, description="Largest step between frames in px; None: estimated."
+    )
+    max_gap_frames: int = Field(
+        5, ge=0, description="Frames that a particle may be missing without losing its identity."
+    )
     window_frames: int = Field(8, ge=1, description="Frames over which links are decided together; 1: frame by frame.")
-    motion: Literal["auto", "brownian", "velocity", "mixed"] = Field("auto", description="Motion model of the Kalman filter.")
+    motion: Literal["auto", "brownian", "velocity", "mixed"] = Field(
+        "auto", description="Motion model of the Kalman filter."
+    )
     drift: bool = Field(True, description="Estimate the common motion and take it out before linking.")
-    min_track_frames: int = Field(3, ge=1, description="Shorter tracks are left out of measurements (they stay in the table).")
+    min_track_frames: int = Field(
+        3, ge=1, description="Shorter tracks are left out of measurements (they stay in the table)."
+    )
 
 
 class MotionSettings(_Section):
@@ -64,17 +80,25 @@ class MotionSettings(_Section):
     bootstrap: int = Field(400, ge=0, description="Resamplings over tracks for ensemble intervals.")
     seed: int = Field(0, ge=0, description="Seed of the resampling.")
     temperature_k: float | None = Field(None, gt=0, description="Liquid temperature in K, for the hydrodynamic radius.")
-    viscosity_pa_s: float | None = Field(None, gt=0, description="Liquid viscosity in Pa s, for the hydrodynamic radius.")
+    viscosity_pa_s: float | None = Field(
+        None, gt=0, description="Liquid viscosity in Pa s, for the hydrodynamic radius."
+    )
 
 
 class EventSettings(_Section):
     """When two particles touch, and what counts as an event."""
 
-    contact_on_px: float | None = Field(None, ge=0, description="Surface gap at which a contact begins in px; None: from the data.")
-    contact_off_px: float | None = Field(None, ge=0, description="Surface gap at which a contact ends in px; None: twice contact_on_px.")
+    contact_on_px: float | None = Field(
+        None, ge=0, description="Surface gap at which a contact begins in px; None: from the data."
+    )
+    contact_off_px: float | None = Field(
+        None, ge=0, description="Surface gap at which a contact ends in px; None: twice contact_on_px."
+    )
     min_contact_frames: int = Field(5, ge=1, description="Frames in contact before a bond counts.")
     min_separation_frames: int = Field(5, ge=1, description="Frames apart before a bond is broken.")
-    border_px: float | None = Field(None, ge=0, description="Distance from the border within which particles enter and leave; None: from the size.")
+    border_px: float | None = Field(
+        None, ge=0, description="Distance from the border within which particles enter and leave; None: from the size."
+    )
 
 
 class ReportSettings(_Section):
@@ -83,7 +107,9 @@ class ReportSettings(_Section):
     overlay: bool = Field(True, description="Write overlay.mp4.")
     report: bool = Field(True, description="Write report.html.")
     trail_frames: int = Field(40, ge=0, description="Length of the trails in frames.")
-    colour_by: Literal["particle", "speed", "D", "motion", "cluster"] = Field("particle", description="Colour of boxes and trails.")
+    colour_by: Literal["particle", "speed", "D", "motion", "cluster"] = Field(
+        "particle", description="Colour of boxes and trails."
+    )
 
 
 _SECTIONS = ("movie", "detect", "link", "motion", "events", "report")
@@ -107,8 +133,13 @@ class Settings(_Section):
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @classmethod
-    def load(cls, config: str | Path | None = None, overrides: Mapping[str, Any] | None = None,
-             *, overrides_origin: str = "command line") -> Settings:
+    def load(
+        cls,
+        config: str | Path | None = None,
+        overrides: Mapping[str, Any] | None = None,
+        *,
+        overrides_origin: str = "command line",
+    ) -> Settings:
         """Combine defaults, a TOML file and overrides.
 
         Parameters

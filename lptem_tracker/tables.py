@@ -140,9 +140,15 @@ def _cast(column: pd.Series, name: str, dtype: str, what: str) -> pd.Series:
     if dtype in {"object", "Int64"}:
         return column.astype(dtype)
     if dtype == "bool":
-        words = column.map(lambda v: {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}.get(str(v).strip().lower()))
+        words = column.map(
+            lambda v: {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}.get(
+                str(v).strip().lower()
+            )
+        )
         if words.isna().any():
-            raise TableError(f"The column {name} of the {what} table must be True or False; found {column[words.isna()].iloc[0]!r}.")
+            raise TableError(
+                f"The column {name} of the {what} table must be True or False; found {column[words.isna()].iloc[0]!r}."
+            )
         return words.astype(bool)
     numbers = pd.to_numeric(column, errors="coerce")
     bad = numbers.isna() & column.notna()

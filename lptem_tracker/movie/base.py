@@ -98,7 +98,9 @@ class Movie(ABC):
     def __enter__(self) -> Movie:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 
@@ -111,8 +113,13 @@ class ArrayMovie(Movie):
         Shape (T, Y, X), or a sequence of (Y, X) arrays.
     """
 
-    def __init__(self, pixels: NDArray[Any] | Sequence[NDArray[Any]], *, calibration: Calibration | None = None,
-                 source: str = "array") -> None:
+    def __init__(
+        self,
+        pixels: NDArray[Any] | Sequence[NDArray[Any]],
+        *,
+        calibration: Calibration | None = None,
+        source: str = "array",
+    ) -> None:
         stack = np.asarray(pixels)
         if stack.ndim != 3 or 0 in stack.shape:
             raise MovieError(f"A movie has the shape (T, Y, X) with no empty axis; got {stack.shape}.")
