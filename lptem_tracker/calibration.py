@@ -94,12 +94,12 @@ class Calibration:
                 object.__setattr__(self, source, "unknown")
             elif getattr(self, source) == "unknown":
                 object.__setattr__(self, source, "user")
-        if self.exposure_s is not None and self.frame_interval_s is not None:
-            if self.exposure_s > self.frame_interval_s * (1 + 1e-6):
-                raise CalibrationError(
-                    f"The exposure ({self.exposure_s:g} s) cannot be longer than the frame interval "
-                    f"({self.frame_interval_s:g} s); check --exposure-s and --frame-interval-s."
-                )
+        exposure, interval = self.exposure_s, self.frame_interval_s
+        if exposure is not None and interval is not None and exposure > interval * (1 + 1e-6):
+            raise CalibrationError(
+                f"The exposure ({exposure:g} s) cannot be longer than the frame interval ({interval:g} s); "
+                "check --exposure-s and --frame-interval-s."
+            )
 
     @property
     def units(self) -> Units:

@@ -125,7 +125,8 @@ def open_run(path: str | Path) -> Run:
     folder = Path(path)
     if not folder.is_dir():
         raise InputError(
-            f"A run folder was expected at {folder}; there is none. Make one with: lptem-tracker analyze MOVIE -o {folder}"
+            f"A run folder was expected at {folder}; there is none. "
+            f"Make one with: lptem-tracker analyze MOVIE -o {folder}"
         )
     if not any((folder / name).exists() for name in ("run.json", "tracks.parquet", "tracks.csv", "detections.parquet")):
         raise InputError(f"{folder} holds no run (no run.json and no tables); give the folder named by -o of analyze.")
@@ -318,10 +319,10 @@ __all__ = [
     "RESULT_FILES",
     "Run",
     "RunWriter",
+    "jsonable",
     "open_run",
     "read_table",
     "write_csv",
     "write_parquet",
     "writing",
-    "jsonable",
 ]

@@ -97,8 +97,8 @@ def validate_tracks(table: pd.DataFrame) -> pd.DataFrame:
     if twice.any():
         row = out[twice].iloc[0]
         raise TableError(
-            f"A particle can be in a frame once; particle {row[PARTICLE]} has {int(twice.sum()) + 1 if twice.sum() == 1 else 'several'} "
-            f"rows in frame {row[FRAME]} ({int(twice.sum())} such rows in all). Remove the duplicates or link again."
+            f"A particle can be in a frame once; particle {row[PARTICLE]} is in frame {row[FRAME]} more than once "
+            f"({int(twice.sum())} surplus rows in all). Remove the duplicates or link again."
         )
     return out
 
