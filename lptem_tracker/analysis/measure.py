@@ -1,0 +1,98 @@
+"""Tracks → everything measured of them: motion, size and shape, events, structure, kinetics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from lptem_tracker.analysis.assembly import measure_assembly
+from lptem_tracker.analysis.motion import measure_motion
+from lptem_tracker.calibration import Calibration
+from lptem_tracker.errors import TableError
+from lptem_tracker.settings import Settings
+from lptem_tracker.tables import OBSERVED, PARTICLE, validate_tracks
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What was measured of a set of tracks.
+
+    Attributes
+    ----------
+    particles : pandas.DataFrame
+        One row a particle; units are in the column names, blank where it cannot be estimated.
+    msd : pandas.DataFrame
+        Mean-square displacement against lag, per particle and for the ensemble.
+    events : pandas.DataFrame
+        The events table; positions in px.
+    summary : dict
+        Pooled results (`ensemble`), `structure`, `kinetics`, `population` and `quality`.
+    """
+
+    particles: pd.DataFrame
+    msd: pd.DataFrame
+    events: pd.DataFrame
+    summary: dict[str, Any] = field(default_factory=dict)
+
+
+def measure(
+    tracks: pd.DataFrame,
+    calibration: Calibration | None = None,
+    *,
+    settings: Settings | None = None,
+    field_px: tuple[int, int] | None = None,
+    n_frames: int | None = None,
+    rejected_events: pd.DataFrame | None = None,
+) -> Measurement:
+    """Measure motion, size, events and structure of any table of tracks.
+
+    Parameters
+    ----------
+    tracks : pandas.DataFrame
+        Columns `particle, frame, x, y`, positions in px; where present also `observed, x_std, y_std,
+        radius, width, height, angle, drift_x, drift_y, link_confidence`. Rows with `observed` False
+        are never used.
+    calibration : Calibration, optional
+        Without it results are in px and frames, and the column names say so.
+    settings : Settings, optional
+    field_px : tuple of int, optional
+        (width, height) of the field of view in px; a table does not know it.
+    n_frames : int, optional
+        Frames in the movie; by default up to the last one with a particle.
+    rejected_events : pandas.DataFrame, optional
+        Events that a person has rejected (`kind, frame, particle_a, particle_b`); they are left out.
+
+    Returns
+    -------
+    Measurement
+
+    Raises
+    ------
+    TableError
+        A column is missing or malformed, or there is no row.
+    """
+    settings = settings or Settings()
+    calibration = calibration or Calibration()
+    table = validate_tracks(tracks)
+    table = table[table[PARTICLE] >= 0]
+    if table.empty or not table[OBSERVED].any():
+        raise TableError("The tracks table holds no observed position; there is nothing to measure.")
+    motion = measure_motion(table, calibration, settings.motion)
+    assembly = measure_assembly(
+        table, calibration, settings.events, field_px=field_px, n_frames=n_frames, rejected=rejected_events
+    )
+    extra = [name for name in assembly.particles if name == PARTICLE or name not in motion.particles]
+    particles = motion.particles.merge(assembly.particles[extra], on=PARTICLE, how="left")
+    summary = {
+        "units": {"length": calibration.units.length, "time": calibration.units.time},
+        "n_particles": int(table[PARTICLE].nunique()),
+        "ensemble": motion.ensemble,
+        "structure": assembly.structure,
+        "kinetics": assembly.kinetics,
+        "population": assembly.population,
+        "quality": {"warnings": [*motion.warnings, *assembly.warnings]},
+        "methods": motion.methods,
+    }
+    return Measurement(particles, motion.msd, assembly.events, summary)

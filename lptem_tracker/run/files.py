@@ -1,0 +1,61 @@
+"""Single files: reproducible tables, plain JSON, and the disk's refusals in one sentence."""
+
+from __future__ import annotations
+
+import errno
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lptem_tracker.errors import OutputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def write_parquet(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as Parquet whose bytes depend on nothing but the table."""
+    table.to_parquet(path, index=False, compression="zstd")
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as UTF-8 CSV with full precision and ``\\n`` line ends."""
+    table.to_csv(path, index=False, lineterminator="\n", encoding="utf-8")
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusals to write `path` into one sentence.
+
+    Raises
+    ------
+    OutputError
+        The disk is full, the place is read-only, or the name cannot be used.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT if hasattr(errno, "EDQUOT") else errno.ENOSPC}:
+            raise OutputError(
+                f"The disk is full: {path} could not be written; free some space and go on with --resume."
+            ) from None
+        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+            raise OutputError(f"{path} cannot be written (read-only or no permission); give another -o.") from None
+        raise OutputError(f"{path} cannot be written ({error.strerror or error}); give another -o.") from None
+
+
+def jsonable(value: Any) -> Any:
+    """Return `value` with NumPy scalars and arrays, paths and tuples as plain JSON types."""
+    if isinstance(value, dict):
+        return {str(k): jsonable(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [jsonable(v) for v in value]
+    if hasattr(value, "tolist"):
+        return jsonable(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | int | bool):
+        return value
+    return str(value)

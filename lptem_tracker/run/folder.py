@@ -1,0 +1,148 @@
+"""Reading a run folder."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lptem_tracker.calibration import Calibration
+from lptem_tracker.errors import InputError
+from lptem_tracker.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Run:
+    """The results in a run folder, read when they are first asked for.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+    detections, tracks, particles, msd, events : pandas.DataFrame
+    summary, record : dict
+        ``summary.json`` and ``run.json``; empty where the file is absent.
+    settings : Settings
+    calibration : Calibration
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    @cached_property
+    def detections(self) -> pd.DataFrame:
+        """One row a particle and frame; positions in px."""
+        return read_table(self.path / "detections.parquet")
+
+    @cached_property
+    def tracks(self) -> pd.DataFrame:
+        """Detections with `particle` and `observed`; positions in px."""
+        return read_table(self.path / "tracks.parquet")
+
+    @cached_property
+    def particles(self) -> pd.DataFrame:
+        """One row a particle: what was measured of it."""
+        return read_table(self.path / "particles.csv")
+
+    @cached_property
+    def msd(self) -> pd.DataFrame:
+        """Mean-square displacement against lag, a block of rows a particle."""
+        return read_table(self.path / "msd.csv")
+
+    @cached_property
+    def events(self) -> pd.DataFrame:
+        """One row an assembly event."""
+        from lptem_tracker.tables import validate_events
+
+        return validate_events(read_table(self.path / "events.csv"))
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """Pooled results, structure, kinetics, population and quality."""
+        return _read_json(self.path / "summary.json")
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """How the run was made: versions, movie, calibration, detector, linker, stages."""
+        return _read_json(self.path / "run.json")
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings of the run."""
+        file = self.path / "settings.toml"
+        return Settings.load(file) if file.exists() else Settings()
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """Scale and timing, with sources."""
+        return Calibration(**self.record.get("calibration", {}))
+
+
+def open_run(path: str | Path) -> Run:
+    """Open a run folder written by ``analyze`` or ``measure``.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    InputError
+        There is no such folder, or it holds no run.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise InputError(
+            f"A run folder was expected at {folder}; there is none. "
+            f"Make one with: lptem-tracker analyze MOVIE -o {folder}"
+        )
+    if not any((folder / name).exists() for name in ("run.json", "tracks.parquet", "tracks.csv", "detections.parquet")):
+        raise InputError(f"{folder} holds no run (no run.json and no tables); give the folder named by -o of analyze.")
+    return Run(folder)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read one of a run's own tables (Parquet or CSV).
+
+    Raises
+    ------
+    InputError
+        It is absent or cannot be read.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        if path.suffix == ".parquet":
+            return pd.read_parquet(path)
+        return pd.read_csv(path)
+    except FileNotFoundError:
+        raise InputError(f"The run {path.parent} has no {path.name}; run the stage that writes it.") from None
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise InputError(
+            f"{path} cannot be read ({_first_line(error)}); it may be damaged. Run the stage again."
+        ) from None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path} cannot be read ({_first_line(error)}); it may be damaged. Run the stage again."
+        ) from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path} should hold a JSON object; it may be damaged. Run the stage again.")
+    return content
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

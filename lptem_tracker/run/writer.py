@@ -1,0 +1,128 @@
+"""Writing a run folder: every file beside its final name first, then renamed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lptem_tracker.errors import OutputError
+from lptem_tracker.run.files import jsonable, write_csv, write_parquet, writing
+from lptem_tracker.run.folder import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RESULT_FILES = (
+    "detections.parquet",
+    "tracks.parquet",
+    "tracks.csv",
+    "particles.csv",
+    "msd.csv",
+    "events.csv",
+    "summary.json",
+    "settings.toml",
+    "run.json",
+    "overlay.mp4",
+    "report.html",
+)
+WORK = ".work"
+LOCK = ".lock"
+
+
+class RunWriter:
+    """Writes one run folder; only one writer at a time may hold it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    force : bool
+        Replace the results of an earlier run in this folder; other files there are left alone.
+    resume : bool
+        Go on with the finished chunks of an interrupted run.
+
+    Raises
+    ------
+    OutputError
+        The folder holds something and neither `force` nor `resume` was given, cannot be written, or
+        another run is writing it.
+    """
+
+    def __init__(self, path: str | Path, *, force: bool = False, resume: bool = False) -> None:
+        import filelock
+
+        self.path = Path(path)
+        self.work = self.path / WORK
+        if self.path.exists() and not self.path.is_dir():
+            raise OutputError(f"The output {self.path} is a file; give -o a folder.")
+        held = sorted(p.name for p in self.path.iterdir() if p.name != LOCK) if self.path.exists() else []
+        if held and not force and not (resume and WORK in held):
+            if resume:
+                raise OutputError(
+                    f"{self.path} holds no interrupted run to resume; give another -o, or --force to replace it."
+                )
+            hint = "--resume to go on with it, " if WORK in held else ""
+            raise OutputError(
+                f"The output folder {self.path} is not empty; give another -o, {hint}or --force to replace its results."
+            )
+        with writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = filelock.FileLock(self.path / LOCK)
+            try:
+                self._lock.acquire(timeout=0)
+            except filelock.Timeout:
+                raise OutputError(f"Another run is writing into {self.path}; wait for it or give another -o.") from None
+            if force and not (resume and WORK in held):
+                self._clear()
+            self.work.mkdir(exist_ok=True)
+
+    def _clear(self) -> None:
+        for name in RESULT_FILES:
+            (self.path / name).unlink(missing_ok=True)
+        shutil.rmtree(self.work, ignore_errors=True)
+
+    def write_table(self, name: str, table: pd.DataFrame) -> Path:
+        """Write a table as Parquet or CSV, by the name's ending; the same table gives the same bytes."""
+        if name.endswith(".parquet"):
+            return self._atomic(name, lambda part: write_parquet(part, table))
+        return self._atomic(name, lambda part: write_csv(part, table))
+
+    def write_json(self, name: str, content: dict[str, Any]) -> Path:
+        """Write a JSON file; numbers that are not finite become null."""
+        text = json.dumps(jsonable(content), indent=2, ensure_ascii=False) + "\n"
+        return self.write_text(name, text)
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Write a UTF-8 text file."""
+        return self._atomic(name, lambda part: part.write_text(text, encoding="utf-8", newline="\n"))
+
+    def _atomic(self, name: str, write: Callable[[Path], object]) -> Path:
+        final = self.path / name
+        part = final.with_name(f".{final.name}.part")
+        with writing(final):
+            try:
+                write(part)
+                os.replace(part, final)
+            finally:
+                part.unlink(missing_ok=True)
+        return final
+
+    def finish(self) -> Run:
+        """Drop the chunks of the finished run, release the folder and open it for reading."""
+        shutil.rmtree(self.work, ignore_errors=True)
+        self.close()
+        return Run(self.path)
+
+    def close(self) -> None:
+        """Release the folder; an unfinished run stays resumable."""
+        self._lock.release()
+        (self.path / LOCK).unlink(missing_ok=True)
+
+    def __enter__(self) -> RunWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
