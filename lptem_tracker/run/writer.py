@@ -43,6 +43,9 @@ class RunWriter:
         Replace the results of an earlier run in this folder; other files there are left alone.
     resume : bool
         Go on with the finished chunks of an interrupted run.
+    only : tuple of str, optional
+        The result files that this writer makes: other results in the folder may stay beside them. By
+        default a whole run is written, into a folder that must be empty.
 
     Raises
     ------
@@ -51,36 +54,47 @@ class RunWriter:
         another run is writing it.
     """
 
-    def __init__(self, path: str | Path, *, force: bool = False, resume: bool = False) -> None:
+    def __init__(
+        self, path: str | Path, *, force: bool = False, resume: bool = False, only: tuple[str, ...] | None = None
+    ) -> None:
         import filelock
 
         self.path = Path(path)
         self.work = self.path / WORK
-        if self.path.exists() and not self.path.is_dir():
-            raise OutputError(f"The output {self.path} is a file; give -o a folder.")
-        held = sorted(p.name for p in self.path.iterdir() if p.name != LOCK) if self.path.exists() else []
-        if held and not force and not (resume and WORK in held):
-            if resume:
-                raise OutputError(
-                    f"{self.path} holds no interrupted run to resume; give another -o, or --force to replace it."
-                )
-            hint = "--resume to go on with it, " if WORK in held else ""
-            raise OutputError(
-                f"The output folder {self.path} is not empty; give another -o, {hint}or --force to replace its results."
-            )
         with writing(self.path):
+            resuming = self._check(force=force, resume=resume, only=only)
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = filelock.FileLock(self.path / LOCK)
             try:
                 self._lock.acquire(timeout=0)
             except filelock.Timeout:
                 raise OutputError(f"Another run is writing into {self.path}; wait for it or give another -o.") from None
-            if force and not (resume and WORK in held):
-                self._clear()
+            if force and not resuming:
+                self._clear(only or RESULT_FILES)
             self.work.mkdir(exist_ok=True)
 
-    def _clear(self) -> None:
-        for name in RESULT_FILES:
+    def _check(self, *, force: bool, resume: bool, only: tuple[str, ...] | None) -> bool:
+        """Return whether an interrupted run is gone on with, or refuse the folder."""
+        if self.path.exists() and not self.path.is_dir():
+            raise OutputError(f"The output {self.path} is a file; give -o a folder.")
+        held = sorted(p.name for p in self.path.iterdir() if p.name != LOCK) if self.path.exists() else []
+        if resume and WORK in held:
+            return True
+        in_the_way = held if only is None else sorted(set(held) & set(only))
+        if not in_the_way or force:
+            return False
+        if resume:
+            raise OutputError(
+                f"{self.path} holds no interrupted run to go on with; give another -o, or --force to replace its results."
+            )
+        hint = "--resume to go on with it, " if WORK in held else ""
+        raise OutputError(
+            f"The output folder {self.path} already holds {', '.join(in_the_way[:3])}"
+            f"{' …' if len(in_the_way) > 3 else ''}; give another -o, {hint}or --force to replace its results."
+        )
+
+    def _clear(self, names: tuple[str, ...]) -> None:
+        for name in names:
             (self.path / name).unlink(missing_ok=True)
         shutil.rmtree(self.work, ignore_errors=True)
 

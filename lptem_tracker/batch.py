@@ -1,0 +1,91 @@
+"""Several movies of one sample: a run folder each, and one summary over all of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+
+from lptem_tracker.analysis import pool_runs
+from lptem_tracker.errors import LptemError, OutputError, SettingsError
+from lptem_tracker.pipeline import analyze
+from lptem_tracker.progress import Progress
+from lptem_tracker.run import Run, RunWriter
+from lptem_tracker.settings import Settings
+
+SAMPLE_FILES = ("particles.csv", "summary.json")
+
+
+def analyze_sample(
+    sources: list[str],
+    output: Path,
+    *,
+    settings: Settings,
+    force: bool,
+    resume: bool,
+    progress: Progress,
+) -> list[Run]:
+    """Analyse one movie into `output`, or several into folders of their own below it.
+
+    With several movies `output` also gets ``particles.csv`` (every particle once, with its movie) and
+    ``summary.json`` (pooled over all movies). A movie that fails is named and the others are analysed.
+
+    Parameters
+    ----------
+    sources : list of str
+    output : pathlib.Path
+    settings : Settings
+    force, resume : bool
+        As in `analyze`, for each movie.
+    progress : Progress
+
+    Returns
+    -------
+    list of Run
+
+    Raises
+    ------
+    LptemError
+        The only movie, or every one of them, failed.
+    """
+    if len(sources) == 1:
+        return [analyze(sources[0], output, settings=settings, force=force, resume=resume, progress=progress)]
+    names = _folder_names(sources)
+    runs: list[Run] = []
+    failed: list[str] = []
+    with RunWriter(output, force=force, only=SAMPLE_FILES) as writer:
+        for source, name in zip(sources, names):
+            try:
+                run = analyze(source, output / name, settings=settings, force=force, resume=resume, progress=progress)
+            except OutputError:
+                raise
+            except LptemError as error:
+                failed.append(f"{source}: {error}")
+                progress.note(f"{source} was left out: {error}")
+                continue
+            runs.append(run)
+        if not runs:
+            raise SettingsError(f"None of the {len(sources)} movies could be analysed; the first: {failed[0]}")
+        particles = pd.concat([run.particles.assign(movie=run.path.name) for run in runs], ignore_index=True)
+        writer.write_table("particles.csv", particles)
+        writer.write_json("summary.json", {**pool_runs(runs_of(runs)), "failed": failed})
+        writer.finish()
+    return runs
+
+
+def runs_of(runs: list[Run]) -> list[tuple[pd.DataFrame, Run]]:
+    """Return each run's particles beside it."""
+    return [(run.particles, run) for run in runs]
+
+
+def _folder_names(sources: list[str]) -> list[str]:
+    """Return one folder name a movie: its stem, numbered where two are alike."""
+    stems = [Path(source.rstrip("/\\*")).stem or "movie" for source in sources]
+    many = {stem for stem, count in Counter(stems).items() if count > 1}
+    seen: Counter[str] = Counter()
+    names = []
+    for stem in stems:
+        seen[stem] += 1
+        names.append(f"{stem}-{seen[stem]}" if stem in many else stem)
+    return names

@@ -1,0 +1,108 @@
+"""The command group, and how a failure reaches the user: one clear line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+
+import click
+
+from lptem_tracker.errors import LptemError, LptemWarning
+
+# name: (module, what the list of commands says)
+_COMMANDS = {
+    "demo": ("demo", "Simulate a small movie, run everything on it, print truth beside result."),
+    "info": ("movies", "Show a movie's format, size, calibration, noise and contrast."),
+    "analyze": ("movies", "Find, follow and measure the particles of one or more movies."),
+    "detect": ("movies", "Find the particles: movie → detections."),
+    "link": ("tables", "Follow the particles: detections → tracks."),
+    "measure": ("tables", "Measure the tracks: tracks → D, alpha, events, structure."),
+    "overlay": ("results", "Draw the tracks on the movie."),
+    "report": ("results", "Write the report page of a run."),
+    "export": ("results", "Write a run's tables in another tool's format."),
+    "simulate": ("models", "Make a movie with known truth."),
+    "train": ("models", "Train the detector on simulations, or fine-tune it on your own labels."),
+    "evaluate": ("models", "Score a run against known truth."),
+}
+
+
+class _Group(click.Group):
+    """Loads a command's module when the command is asked for, so that --help is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"lptem_tracker.cli.{_COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="lptem-tracker", message="%(prog)s %(version)s")
+def app() -> None:
+    """Track nanoparticles in liquid-phase electron microscopy movies.
+
+    \b
+    Try it:          lptem-tracker demo
+    Look at a movie: lptem-tracker info movie.dm4
+    Analyse it:      lptem-tracker analyze movie.dm4 -o run
+    Without scale in the file, give it:
+                     lptem-tracker analyze frames/ --pixel-size-nm 2 --frame-interval-s 0.0125 -o run
+
+    Then open run/report.html. "lptem-tracker COMMAND --help" explains each command, examples first.
+    """
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line; exit with 0 (done), 1 (failed, one line said why) or 2 (wrong usage)."""
+    warnings.filterwarnings("ignore")
+    warnings.filterwarnings("always", category=LptemWarning)
+    warnings.showwarning = _show_warning
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    sys.exit(_run(args))
+
+
+def _run(args: Sequence[str] | None) -> int:
+    try:
+        result = app.main(args=args, prog_name="lptem-tracker", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("Stopped. What was finished is kept; go on with the same command and --resume.")
+    except LptemError as error:
+        return _fail(str(error))
+    except MemoryError:
+        return _fail("There is not enough memory; give a smaller --roi or fewer --frames, or close other programs.")
+    except BrokenPipeError:
+        return 1
+    except Exception as error:  # noqa: BLE001 - the last resort: a user gets a line, not a traceback
+        if os.environ.get("LPTEM_TRACKER_TRACEBACK"):
+            raise
+        what = (str(error).splitlines() or [""])[0]
+        return _fail(
+            f"Internal error ({type(error).__name__}: {what}). This is a bug: please report it with the "
+            "output of the same command after setting LPTEM_TRACKER_TRACEBACK=1."
+        )
+
+
+def _fail(sentence: str) -> int:
+    click.echo(f"Error: {sentence}", err=True)
+    return 1
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    click.echo(f"Warning: {message}", err=True)

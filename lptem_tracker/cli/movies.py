@@ -1,0 +1,208 @@
+"""Commands that read movies: info, analyze, detect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lptem_tracker.cli import options as opt
+from lptem_tracker.cli.console import progress, rows, say, say_json
+
+if TYPE_CHECKING:
+    from lptem_tracker.calibration import Calibration
+    from lptem_tracker.run import Run
+    from lptem_tracker.settings import Settings
+
+
+@click.command()
+@click.argument("movie")
+@opt.scale_options
+@opt.json_option
+def info(movie: str, as_json: bool, **scale: float | None) -> None:
+    """Show a movie's format, size, calibration with its sources, noise and contrast.
+
+    \b
+    lptem-tracker info movie.dm4
+    lptem-tracker info "frames/*.tif"
+    """
+    from lptem_tracker.movie import describe_movie, open_movie
+
+    with open_movie(movie, **scale) as opened:
+        description = describe_movie(opened)
+    if as_json:
+        say_json(description)
+        return
+    say(str(description.get("source", movie)))
+    rows([(name.replace("_", " "), _shown(value)) for name, value in description.items() if name != "source"])
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "not known"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{name.replace('_', ' ')} {_shown(item)}" for name, item in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_shown, value)) or "none"
+    return str(value)
+
+
+@click.command()
+@click.argument("movies", nargs=-1, required=True, metavar="MOVIE...")
+@opt.output_option
+@opt.config_option
+@opt.scale_options
+@opt.detect_options
+@opt.link_options
+@opt.liquid_options
+@click.option("--resume", is_flag=True, help="Go on with an interrupted run in the output folder.")
+@opt.force_option
+@click.option("--no-overlay", is_flag=True, help="Do not draw overlay.mp4.")
+@click.option("--no-report", is_flag=True, help="Do not write report.html.")
+@click.option("--dry-run", is_flag=True, help="Show every setting with its origin, and stop.")
+@opt.quiet_option
+@opt.json_option
+def analyze(
+    movies: tuple[str, ...],
+    output: Path,
+    config: Path | None,
+    resume: bool,
+    force: bool,
+    no_overlay: bool,
+    no_report: bool,
+    dry_run: bool,
+    quiet: bool,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Find, follow and measure the particles of a movie; the results go into a run folder.
+
+    \b
+    lptem-tracker analyze movie.dm4 -o run
+    lptem-tracker analyze frames/ --pixel-size-nm 2 --frame-interval-s 0.0125 -o run
+    lptem-tracker analyze a.mp4 b.mp4 c.mp4 -o sample      (one sample: statistics over all three)
+
+    A MOVIE is a video file, TIFF stack, DM3/DM4/EMD/MRC/SER file, folder or glob of images, or a Gatan
+    in-situ tree. Without a scale in the file or here, results are in px and frames.
+    """
+    settings = opt.settings_from(config, given)
+    if dry_run:
+        _show_plan(movies, settings, output)
+        return
+    from lptem_tracker.batch import analyze_sample
+
+    with progress(quiet=quiet or as_json) as bars:
+        runs = analyze_sample(list(movies), output, settings=settings, force=force, resume=resume, progress=bars)
+        for run in runs:
+            _draw(run, settings, bars, overlay=not no_overlay, report=not no_report)
+    if as_json:
+        say_json({str(run.path): run.summary for run in runs})
+        return
+    for run in runs:
+        summarise(run, quiet=quiet)
+
+
+def _draw(run: Run, settings: Settings, bars: Any, *, overlay: bool, report: bool) -> None:
+    if overlay and settings.report.overlay:
+        from lptem_tracker.report.overlay import write_overlay
+
+        bars.stage("overlay", None)
+        write_overlay(run)
+    if report and settings.report.report:
+        from lptem_tracker.report.page import write_report
+
+        bars.stage("report", None)
+        write_report(run)
+
+
+def _show_plan(movies: tuple[str, ...], settings: Settings, output: Path) -> None:
+    from lptem_tracker.movie import open_movie
+
+    scale = settings.movie.model_dump(include={"pixel_size_nm", "frame_interval_s", "exposure_s"})
+    for source in movies:
+        with open_movie(source, **scale) as movie:
+            t, y, x = movie.shape
+            say(f"{source}: {movie.format}, {t} frames of {x}x{y} px, {movie.dtype}")
+            rows(_calibration_rows(movie.calibration))
+    say(f"Output: {output}")
+    origins = settings.origins
+    rows([(name, f"{_setting(value)}   ({origins[name]})") for name, value in settings.flat().items()])
+
+
+def _setting(value: Any) -> str:
+    return "from the data" if value is None else str(value)
+
+
+def _calibration_rows(calibration: Calibration) -> list[tuple[str, str]]:
+    entries = [
+        ("pixel size", calibration.pixel_size_nm, "nm", calibration.pixel_size_source),
+        ("frame interval", calibration.frame_interval_s, "s", calibration.frame_interval_source),
+        ("exposure", calibration.exposure_s, "s", calibration.exposure_source),
+    ]
+    return [(name, f"{value:.6g} {unit} ({source})" if value else "not known") for name, value, unit, source in entries]
+
+
+def summarise(run: Run, *, quiet: bool = False) -> None:
+    """Print what a run found, in a few lines."""
+    if quiet:
+        return
+    summary, units = run.summary, run.calibration.units
+    ensemble = summary.get("ensemble") or {}
+    observed = run.tracks[run.tracks["observed"]]
+    lengths = observed.groupby("particle").size()
+    say(f"{run.path}")
+    lines = [("detections", f"{len(run.detections)}"), ("tracks", f"{len(lengths)} ({(lengths >= 50).sum()} of 50 frames or more)")]
+    d, interval = ensemble.get(f"D_{units.diffusion}"), ensemble.get("D_ci95")
+    if d is not None:
+        shown = f" [{interval[0]:.3g}, {interval[1]:.3g}] 95 %" if interval else ""
+        lines.append(("D (ensemble)", f"{d:.4g}{shown} {units.length}²/{units.time}"))
+    if ensemble.get("alpha") is not None:
+        interval = ensemble.get("alpha_ci95")
+        shown = f" [{interval[0]:.2f}, {interval[1]:.2f}] 95 %" if interval else ""
+        lines.append(("alpha", f"{ensemble['alpha']:.2f}{shown}"))
+    if ensemble.get("motion"):
+        lines.append(("motion", str(ensemble["motion"])))
+    counts = run.events["kind"].value_counts()
+    lines.append(("events", ", ".join(f"{n} {kind}" for kind, n in counts.items()) or "none"))
+    lines.append(("warnings", str(len(summary.get("quality", {}).get("warnings", [])))))
+    rows(lines)
+    for name in ("report.html", "overlay.mp4"):
+        if (run.path / name).exists():
+            say(f"  → {run.path / name}")
+
+
+@click.command()
+@click.argument("movie")
+@opt.output_option
+@opt.config_option
+@opt.scale_options
+@opt.detect_options
+@opt.force_option
+@opt.quiet_option
+def detect(movie: str, output: Path, config: Path | None, force: bool, quiet: bool, **given: Any) -> None:
+    """Find the particles in every frame.
+
+    \b
+    lptem-tracker detect movie.mp4 -o run
+    lptem-tracker detect movie.mp4 -o detections.csv
+    """
+    from dataclasses import asdict
+
+    from lptem_tracker.cli.targets import Target
+    from lptem_tracker.pipeline import detect as detect_movie
+    from lptem_tracker.pipeline import open_for
+    from lptem_tracker.run import environment
+
+    settings = opt.settings_from(config, given)
+    with Target(output, ("detections.parquet",), force=force) as target:
+        with progress(quiet=quiet) as bars, open_for(movie, settings) as opened:
+            table = detect_movie(opened, settings=settings, progress=bars)
+            about = {"source": opened.source, "format": opened.format, "shape": opened.shape, "dtype": str(opened.dtype)}
+            record = {**environment(), "movie": about, "calibration": asdict(opened.calibration)}
+        target.write("detections.parquet", table)
+        target.write_record(record, settings)
+    frames = table["frame"].nunique()
+    say(f"{len(table)} detections in {frames} of the movie's {about['shape'][0]} frames → {output}", quiet=quiet)

@@ -1,0 +1,151 @@
+"""Commands that take tables: link, measure."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lptem_tracker.cli import options as opt
+from lptem_tracker.cli.console import say, say_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lptem_tracker.calibration import Calibration
+    from lptem_tracker.settings import Settings
+
+MEASURED = ("particles.csv", "msd.csv", "events.csv", "summary.json", "tracks.parquet", "tracks.csv")
+
+
+@click.command()
+@click.argument("detections")
+@opt.output_option
+@opt.config_option
+@opt.link_options
+@opt.force_option
+@opt.quiet_option
+def link(detections: str, output: Path, config: Path | None, force: bool, quiet: bool, **given: Any) -> None:
+    """Follow particles from frame to frame.
+
+    \b
+    lptem-tracker link run -o run                        (a run folder with detections)
+    lptem-tracker link detections.csv -o tracks.csv      (any table with frame, x, y)
+
+    Step size, drift, miss and false-alarm rates are estimated from the data unless given.
+    """
+    from lptem_tracker.cli.targets import Target
+    from lptem_tracker.export import read_detections
+    from lptem_tracker.link import link_from_settings
+    from lptem_tracker.run import open_run
+
+    settings = opt.settings_from(config, given)
+    table = open_run(detections).detections if Path(detections).is_dir() else read_detections(Path(detections))
+    with Target(output, ("tracks.parquet", "tracks.csv"), force=force) as target:
+        tracks = link_from_settings(table, settings.link)
+        report = tracks.attrs.get("link", {})
+        tracks.attrs = {}
+        ordered = tracks.sort_values(["particle", "frame"], kind="stable", ignore_index=True) if target.is_folder else tracks
+        target.write("tracks.parquet", ordered)
+        target.write("tracks.csv", ordered)
+        target.write_record({"link": report}, settings)
+    say(f"{tracks['particle'].nunique()} tracks of {len(table)} detections → {output}", quiet=quiet)
+
+
+@click.command()
+@click.argument("tracks")
+@opt.output_option
+@opt.config_option
+@opt.scale_options
+@opt.liquid_options
+@click.option("--field-px", type=opt.Size(), help="Field of view in px. [default: from the positions, with a warning]")
+@click.option("--rejected", type=click.Path(path_type=Path), help="CSV of events a person rejected (kind,frame,particle_a,particle_b).")
+@opt.force_option
+@opt.quiet_option
+@opt.json_option
+def measure(
+    tracks: str,
+    output: Path,
+    config: Path | None,
+    field_px: tuple[int, int] | None,
+    rejected: Path | None,
+    force: bool,
+    quiet: bool,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Measure motion, size, events and structure of any tracks table.
+
+    \b
+    lptem-tracker measure tracks.csv -o result --pixel-size-nm 0.5 --frame-interval-s 0.05
+    lptem-tracker measure trackpy.csv -o result --field-px 512x512
+    lptem-tracker measure run -o result                  (a run folder)
+
+    The table has particle, frame, x, y and, where known, radius, angle, x_std, y_std; trackpy's and
+    TrackMate's files are taken as they are. Without a scale, results are in px and frames.
+    """
+    from lptem_tracker.analysis import measure as measure_tracks
+    from lptem_tracker.cli.targets import Target
+    from lptem_tracker.run import environment
+
+    settings = opt.settings_from(config, given)
+    table, calibration, known_field = _tracks(tracks, settings)
+    with Target(output, MEASURED, force=force) as target:
+        result = measure_tracks(
+            table,
+            calibration,
+            settings=settings,
+            field_px=field_px or known_field,
+            rejected_events=_rejected(rejected, tracks),
+        )
+        ordered = table.sort_values(["particle", "frame"], kind="stable", ignore_index=True)
+        target.write("particles.csv", result.particles)
+        target.write("msd.csv", result.msd)
+        target.write("events.csv", result.events)
+        target.write("tracks.parquet", ordered)
+        target.write("tracks.csv", ordered)
+        target.write_json("summary.json", result.summary)
+        target.write_record({**environment(), "tracks": str(tracks), "calibration": asdict(calibration)}, settings)
+    if as_json:
+        say_json(result.summary)
+        return
+    for sentence in result.summary["quality"]["warnings"]:
+        if not quiet:
+            click.echo(f"Warning: {sentence}", err=True)
+    say(f"{result.summary['n_particles']} particles, {len(result.events)} events → {output}", quiet=quiet)
+
+
+def _tracks(source: str, settings: Settings) -> tuple[pd.DataFrame, Calibration, tuple[int, int] | None]:
+    """Return the table, its scale (the user's first, then the file's) and its field where known."""
+    from lptem_tracker.calibration import Calibration
+    from lptem_tracker.export import read_tracks
+    from lptem_tracker.run import open_run
+
+    field: tuple[int, int] | None = None
+    if Path(source).is_dir() and (Path(source) / "run.json").exists():
+        run = open_run(source)
+        table, known = run.tracks, run.calibration
+        shape = run.record.get("movie", {}).get("shape")
+        field = (shape[2], shape[1]) if shape else None
+    else:
+        table = read_tracks(Path(source))
+        known = Calibration(**table.attrs.pop("calibration", {}))
+    scale = settings.movie.model_dump(include={"pixel_size_nm", "frame_interval_s", "exposure_s"})
+    return table, known.with_user(**scale), field
+
+
+def _rejected(given: Path | None, source: str) -> pd.DataFrame | None:
+    """Return the rejected events: the file given, or the one in the run folder that is measured."""
+    import pandas as pd
+
+    from lptem_tracker.errors import TableError
+
+    path = given or Path(source) / "rejected_events.csv"
+    if given is None and not path.is_file():
+        return None
+    try:
+        return pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise TableError(f"The rejected events {path} cannot be read ({error}); expected a CSV file.") from None
