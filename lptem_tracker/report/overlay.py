@@ -1,0 +1,120 @@
+"""The overlay movie: frames with outlines, trails, events, scale and time drawn on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lptem_tracker.errors import SettingsError
+from lptem_tracker.movie.base import Movie
+from lptem_tracker.report.options import OverlayOptions, playback
+from lptem_tracker.report.painter import Painter
+from lptem_tracker.report.source import open_run_movie
+from lptem_tracker.report.writer import open_writer
+from lptem_tracker.run import Run
+
+FLASH_S = 0.9
+
+
+def write_overlay(
+    run: Run,
+    output: str | Path | None = None,
+    *,
+    movie: Movie | None = None,
+    format: Literal["mp4", "mkv", "gif"] = "mp4",
+    progress: Callable[[int, int], None] | None = None,
+    **options: Any,
+) -> Path:
+    """Write a movie of what was found in a run.
+
+    Frames are read, drawn and encoded one by one, so memory does not grow with the movie; encoding runs
+    beside reading and drawing.
+
+    Parameters
+    ----------
+    run : Run
+    output : path, optional
+        File to write; its ending sets the format. Default: ``overlay.<format>`` in the run folder.
+    movie : Movie, optional
+        The frames that were analysed; opened from the run's record where not given.
+    format : {'mp4', 'mkv', 'gif'}
+        H.264, FFV1 without loss, or GIF; used where `output` is not given.
+    progress : callable, optional
+        Called with the number of pictures written and their total.
+    **options
+        Fields of `OverlayOptions`; `colour_by` and `trail_frames` default to the run's settings.
+
+    Returns
+    -------
+    pathlib.Path
+        The file written.
+
+    Raises
+    ------
+    InputError
+        The movie is no longer where it was, or a particle to follow is not in the tracks.
+    SettingsError
+        An option is out of range or needs what was not measured.
+    OutputError
+        The file cannot be written.
+    """
+    report = run.settings.report
+    chosen = _options({"colour_by": report.colour_by, "trail_frames": report.trail_frames} | options)
+    path = Path(output) if output is not None else run.path / f"overlay.{format}"
+    if movie is not None:
+        return _write(run, movie, path, chosen, progress)
+    with open_run_movie(run) as opened:
+        return _write(run, opened, path, chosen, progress)
+
+
+def _options(given: dict[str, Any]) -> OverlayOptions:
+    known = OverlayOptions.__dataclass_fields__
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise SettingsError(f"Unknown overlay option {unknown[0]!r}; known: {', '.join(known)}.")
+    return OverlayOptions(**given)
+
+
+def _write(
+    run: Run, movie: Movie, path: Path, options: OverlayOptions, progress: Callable[[int, int], None] | None
+) -> Path:
+    start, stop = options.frames or (0, len(movie))
+    shown = np.arange(len(movie))[slice(start, stop, options.every)]
+    if not len(shown):
+        raise SettingsError(f"No frames to draw: {start}:{stop} of a movie with frames 0 to {len(movie) - 1}.")
+    painter = Painter(run, movie, options)
+    times = playback(painter.times_s, shown, options)
+    rate = Fraction(1 / max(float(np.median(np.diff(times))), 1e-3) if len(times) > 1 else 25.0).limit_denominator(1000)
+    note = {"frame_first": int(shown[0]), "frame_step": options.every, "n": len(shown)}
+    painter.flash_frames = max(3, round(FLASH_S * float(rate) * options.every))
+    with open_writer(path, painter.picture_size, rate, note=note, quality=options.quality) as writer:
+        for n, (frame, pixels) in enumerate(_grouped(movie, shown, options)):
+            writer.write(painter.paint(pixels, frame), float(times[n]))
+            if progress is not None:
+                progress(n + 1, len(shown))
+    return path
+
+
+def _grouped(movie: Movie, shown: NDArray[np.int64], options: OverlayOptions) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Yield (frame, pixels) of each picture; with averaging the mean of the frames it stands for."""
+    first, stop = int(shown[0]), int(shown[-1]) + 1
+    if options.every == 1 or not options.average:
+        for frame in movie.frames(first, stop, options.every):
+            yield frame.index, frame.pixels
+        return
+    stop = min(stop + options.every - 1, len(movie))
+    total: NDArray[Any] | None = None
+    count, index = 0, first
+    for frame in movie.frames(first, stop):
+        if total is None:
+            total, count, index = frame.pixels.astype(np.float32), 1, frame.index
+        else:
+            total, count = total + frame.pixels, count + 1
+        if count == options.every or frame.index == stop - 1:
+            yield index, total / count
+            total = None
