@@ -89,7 +89,8 @@ def _run(args: Sequence[str] | None) -> int:
         return _fail("There is not enough memory; give a smaller --roi or fewer --frames, or close other programs.")
     except BrokenPipeError:
         return 1
-    except Exception as error:  # noqa: BLE001 - the last resort: a user gets a line, not a traceback
+    except Exception as error:
+        # the last resort: a user gets a line, not a traceback
         if os.environ.get("LPTEM_TRACKER_TRACEBACK"):
             raise
         what = (str(error).splitlines() or [""])[0]

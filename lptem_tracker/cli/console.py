@@ -26,9 +26,8 @@ class _Bars:
 
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Rich
-        from rich.progress import TimeRemainingColumn
 
         self._rich = Rich(
             SpinnerColumn(finished_text="✓"),

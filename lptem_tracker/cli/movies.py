@@ -154,7 +154,10 @@ def summarise(run: Run, *, quiet: bool = False) -> None:
     observed = run.tracks[run.tracks["observed"]]
     lengths = observed.groupby("particle").size()
     say(f"{run.path}")
-    lines = [("detections", f"{len(run.detections)}"), ("tracks", f"{len(lengths)} ({(lengths >= 50).sum()} of 50 frames or more)")]
+    lines = [
+        ("detections", f"{len(run.detections)}"),
+        ("tracks", f"{len(lengths)} ({(lengths >= 50).sum()} of 50 frames or more)"),
+    ]
     d, interval = ensemble.get(f"D_{units.diffusion}"), ensemble.get("D_ci95")
     if d is not None:
         shown = f" [{interval[0]:.3g}, {interval[1]:.3g}] 95 %" if interval else ""
@@ -200,7 +203,12 @@ def detect(movie: str, output: Path, config: Path | None, force: bool, quiet: bo
     with Target(output, ("detections.parquet",), force=force) as target:
         with progress(quiet=quiet) as bars, open_for(movie, settings) as opened:
             table = detect_movie(opened, settings=settings, progress=bars)
-            about = {"source": opened.source, "format": opened.format, "shape": opened.shape, "dtype": str(opened.dtype)}
+            about = {
+                "source": opened.source,
+                "format": opened.format,
+                "shape": opened.shape,
+                "dtype": str(opened.dtype),
+            }
             record = {**environment(), "movie": about, "calibration": asdict(opened.calibration)}
         target.write("detections.parquet", table)
         target.write_record(record, settings)

@@ -88,7 +88,9 @@ force_option = click.option("--force", is_flag=True, help="Replace the results t
 quiet_option = click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 detect_options = combined(
-    click.option("--detector", type=click.Choice(["yolo", "blob"]), help="Trained network, or classical. [default: yolo]"),
+    click.option(
+        "--detector", type=click.Choice(["yolo", "blob"]), help="Trained network, or classical. [default: yolo]"
+    ),
     click.option("--weights", help="Your own detector (.pt, .onnx). [default: the shipped one]"),
     click.option("--device", help="auto, cpu, cuda or cuda:N. [default: auto]"),
     click.option("--confidence", type=float, help="Drop detections below this probability. [default: 0.25]"),

@@ -9,13 +9,19 @@ import click
 from lptem_tracker.cli.console import say
 
 _run_argument = click.argument("run", type=click.Path(path_type=Path))
-_output = click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write. [default: in the run folder]")
+_output = click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="File to write. [default: in the run folder]"
+)
 
 
 @click.command()
 @_run_argument
 @_output
-@click.option("--colour-by", type=click.Choice(["particle", "speed", "D", "motion", "cluster"]), help="Colour of boxes and trails.")
+@click.option(
+    "--colour-by",
+    type=click.Choice(["particle", "speed", "D", "motion", "cluster"]),
+    help="Colour of boxes and trails.",
+)
 @click.option("--side-by-side", is_flag=True, help="The raw frames beside the drawn ones.")
 @click.option("--speed-up", type=click.IntRange(1), default=1, help="Show every Nth frame. [default: 1]")
 @click.option("--particle", type=int, help="Crop and zoom on this particle.")

@@ -47,7 +47,9 @@ def link(detections: str, output: Path, config: Path | None, force: bool, quiet:
         tracks = link_from_settings(table, settings.link)
         report = tracks.attrs.get("link", {})
         tracks.attrs = {}
-        ordered = tracks.sort_values(["particle", "frame"], kind="stable", ignore_index=True) if target.is_folder else tracks
+        ordered = (
+            tracks.sort_values(["particle", "frame"], kind="stable", ignore_index=True) if target.is_folder else tracks
+        )
         target.write("tracks.parquet", ordered)
         target.write("tracks.csv", ordered)
         target.write_record({"link": report}, settings)
@@ -61,7 +63,11 @@ def link(detections: str, output: Path, config: Path | None, force: bool, quiet:
 @opt.scale_options
 @opt.liquid_options
 @click.option("--field-px", type=opt.Size(), help="Field of view in px. [default: from the positions, with a warning]")
-@click.option("--rejected", type=click.Path(path_type=Path), help="CSV of events a person rejected (kind,frame,particle_a,particle_b).")
+@click.option(
+    "--rejected",
+    type=click.Path(path_type=Path),
+    help="CSV of events a person rejected (kind,frame,particle_a,particle_b).",
+)
 @opt.force_option
 @opt.quiet_option
 @opt.json_option

@@ -1,0 +1,65 @@
+"""Settings: layers, origins, TOML in and out, refusals."""
+
+import pytest
+
+from lptem_tracker.errors import SettingsError
+from lptem_tracker.settings import Settings
+
+
+def test_later_layers_win_and_origins_say_which(tmp_path):
+    """Command line over file over default, each named."""
+    file = tmp_path / "run.toml"
+    file.write_text("[link]\nmax_gap_frames = 2\nwindow_frames = 4\n", encoding="utf-8")
+    settings = Settings.load(file, {"link.max_gap_frames": 7, "detect.weights": None})
+    assert (settings.link.max_gap_frames, settings.link.window_frames) == (7, 4)
+    origins = settings.origins
+    assert origins["link.max_gap_frames"] == "command line"
+    assert origins["link.window_frames"] == "run.toml"
+    assert origins["detect.weights"] == "default"
+
+
+def test_toml_written_is_read_back_equal(tmp_path):
+    """What a run folder records gives the same settings again, also tuples and None."""
+    settings = Settings.load(overrides={"movie.roi": (1, 2, 30, 40), "movie.pixel_size_nm": 0.5})
+    file = tmp_path / "settings.toml"
+    file.write_text(settings.to_toml(), encoding="utf-8")
+    assert Settings.load(file).flat() == settings.flat()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[link]\nmax_gap = 2\n", "Unknown setting link.max_gap; known here: .*max_gap_frames"),
+        ("[links]\n", "Unknown setting links; known here: movie"),
+        ("[link]\nmax_gap_frames = -1\n", "link.max_gap_frames = -1"),
+        ("[link\n", "not valid TOML"),
+        ("link = 3\n", "link"),
+    ],
+)
+def test_bad_files_are_refused_in_one_sentence(tmp_path, text, words):
+    """An unknown name tells the known ones; a bad value tells its limit."""
+    file = tmp_path / "bad.toml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(SettingsError, match=words) as raised:
+        Settings.load(file)
+    assert "\n" not in str(raised.value)
+
+
+def test_missing_file_is_named(tmp_path):
+    """The option that gave the path is in the sentence."""
+    with pytest.raises(SettingsError, match="--config"):
+        Settings.load(tmp_path / "none.toml")
+
+
+def test_settings_cannot_be_changed_in_place():
+    """A run's settings are what they were when it began."""
+    settings = Settings()
+    with pytest.raises(ValueError, match="frozen"):
+        settings.link.max_gap_frames = 3
+
+
+def test_every_setting_is_described():
+    """The description is the documentation: none may be missing."""
+    for section in type(Settings()).model_fields:
+        fields = type(getattr(Settings(), section)).model_fields
+        assert all(field.description for field in fields.values()), section

@@ -1,0 +1,63 @@
+"""The three tables: what is accepted, filled in and refused."""
+
+import pandas as pd
+import pytest
+
+from lptem_tracker import tables
+from lptem_tracker.errors import TableError
+
+
+def _tracks(**columns):
+    return pd.DataFrame({"particle": [1, 1], "frame": [0, 1], "x": [1.0, 2.0], "y": [0.0, 0.0], **columns})
+
+
+def test_tracks_get_dtypes_and_count_as_observed():
+    """Whole numbers read as floats become integers, and a table without `observed` was all seen."""
+    out = tables.validate_tracks(_tracks(frame=[0.0, 1.0], note=["a", "b"]))
+    assert str(out["frame"].dtype) == "int64"
+    assert out["observed"].tolist() == [True, True]
+    assert out["note"].tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"x": ["1", "two"]}, "numeric"),
+        ({"frame": [0.5, 1.0]}, "whole numbers"),
+        ({"frame": [-1, 0]}, "count from 0"),
+        ({"frame": [0, 0]}, "more than once"),
+        ({"observed": ["yes", "no"]}, "True or False"),
+        ({"frame": [0.0, float("nan")]}, "whole numbers"),
+    ],
+)
+def test_malformed_tracks_are_refused_in_one_sentence(columns, words):
+    """Each kind of malformed column is named."""
+    with pytest.raises(TableError, match=words) as raised:
+        tables.validate_tracks(_tracks(**columns))
+    assert "\n" not in str(raised.value)
+
+
+def test_missing_columns_are_named_beside_those_found():
+    """The error tells what was expected and what came."""
+    with pytest.raises(TableError, match=r"columns x, y; it has: frame"):
+        tables.validate_detections(pd.DataFrame({"frame": [0]}))
+
+
+def test_observed_is_read_from_text():
+    """CSV files of other tools write true and false in several ways."""
+    out = tables.validate_tracks(_tracks(observed=["True", "0"]))
+    assert out["observed"].tolist() == [True, False]
+
+
+def test_unknown_event_kind_is_refused():
+    """Only the seven kinds of the contract are events."""
+    row = dict.fromkeys(tables.EVENT_DTYPES, 0) | {"kind": "explode"}
+    with pytest.raises(TableError, match="explode"):
+        tables.validate_events(pd.DataFrame([row]))
+
+
+@pytest.mark.parametrize("dtypes", [tables.DETECTION_DTYPES, tables.TRACK_DTYPES, tables.EVENT_DTYPES])
+def test_empty_tables_have_every_column_in_its_dtype(dtypes):
+    """A movie without particles still gives tables with the contract's columns."""
+    table = tables.empty_table(dtypes)
+    assert {name: str(dtype) for name, dtype in table.dtypes.items()} == dict(dtypes)
