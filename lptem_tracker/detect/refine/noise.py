@@ -1,0 +1,200 @@
+"""The noise that an image itself shows: its rise with the mean, and how far it is correlated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+_BLOCK = 24
+_REACH = 2
+_LAGS = np.array([(x, y) for y in range(_REACH + 1) for x in range(-_REACH, _REACH + 1) if y > 0 or x > 0])
+_SLOPE_SPREAD = 0.35
+
+
+@dataclass(frozen=True)
+class NoiseModel:
+    """Variance ``gain · mean + readout_var`` and short-range correlation of a frame's noise.
+
+    Attributes
+    ----------
+    gain, readout_var : float
+        In grey values and their square; `readout_var` is negative where the file's zero is not zero electrons.
+    floor : float
+        Least variance allowed.
+    lags : numpy.ndarray
+        Shape (L, 3): x, y in px (a half plane) and the correlation coefficient; L = 0 for white noise.
+    level : float
+        Mean of the background in grey values.
+    n_blocks : int
+        Blocks of background that were measured.
+    """
+
+    gain: float
+    readout_var: float
+    floor: float
+    lags: NDArray[np.float64]
+    level: float
+    n_blocks: int
+
+    @property
+    def kappa(self) -> float:
+        """Noise power at long wavelengths over that of white noise of the same variance."""
+        return max(1.0 + 2.0 * float(self.lags[:, 2].sum()), 0.2)
+
+    def variance(self, mean: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        """Return the variance in grey values squared at a mean."""
+        return np.maximum(self.gain * np.asarray(mean, dtype=np.float64) + self.readout_var, self.floor)
+
+    def packed(self) -> NDArray[np.float64]:
+        """Return gain, readout variance and floor, as the compiled loops take them."""
+        return np.array([self.gain, self.readout_var, self.floor])
+
+
+@numba.njit(cache=True, nogil=True)
+def _blocks(image: Any, busy: Any, size: int, lags: Any, out: Any) -> None:
+    """Write mean, count, variance and lag products and counts of every block; see `estimate_noise`."""
+    height, width = image.shape
+    buffer, used = np.empty((size, size)), np.empty((size, size), np.bool_)
+    index = 0
+    for y0 in range(0, height - size + 1, size):
+        for x0 in range(0, width - size + 1, size):
+            m = np.zeros(9)
+            for y in range(size):
+                for x in range(size):
+                    v = image[y0 + y, x0 + x]
+                    used[y, x] = (v - v == 0.0) and not busy[y0 + y, x0 + x]
+                    if used[y, x]:
+                        fx, fy = x - 0.5 * (size - 1), y - 0.5 * (size - 1)
+                        m += np.array([1.0, fx, fy, fx * fx, fx * fy, fy * fy, v, v * fx, v * fy])
+            out[index, :] = 0.0
+            out[index, 1] = m[0]
+            if m[0] >= 0.5 * size * size:
+                out[index, 0] = m[6] / m[0]
+                sx, sy, bx, by = m[1] / m[0], m[2] / m[0], m[7] - m[6] * m[1] / m[0], m[8] - m[6] * m[2] / m[0]
+                xx, xy, yy = m[3] - m[1] * sx, m[4] - m[1] * sy, m[5] - m[2] * sy
+                det = xx * yy - xy * xy
+                gx, gy = (bx * yy - by * xy) / det, (by * xx - bx * xy) / det
+                for y in range(size):
+                    for x in range(size):
+                        fx, fy = x - 0.5 * (size - 1) - sx, y - 0.5 * (size - 1) - sy
+                        buffer[y, x] = image[y0 + y, x0 + x] - out[index, 0] - gx * fx - gy * fy
+                        if used[y, x]:
+                            out[index, 2] += buffer[y, x] ** 2
+                for t in range(lags.shape[0]):
+                    lx, ly = lags[t, 0], lags[t, 1]
+                    for y in range(size - ly):
+                        for x in range(max(0, -lx), min(size, size - lx)):
+                            if used[y, x] and used[y + ly, x + lx]:
+                                out[index, 3 + 2 * t] += buffer[y, x] * buffer[y + ly, x + lx]
+                                out[index, 4 + 2 * t] += 1
+            index += 1
+
+
+def estimate_noise(image: NDArray[np.float32], busy: NDArray[np.bool_], *, quantum: float = 0.0) -> NoiseModel:
+    """Measure the noise of a frame in blocks of background freed of their plane.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        Shape (Y, X); not-finite pixels are no data.
+    busy : numpy.ndarray
+        Shape (Y, X), True where particles are.
+    quantum : float
+        Step between grey values (1 for integers), whose rounding noise is the least there can be.
+    """
+    size = int(min(_BLOCK, *image.shape))
+    n = (image.shape[0] // size) * (image.shape[1] // size)
+    out = np.zeros((n, 3 + 2 * len(_LAGS)))
+    if size >= 8:
+        _blocks(image, busy, size, _LAGS, out)
+    out = out[out[:, 1] >= 0.5 * size * size]
+    least = quantum**2 / 12
+    if len(out) == 0:
+        return _from_differences(image, least)
+    variance = out[:, 2] / (out[:, 1] - 3)
+    typical = float(np.median(variance))
+    keep = np.abs(variance - typical) <= 0.6 * typical
+    # a background that varies over the frame moves the variance too: keep what lies on a line of the mean
+    if keep.mean() < 0.7:
+        line = np.median(variance / np.maximum(out[:, 0], 1e-9)) * out[:, 0]
+        keep = (variance > 0.4 * line) & (variance < 2.0 * line)
+        keep = keep if keep.any() else np.ones(len(out), dtype=bool)
+    out = out[keep]
+    lags, share = _correlation(out)
+    variance, level = out[:, 2] / (out[:, 1] * (1 - share)), float(np.average(out[:, 0], weights=out[:, 1]))
+    spread = 1 + 2 * float((lags[:, 2] ** 2).sum())
+    gain, readout = rise(out[:, 0], variance, out[:, 1] / spread)
+    mean_variance = float(np.average(variance, weights=out[:, 1]))
+    tiny = 1e-12 * (level * level + 1e-12)
+    return NoiseModel(gain, readout + least * (mean_variance <= least), max(0.05 * mean_variance, least, tiny), lags, level, len(out))
+
+
+def _correlation(out: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """Return the significant lags, and the share of the variance that the planes took away.
+
+    A plane takes 3 long-wavelength modes of the n pixels of a block: every lag's covariance falls by
+    3 S/n, with S the sum of the covariances over all lags.
+    """
+    sums, pairs, n = out[:, 3::2].sum(axis=0), out[:, 4::2].sum(axis=0), out[:, 1].sum()
+    zero = out[:, 2].sum() / n
+    if not zero > 0:
+        return np.empty((0, 3)), 0.0
+    c = sums / np.maximum(pairs, 1)
+    loss = 3 * len(out) / n
+    total = (zero + 2 * c.sum()) / max(1 - (1 + 2 * len(c)) * loss, 0.3)
+    total = float(np.clip(total, 0.2 * zero, 12 * zero))
+    rho = (c + loss * total) / (zero + loss * total)
+    keep = np.abs(rho) > max(0.02, 3.5 / np.sqrt(max(pairs.min(), 1)))
+    lags = np.column_stack([_LAGS[keep], np.clip(rho[keep], -0.9, 0.9)]).astype(np.float64)
+    if not len(lags):
+        return lags, float(loss)
+    return lags, float(loss * total / (zero + loss * total))
+
+
+def rise(mean: NDArray[np.float64], variance: NDArray[np.float64], count: NDArray[np.float64]) -> tuple[float, float]:
+    """Fit variance = gain · mean + readout, leaning to pure counting noise where the means are alike.
+
+    Parameters
+    ----------
+    mean, variance, count : numpy.ndarray
+        Of each sample, shape (n,); `count` is its number of independent pixels.
+
+    Returns
+    -------
+    gain, readout : float
+    """
+    v0 = float(np.average(variance, weights=count))
+    m0 = float(np.average(mean, weights=count))
+    if not v0 > 0 or m0 <= np.sqrt(v0):
+        return 0.0, max(v0, 0.0)
+    x = (mean - m0) / m0
+    for _ in range(2):
+        # the variance of a sample variance is 2 v²/n
+        model = np.maximum(v0 * (1 + x), 0.1 * v0)
+        w = count / (2 * (model / v0) ** 2)
+        sxx, sx, s = float((w * x * x).sum()), float((w * x).sum()), float(w.sum())
+        sxy, sy = float((w * x * variance / v0).sum()), float((w * variance / v0).sum())
+        prior = 1 / _SLOPE_SPREAD**2
+        det = s * (sxx + prior) - sx * sx
+        level, slope = ((sxx + prior) * sy - sx * (sxy + prior)) / det, (s * (sxy + prior) - sx * sy) / det
+    slope = max(slope, 0.0)
+    return v0 * slope / m0, v0 * (level - slope)
+
+
+def _from_differences(image: NDArray[np.float32], least: float) -> NoiseModel:
+    """Fall back on second differences at lag 2, whose median absolute deviation few outlines move."""
+    pixels = image.astype(np.float64)
+    d = pixels[:, 2:-2] - 0.5 * (pixels[:, :-4] + pixels[:, 4:]) if image.shape[1] > 8 else np.empty(0)
+    d = d[np.isfinite(d)]
+    finite = pixels[np.isfinite(pixels)]
+    level = float(np.median(finite)) if finite.size else 0.0
+    variance = float((1.4826 * np.median(np.abs(d))) ** 2 / 1.5) if d.size else 0.0
+    tiny = 1e-12 * (level * level + 1e-12)
+    floor = max(0.05 * variance, least, tiny)
+    poisson = level > np.sqrt(max(variance, 0.0)) > 0
+    gain, readout = (variance / level, 0.0) if poisson else (0.0, variance)
+    return NoiseModel(gain, readout, floor, np.empty((0, 3)), level, 0)

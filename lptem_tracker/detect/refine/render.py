@@ -1,0 +1,77 @@
+"""Pictures of all particles of a frame at once: what they take away, and whose pixel each is."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from lptem_tracker.detect.refine.shapes import (
+    A,
+    B,
+    CONTRAST,
+    CORNER,
+    DISK,
+    LOG_S,
+    TABLE,
+    THETA,
+    X,
+    Y,
+    coverage,
+    distance,
+)
+
+
+@numba.njit(cache=True, nogil=True)
+def _render(kinds: Any, params: Any, use: Any, table: Any, total: Any) -> None:
+    height, width = total.shape
+    for i in range(len(kinds)):
+        p = params[i]
+        if not use[i]:
+            continue
+        reach = max(p[A], p[B]) * (1.0 if kinds[i] < 3 else 1.415) + 6.0 * math.exp(p[LOG_S])
+        x0, x1 = max(0, math.ceil(p[X] - reach)), min(width - 1, math.floor(p[X] + reach))
+        y0, y1 = max(0, math.ceil(p[Y] - reach)), min(height - 1, math.floor(p[Y] + reach))
+        for iy in range(y0, y1 + 1):
+            for ix in range(x0, x1 + 1):
+                total[iy, ix] += p[CONTRAST] * coverage(kinds[i], p, ix, iy, table)
+
+
+@numba.njit(cache=True, nogil=True)
+def _own(kinds: Any, params: Any, grow: float, depth: Any, owner: Any) -> None:
+    height, width = owner.shape
+    for i in range(len(kinds)):
+        p = params[i]
+        cos, sin = math.cos(p[THETA]), math.sin(p[THETA])
+        a, b = p[A], (p[A] if kinds[i] == DISK else p[B])
+        reach = max(a, b) * (1.0 if kinds[i] < 3 else 1.415) + grow
+        x0, x1 = max(0, math.ceil(p[X] - reach)), min(width - 1, math.floor(p[X] + reach))
+        y0, y1 = max(0, math.ceil(p[Y] - reach)), min(height - 1, math.floor(p[Y] + reach))
+        for iy in range(y0, y1 + 1):
+            for ix in range(x0, x1 + 1):
+                dx, dy = ix - p[X], iy - p[Y]
+                d = distance(kinds[i], cos * dx + sin * dy, cos * dy - sin * dx, a, b, p[CORNER])
+                if d > -grow and d > depth[iy, ix]:
+                    depth[iy, ix] = d
+                    owner[iy, ix] = i
+
+
+def render(
+    shape: tuple[int, int], kinds: NDArray[np.int64], params: NDArray[np.float64], use: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return what the shapes take away from the background, shape (Y, X)."""
+    total = np.zeros(shape)
+    _render(kinds, params, use, TABLE, total)
+    return total
+
+
+def owners(
+    shape: tuple[int, int], kinds: NDArray[np.int64], params: NDArray[np.float64], grow: float
+) -> NDArray[np.int32]:
+    """Return the row of the particle deepest at each pixel within `grow` px of its outline, or -1."""
+    owner = np.full(shape, -1, dtype=np.int32)
+    _own(kinds, params, grow, np.full(shape, -np.inf, dtype=np.float32), owner)
+    return owner
