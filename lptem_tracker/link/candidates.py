@@ -1,0 +1,227 @@
+"""Which detections of a frame may continue which earlier ones, and at what log-likelihood ratio.
+
+The weight of a link i → j over k frames, in nats, is that of "j is the next sight of i's particle"
+against "i's particle ends and j's begins" (Reid 1979, eq. 16; Jaqaman 2008, supplementary note 4):
+
+``w = log p(z_j | i, k) + log(seen) + misses·log(miss) + log(likeness) − start(j) − end(i)``
+
+with ``p`` a mixture of Gaussians, one for each motion mode. The end term changes while the row
+waits and is therefore kept apart (`Window.bonus`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+NEAREST = 12
+"""Candidates kept for a row and lag; enough that at four particles a gate none of weight is lost."""
+
+
+class Costs(NamedTuple):
+    """Constants of the weights; log-likelihoods in nats, lengths in px.
+
+    Attributes
+    ----------
+    max_lag : int
+        Largest frame difference of a link.
+    gate : float
+        Half-width of the search in standard deviations.
+    max_step : float
+        Hard limit of a step between neighbouring frames; inf where not given.
+    log_seen, log_miss : float
+        Log-probability of detecting a particle, and of missing it in one frame.
+    start, end : float64
+        Log-density of a start by the rank of the frame, and log-probability of an end by age; the last
+        entry serves all later ones.
+    log_false : float
+        Log-density of false detections; -inf where there are none.
+    log_mode, step_var : float64
+        Log-weight and step variance (px² a frame and axis) of each mode of a memoryless motion.
+    look_change, look_mean, look_spread : float64
+        For each kind of likeness: standard deviation between two sights of one particle, mean and
+        standard deviation over all particles.
+    """
+
+    max_lag: int
+    gate: float
+    max_step: float
+    log_seen: float
+    log_miss: float
+    start: NDArray[np.float64]
+    end: NDArray[np.float64]
+    log_false: float
+    log_mode: NDArray[np.float64]
+    step_var: NDArray[np.float64]
+    look_change: NDArray[np.float64]
+    look_mean: NDArray[np.float64]
+    look_spread: NDArray[np.float64]
+
+
+@njit(cache=True)
+def build_grid(xy: Any, low: Any, cell: float, shape: Any) -> Any:
+    """Sort points into square cells; return the start of each cell and the points in cell order."""
+    n = len(xy)
+    at = np.empty(n, np.int64)
+    first = np.zeros(shape[0] * shape[1] + 1, np.int64)
+    for p in range(n):
+        cx = min(int((xy[p, 0] - low[0]) / cell), shape[0] - 1)
+        cy = min(int((xy[p, 1] - low[1]) / cell), shape[1] - 1)
+        at[p] = cx * shape[1] + cy
+        first[at[p] + 1] += 1
+    for c in range(shape[0] * shape[1]):
+        first[c + 1] += first[c]
+    fill = first[:-1].copy()
+    points = np.empty(n, np.int64)
+    for p in range(n):
+        points[fill[at[p]]] = p
+        fill[at[p]] += 1
+    return first, points
+
+
+@njit(cache=True)
+def grid_of(xy: Any) -> Any:
+    """Choose a grid of about one point a cell for `xy`, shape (n, 2)."""
+    low = np.array([xy[:, 0].min(), xy[:, 1].min()])
+    size = np.array([xy[:, 0].max(), xy[:, 1].max()]) - low
+    n = len(xy)
+    cell = max(math.sqrt(size[0] * size[1] / n), max(size[0], size[1]) / (4.0 * n), 1e-9 + 1e-12 * np.abs(low).max())
+    shape = np.array([int(size[0] / cell) + 1, int(size[1] / cell) + 1])
+    first, points = build_grid(xy, low, cell, shape)
+    return low, cell, shape, first, points
+
+
+@njit(cache=True)
+def nearest_within(xy: Any, grid: Any, x: float, y: float, radius: float, found: Any, square: Any) -> int:
+    """Collect up to ``len(found)`` nearest points within `radius`, nearest first.
+
+    Parameters
+    ----------
+    xy : float64, shape (n, 2)
+    grid : tuple
+        Of `grid_of(xy)`.
+    found, square : int64 and float64 of equal length
+        Receive the points and their squared distances.
+
+    Returns
+    -------
+    int
+        How many were found.
+    """
+    low, cell, shape, first, points = grid
+    most, count, reach = len(found), 0, radius * radius
+    cx = min(max(int(math.floor(min(max((x - low[0]) / cell, -1.0), 1.0 * shape[0]))), 0), shape[0] - 1)
+    cy = min(max(int(math.floor(min(max((y - low[1]) / cell, -1.0), 1.0 * shape[1]))), 0), shape[1] - 1)
+    fx, fy = x - low[0] - cx * cell, y - low[1] - cy * cell
+    inner = min(min(fx, cell - fx), min(fy, cell - fy))
+    ring = 0
+    while True:
+        if ring > 0:
+            near = max(inner + (ring - 1) * cell, 0.0)
+            if near * near > reach or (cx - ring < 0 and cy - ring < 0 and cx + ring >= shape[0] and cy + ring >= shape[1]):
+                break
+        for ix in range(max(cx - ring, 0), min(cx + ring, shape[0] - 1) + 1):
+            step = 1 if (ix == cx - ring or ix == cx + ring or ring == 0) else 2 * ring
+            for iy in range(cy - ring, cy + ring + 1, step):
+                if iy < 0 or iy >= shape[1]:
+                    continue
+                for p in range(first[ix * shape[1] + iy], first[ix * shape[1] + iy + 1]):
+                    q = points[p]
+                    d = (xy[q, 0] - x) ** 2 + (xy[q, 1] - y) ** 2
+                    if d > reach or (count == most and d >= square[most - 1]):
+                        continue
+                    at = count if count < most else most - 1
+                    count = at + 1
+                    while at > 0 and square[at - 1] > d:
+                        found[at], square[at] = found[at - 1], square[at - 1]
+                        at -= 1
+                    found[at], square[at] = q, d
+                    if count == most:
+                        reach = min(reach, square[most - 1])
+        ring += 1
+    return count
+
+
+@njit(cache=True)
+def likeness(costs: Costs, a: Any, b: Any, lag: int) -> float:
+    """Log-likelihood ratio that looks `a` and `b` are of one particle rather than of any two; NaN tells nothing."""
+    out = 0.0
+    for f in range(len(costs.look_change)):
+        if not (math.isnan(a[f]) or math.isnan(b[f])):
+            s, big = costs.look_change[f], costs.look_spread[f]
+            apart, typical = (b[f] - a[f]) / s, (b[f] - costs.look_mean[f]) / big
+            # a far outlier must not veto a link by itself: shapes change when particles turn
+            out += max(math.log(big / s) - 0.5 * apart * apart + 0.5 * min(typical * typical, 9.0), -6.0)
+    return out
+
+
+@njit(cache=True)
+def motion_loglik(log_mode: Any, mean: Any, var: Any, noise: Any, x: float, y: float) -> float:
+    """Log-density of a sight at x, y under a mixture of axis-aligned Gaussians."""
+    top, total = -np.inf, 0.0
+    for m in range(len(log_mode)):
+        vx, vy = var[m, 0] + noise[0], var[m, 1] + noise[1]
+        ll = log_mode[m] - math.log(2 * math.pi) - 0.5 * math.log(vx * vy) \
+            - 0.5 * ((x - mean[m, 0]) ** 2 / vx + (y - mean[m, 1]) ** 2 / vy)
+        if ll > top:
+            total = total * math.exp(top - ll) + 1.0 if total > 0 else 1.0
+            top = ll
+        else:
+            total += math.exp(ll - top)
+    return top + math.log(total)
+
+
+@njit(cache=True)
+def gather(xy: Any, noise: Any, looks: Any, ranks: Any, frames: Any, rows: Any, lo: int, costs: Costs,
+           log_mode: Any, mean: Any, var: Any) -> Any:
+    """List the candidate links into one frame.
+
+    Parameters
+    ----------
+    xy, noise, looks, ranks, frames : arrays over the window
+        The new frame's detections begin at `lo` and end with the arrays.
+    rows : int64, shape (n,)
+        Rows that may be continued.
+    log_mode, mean, var : float64, shapes (n, M), (n, M, 2), (n, M, 2)
+        Prediction for each of `rows` at the new frame.
+
+    Returns
+    -------
+    row, col, weight : arrays
+        In the order of `rows`, nearest first.
+    """
+    new_xy = xy[lo:]
+    grid = grid_of(new_xy)
+    found, square = np.empty(NEAREST, np.int64), np.empty(NEAREST)
+    most = 0
+    row, col, weight = np.empty(len(rows) * NEAREST, np.int64), np.empty(len(rows) * NEAREST, np.int64), np.empty(len(rows) * NEAREST)
+    modes = log_mode.shape[1]
+    typical = np.array([noise[lo:, 0].mean(), noise[lo:, 1].mean()])
+    for r in range(len(rows)):
+        i = rows[r]
+        lag, missed = frames[lo] - frames[i], ranks[lo] - ranks[i] - 1
+        x, y, spread, wide = 0.0, 0.0, 0.0, 0.0
+        for m in range(modes):
+            x += mean[r, m, 0] / modes
+            y += mean[r, m, 1] / modes
+            wide = max(wide, max(var[r, m, 0] + typical[0], var[r, m, 1] + typical[1]))
+        for m in range(modes):
+            spread = max(spread, math.hypot(mean[r, m, 0] - x, mean[r, m, 1] - y))
+        limit = costs.max_step * math.sqrt(lag)
+        radius = min(costs.gate * math.sqrt(wide) + spread, limit + math.hypot(x - xy[i, 0], y - xy[i, 1]))
+        base = costs.log_seen + missed * costs.log_miss - costs.start[min(ranks[lo], len(costs.start) - 1)]
+        for f in range(nearest_within(new_xy, grid, x, y, radius, found, square)):
+            j = lo + found[f]
+            step = math.hypot(xy[j, 0] - xy[i, 0], xy[j, 1] - xy[i, 1])
+            if step > limit * (1 + 1e-9):
+                continue
+            w = base + motion_loglik(log_mode[r], mean[r], var[r], noise[j], xy[j, 0], xy[j, 1]) \
+                + likeness(costs, looks[i], looks[j], lag)
+            if w - costs.end[len(costs.end) - 1] > 0:
+                row[most], col[most], weight[most] = i, j, w
+                most += 1
+    return row[:most], col[:most], weight[:most]

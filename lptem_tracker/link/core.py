@@ -1,0 +1,155 @@
+"""The sliding window as an object: detections in, decided identities out, memory bounded by the window."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lptem_tracker.link import advance
+from lptem_tracker.link.assignment import FREE, Edges, Window, new_edges, new_window
+from lptem_tracker.link.candidates import Costs
+
+
+class Points(NamedTuple):
+    """Detections in the order in which they are linked: by frame, then by position.
+
+    Attributes
+    ----------
+    frame : int64, shape (n,)
+    xy, noise : float64, shape (n, 2)
+        Position (px) with the drift removed, and measurement variance (px²).
+    looks : float64, shape (n, F)
+        Likeness features, NaN where unknown.
+    doubt : float64, shape (n,)
+        Log-likelihood ratio for a false detection, from its confidence; 0 where unknown.
+    """
+
+    frame: NDArray[np.int64]
+    xy: NDArray[np.float64]
+    noise: NDArray[np.float64]
+    looks: NDArray[np.float64]
+    doubt: NDArray[np.float64]
+
+    def part(self, lo: int, hi: int) -> Points:
+        """Return the detections [lo, hi)."""
+        return Points(*(field[lo:hi] for field in self))
+
+
+class Decided(NamedTuple):
+    """Final decisions on a run of detections, in the order in which they were given.
+
+    Attributes
+    ----------
+    track : int64
+        Identity.
+    pred : int64
+        Number of the preceding detection of that track, counted over all ever given; -1 at a start.
+    """
+
+    track: NDArray[np.int64]
+    pred: NDArray[np.int64]
+
+
+def frame_starts(frame: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return where each frame begins in a sorted column, and its length at the end."""
+    change = np.flatnonzero(frame[1:] != frame[:-1]) + 1
+    return np.concatenate(([0], change, [len(frame)])) if len(frame) else np.zeros(1, np.int64)
+
+
+class SlidingWindow:
+    """Links detections of successive frames under one set of costs.
+
+    Parameters
+    ----------
+    costs : Costs
+    window_frames : int
+        Frames decided together; 1 is the frame-by-frame assignment.
+    chunk : int
+        Detections taken in between two clean-ups.
+    """
+
+    def __init__(self, costs: Costs, window_frames: int, *, adopt: bool, looks: int = 0, chunk: int = 4096) -> None:
+        self._costs, self._window, self._adopt, self._chunk = costs, window_frames, adopt, chunk
+        self._win: Window = new_window(2 * chunk, looks)
+        self._edges: Edges = new_edges(8 * chunk)
+        self._counts = np.zeros(5, np.int64)
+        self._rank = -1
+        self._given_out = 0  # decided detections already handed out, counted within the window
+        self._forgotten = 0  # detections that have left the window
+
+    def push(self, points: Points) -> Decided:
+        """Take in whole frames, all later than those before, and return what became final."""
+        starts = frame_starts(points.frame)
+        out = []
+        f = 0
+        while f < len(starts) - 1:
+            g = max(int(np.searchsorted(starts, starts[f] + self._chunk, "right")) - 1, f + 1)
+            self._take(points.part(int(starts[f]), int(starts[g])), starts[f : g + 1] - starts[f])
+            out.append(self._hand_out())
+            self._forget()
+            f = g
+        return _joined(out)
+
+    def finish(self) -> Decided:
+        """Make everything final."""
+        advance.decide_up_to(self._win, self._edges, self._counts, self._costs, self._rank, self._adopt)
+        return self._hand_out()
+
+    def _take(self, points: Points, starts: NDArray[np.int64]) -> None:
+        at, n = int(self._counts[advance.NODES]), len(points.frame)
+        self._make_room(at + n)
+        win = self._win
+        win.frame[at : at + n], win.xy[at : at + n], win.noise[at : at + n] = points.frame, points.xy, points.noise
+        win.looks[at : at + n], win.doubt[at : at + n] = points.looks, points.doubt
+        win.rank[at : at + n] = self._rank + 1 + np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+        self._rank += len(starts) - 1
+        places = starts + at
+        done = 0
+        while done < len(starts) - 1:
+            done += int(advance.add_frames(win, self._edges, self._counts, self._costs, places[done:],
+                                           self._window, self._adopt))
+            if done < len(starts) - 1:
+                self._edges = _grown(self._edges, 2 * len(self._edges.row))
+
+    def _make_room(self, need: int) -> None:
+        if need <= len(self._win.frame):
+            return
+        new = new_window(max(need, 2 * len(self._win.frame)), self._win.looks.shape[1])
+        n = int(self._counts[advance.NODES])
+        for old, fresh in zip(self._win, new):
+            if len(old) == len(self._win.frame):
+                fresh[:n] = old[:n]
+        self._win = new
+
+    def _hand_out(self) -> Decided:
+        a, b = self._given_out, int(self._counts[advance.DECIDED])
+        pred = self._win.pred[a:b]
+        alone = (pred == FREE) | (pred == np.arange(a, b))
+        self._given_out = b
+        return Decided(self._win.track[a:b].copy(), np.where(alone, FREE, pred + self._forgotten))
+
+    def _forget(self) -> None:
+        decided, n = int(self._counts[advance.DECIDED]), int(self._counts[advance.NODES])
+        if decided == 0:
+            return
+        first = self._win.frame[min(decided, n - 1)] - self._costs.max_lag
+        keep = min(int(np.searchsorted(self._win.frame[:n], first)), decided)
+        if keep:
+            advance.compact(self._win, self._edges, self._counts, keep)
+            self._given_out -= keep
+            self._forgotten += keep
+
+
+def _grown(edges: Edges, capacity: int) -> Edges:
+    new = new_edges(capacity)
+    for old, fresh in zip(edges, new):
+        fresh[: len(old)] = old
+    return new
+
+
+def _joined(parts: list[Decided]) -> Decided:
+    if not parts:
+        return Decided(np.empty(0, np.int64), np.empty(0, np.int64))
+    return Decided(*(np.concatenate(field) for field in zip(*parts)))
