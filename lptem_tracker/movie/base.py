@@ -54,6 +54,8 @@ class Movie(ABC):
         Start of each frame in s since the first, shape (T,), where the file tells it.
     warnings : list of str
         Reservations found while opening or reading (dropped frames, odd sizes).
+    left_out : dict of int to str
+        Frames that `frames` could not read and went past, each with the reason.
     """
 
     source: str
@@ -64,6 +66,7 @@ class Movie(ABC):
     metadata: Mapping[str, Any] = field(default_factory=dict)
     times_s: NDArray[np.float64] | None = None
     warnings: list[str] = field(default_factory=list)
+    left_out: dict[int, str] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -88,9 +91,46 @@ class Movie(ABC):
         return Frame(index, self._read(index), time)
 
     def frames(self, start: int = 0, stop: int | None = None, step: int = 1) -> Iterator[Frame]:
-        """Yield frames in order; a reader that is faster in sequence overrides this."""
+        """Yield the readable frames in order; a reader that is faster in sequence overrides this.
+
+        A frame that cannot be read is left out and named in `warnings`, so that the rest of a
+        damaged movie can be analysed: go by `Frame.index`, never by counting.
+
+        Raises
+        ------
+        MovieError
+            Not one of the frames asked for can be read.
+        """
+        some, reason = False, ""
         for index in range(*slice(start, stop, step).indices(len(self))):
-            yield self.read(index)
+            try:
+                frame = self.read(index)
+            except MovieError as error:
+                reason = str(error)
+                self.leave_out(index, reason)
+                continue
+            some = True
+            yield frame
+        if reason and not some:
+            raise MovieError(reason)
+
+    def leave_out(self, index: int, reason: str) -> None:
+        """Note a frame that cannot be read, in one line of `warnings` for all of them."""
+        before = self._left_out_line()
+        self.left_out.setdefault(index, reason)
+        if before in self.warnings:
+            self.warnings.remove(before)
+        self.warnings.append(self._left_out_line())
+
+    def _left_out_line(self) -> str:
+        if not self.left_out:
+            return ""
+        first = sorted(self.left_out)[:8]
+        more = ", …" if len(self.left_out) > len(first) else ""
+        return (
+            f"{len(self.left_out)} of {len(self)} frames could not be read and were left out "
+            f"({', '.join(map(str, first))}{more}); the first: {self.left_out[first[0]]}"
+        )
 
     def close(self) -> None:
         """Release the file; reading afterwards is an error."""

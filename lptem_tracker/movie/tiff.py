@@ -1,0 +1,144 @@
+"""TIFF stacks, BigTIFF, ImageJ and OME-TIFF: pages read one at a time, or mapped where they lie together."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from lptem_tracker.errors import MovieError
+from lptem_tracker.movie.base import Movie
+from lptem_tracker.movie.grey import native, to_grey
+from lptem_tracker.movie.guard import check_fits, check_frame, opening, reading
+from lptem_tracker.movie.scale import from_metadata
+from lptem_tracker.movie.tiff_meta import read_scale
+
+
+class TiffMovie(Movie):
+    """A TIFF file of one or more pages, or an OME-TIFF of several files.
+
+    Pages that lie together uncompressed (ImageJ stacks beyond 4 GB too) are mapped into memory, others
+    are decoded one at a time. Of an ImageJ or OME hyperstack one axis may be longer than 1 beside Y, X and
+    colour: it is taken for time. MINISWHITE pages keep the values that are stored.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Raises
+    ------
+    MovieError
+        It is no TIFF, is damaged, or has more than one axis besides Y and X.
+    """
+
+    def __init__(self, path: Path) -> None:
+        source = str(path)
+        self._map: NDArray[Any] | None = None
+        self._pages: Any = None
+        self._tif: Any = None
+        warnings: list[str] = []
+        try:
+            with opening(source, "a TIFF stack"):
+                self._tif = tifffile.TiffFile(path)
+                first = self._tif.pages[0]
+                check_frame(source, int(first.imagelength), int(first.imagewidth), int(first.dtype.itemsize))
+                self._order = str(first.axes)
+                shape, dtype = self._lay_out(path, warnings)
+                scale = read_scale(self._tif, shape[0], warnings)
+        except MovieError:
+            self.close()
+            raise
+        calibration = from_metadata(
+            warnings, pixel_size_nm=scale.pixel_size_nm, frame_interval_s=scale.frame_interval_s,
+            exposure_s=scale.exposure_s,
+        )  # fmt: skip
+        super().__init__(
+            source, scale.format, shape, native(np.empty(0, dtype)).dtype, calibration, scale.metadata,
+            scale.times_s, warnings,
+        )  # fmt: skip
+
+    def _lay_out(self, path: Path, warnings: list[str]) -> tuple[tuple[int, int, int], np.dtype[Any]]:
+        first = self._tif.pages[0]
+        height, width = int(first.imagelength), int(first.imagewidth)
+        if self._tif.flags & {"ome", "imagej", "shaped", "mmstack", "stk", "lsm", "nih"}:
+            series = self._tif.series[0]
+            self._pages = series.pages
+            self._order = _frame_axes(str(path), series)
+            count = math.prod(series.shape) // math.prod(
+                n for n, axis in zip(series.shape, series.axes, strict=True) if axis in self._order
+            )
+            height, width = (series.shape[series.axes.index(axis)] for axis in "YX")
+            if series.dataoffset is not None:
+                count = self._map_pages(path, series, count, warnings)
+        else:
+            self._pages = self._tif.pages
+            count = len(self._pages)
+            if count > 1 and self._pages[1].shape != first.shape:
+                warnings.append("Pages of a TIFF that are of another size than the first (thumbnails) are left out.")
+        if not count:
+            raise MovieError(f"{path} holds no complete frame; it is empty or incomplete.")
+        if self._map is None and first.compression == 1:
+            check_fits(str(path), "a TIFF page", math.prod(first.shape) * first.dtype.itemsize, path)
+        return (int(count), int(height), int(width)), first.dtype
+
+    def _map_pages(self, path: Path, series: Any, count: int, warnings: list[str]) -> int:
+        shape = [n for n, axis in zip(series.shape, series.axes, strict=True) if axis in self._order]
+        dtype = np.dtype(self._tif.byteorder + series.dtype.char)
+        whole = (path.stat().st_size - series.dataoffset) // (math.prod(shape) * dtype.itemsize)
+        if whole < count:
+            warnings.append(
+                f"The TIFF is incomplete: it announces {count} frames and holds {max(whole, 0)} whole ones."
+            )
+            count = max(int(whole), 0)
+        if count:
+            self._map = np.memmap(path, dtype, "r", series.dataoffset, (count, *shape))
+        return count
+
+    def _read(self, index: int) -> NDArray[Any]:
+        if self._tif is None:
+            raise MovieError(f"{self.source} is closed; open it again.")
+        with reading(self.source, f"frame {index}"):
+            pixels = self._map[index] if self._map is not None else self._page(index)
+            if self._order.startswith("S"):
+                pixels = np.moveaxis(pixels, 0, -1)
+            grey = to_grey(pixels)
+        if grey.shape != self.shape[1:]:
+            raise MovieError(
+                f"Frame {index} of {self.source} is {grey.shape[1]} × {grey.shape[0]} px; the movie is "
+                f"{self.shape[2]} × {self.shape[1]}."
+            )
+        return grey
+
+    def _page(self, index: int) -> NDArray[Any]:
+        page = self._pages[index]
+        if page is None:
+            raise MovieError(f"Frame {index} of {self.source} lies in a file that is not there.")
+        check_frame(self.source, int(page.imagelength), int(page.imagewidth), int(page.dtype.itemsize))
+        pixels: NDArray[Any] = page.asarray()
+        return pixels
+
+    def close(self) -> None:
+        """Release the file."""
+        self._map = self._pages = None
+        if self._tif is not None:
+            self._tif.close()
+            self._tif = None
+
+
+def _frame_axes(source: str, series: Any) -> str:
+    """Return the axes within one frame ('YX', 'YXS' or 'SYX'), or refuse more than one axis beside them."""
+    sizes = dict(zip(series.axes, series.shape, strict=True))
+    if "Y" not in sizes or "X" not in sizes:
+        raise MovieError(f"{source} has the axes {series.axes}; expected pictures with Y and X.")
+    long = {axis: n for axis, n in sizes.items() if axis not in "YXS" and n > 1}
+    if len(long) > 1:
+        axes = ", ".join(f"{axis} = {n}" for axis, n in long.items())
+        raise MovieError(
+            f"{source} has more than one axis beside Y and X ({axes}); a movie has one: time. "
+            "Split it into one stack per channel or depth."
+        )
+    return "".join(axis for axis in series.axes if axis in "YXS")
