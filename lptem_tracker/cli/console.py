@@ -106,3 +106,10 @@ def rows(pairs: list[tuple[str, str]]) -> None:
     width = max((len(name) for name, _ in pairs), default=0)
     for name, value in pairs:
         click.echo(f"  {name:<{width}}  {value}")
+
+
+def plain_console() -> Any:
+    """Return a console on standard output that adds no colour of its own to numbers."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=False)

@@ -12,6 +12,7 @@ from lptem_tracker.cli.console import progress, rows, say, say_json
 
 if TYPE_CHECKING:
     from lptem_tracker.calibration import Calibration
+    from lptem_tracker.progress import Progress
     from lptem_tracker.run import Run
     from lptem_tracker.settings import Settings
 
@@ -97,7 +98,7 @@ def analyze(
     with progress(quiet=quiet or as_json) as bars:
         runs = analyze_sample(list(movies), output, settings=settings, force=force, resume=resume, progress=bars)
         for run in runs:
-            _draw(run, settings, bars, overlay=not no_overlay, report=not no_report)
+            draw(run, settings, bars, overlay=not no_overlay, report=not no_report)
     if as_json:
         say_json({str(run.path): run.summary for run in runs})
         return
@@ -105,12 +106,13 @@ def analyze(
         summarise(run, quiet=quiet)
 
 
-def _draw(run: Run, settings: Settings, bars: Any, *, overlay: bool, report: bool) -> None:
+def draw(run: Run, settings: Settings, bars: Progress, *, overlay: bool = True, report: bool = True) -> None:
+    """Draw the overlay movie and the report page, as the settings and options ask."""
     if overlay and settings.report.overlay:
+        from lptem_tracker.cli.results import frames_drawn
         from lptem_tracker.report.overlay import write_overlay
 
-        bars.stage("overlay", None)
-        write_overlay(run)
+        write_overlay(run, progress=frames_drawn(bars))
     if report and settings.report.report:
         from lptem_tracker.report.page import write_report
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from lptem_tracker.cli.console import say
+from lptem_tracker.cli.console import progress, say
+from lptem_tracker.cli.options import Roi, quiet_option
+
+if TYPE_CHECKING:
+    from lptem_tracker.progress import Progress
 
 _run_argument = click.argument("run", type=click.Path(path_type=Path))
 _output = click.option(
@@ -20,30 +26,52 @@ _output = click.option(
 @click.option(
     "--colour-by",
     type=click.Choice(["particle", "speed", "D", "motion", "cluster"]),
-    help="Colour of boxes and trails.",
+    help="Colour of boxes and trails. [default: particle]",
 )
-@click.option("--side-by-side", is_flag=True, help="The raw frames beside the drawn ones.")
-@click.option("--speed-up", type=click.IntRange(1), default=1, help="Show every Nth frame. [default: 1]")
-@click.option("--particle", type=int, help="Crop and zoom on this particle.")
-def overlay(
-    run: Path, output: Path | None, colour_by: str | None, side_by_side: bool, speed_up: int, particle: int | None
-) -> None:
+@click.option("--outline", type=click.Choice(["box", "ellipse", "point", "none"]), help="[default: box]")
+@click.option("--trail-frames", type=click.IntRange(0), help="Length of the trails. [default: 40]")
+@click.option("--no-ids", is_flag=True, help="Do not write the particles' numbers.")
+@click.option("--side-by-side", is_flag=True, help="The bare frame beside the drawn one.")
+@click.option("--crop", type=Roi(), help="Only this region, in px.")
+@click.option("--follow", type=int, metavar="PARTICLE", help="Keep this particle in the centre.")
+@click.option("--zoom", type=float, help="Picture px per frame px. [default: to suit]")
+@click.option("--binning", type=click.IntRange(1), help="Average this many px each way. [default: 1]")
+@click.option("--every", type=click.IntRange(1), help="One picture for this many frames. [default: 1]")
+@click.option("--speed", type=float, help="Playback in multiples of real time.")
+@quiet_option
+def overlay(run: Path, output: Path | None, no_ids: bool, quiet: bool, **given: Any) -> None:
     """Draw boxes, ids, trails, events, scale bar and time on the movie.
 
     \b
     lptem-tracker overlay run
-    lptem-tracker overlay run -o talk.gif --colour-by motion --speed-up 2
-    lptem-tracker overlay run -o zoom.mp4 --particle 12
+    lptem-tracker overlay run -o talk.gif --colour-by motion --every 2
+    lptem-tracker overlay run -o zoom.mp4 --follow 12 --zoom 4
 
-    The ending of -o chooses the format: .mp4 (H.264), .mkv (lossless) or .gif.
+    The ending of -o chooses the format: .mp4 (H.264), .mkv (without loss) or .gif.
     """
     from lptem_tracker.report.overlay import write_overlay
     from lptem_tracker.run import open_run
 
-    path = write_overlay(
-        open_run(run), output, colour_by=colour_by, side_by_side=side_by_side, speed_up=speed_up, particle=particle
-    )
-    say(str(path))
+    options = {name: value for name, value in given.items() if value not in (None, False)}
+    with progress(quiet=quiet) as bars:
+        say(
+            str(write_overlay(open_run(run), output, progress=frames_drawn(bars), ids=not no_ids, **options)),
+            quiet=quiet,
+        )
+
+
+def frames_drawn(bars: Progress) -> Callable[[int, int], None]:
+    """Return a callback (done, total) that moves a progress bar."""
+    last = 0
+
+    def tell(done: int, total: int) -> None:
+        nonlocal last
+        if last == 0:
+            bars.stage("overlay", total)
+        bars.advance(done - last)
+        last = done
+
+    return tell
 
 
 @click.command()

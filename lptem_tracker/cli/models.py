@@ -1,0 +1,107 @@
+"""Commands around the detector: simulate, train, evaluate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lptem_tracker.cli.console import rows, say, say_json
+from lptem_tracker.cli.options import force_option, json_option, output_option
+
+
+@click.command()
+@click.option(
+    "--scene", default="brownian", show_default=True, help="Name of a scene, or a TOML file that describes one."
+)
+@output_option
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed gives the same movie."
+)
+@click.option("--frames", type=click.IntRange(1), help="Number of frames. [default: the scene's]")
+@force_option
+def simulate(scene: str, output: Path, seed: int, frames: int | None, force: bool) -> None:
+    """Make a movie with known truth: movie.tif, truth_tracks, truth_events.
+
+    \b
+    lptem-tracker simulate --scene demo -o simulated
+    lptem-tracker simulate --scene aggregation --frames 500 --seed 7 -o simulated
+    """
+    from lptem_tracker.errors import OutputError
+    from lptem_tracker.simulate import simulate_movie, write_simulation
+
+    if output.exists() and (not output.is_dir() or any(output.iterdir())) and not force:
+        raise OutputError(f"{output} exists and is not empty; give another -o, or --force to replace what is in it.")
+    movie = simulate_movie(scene, seed=seed, n_frames=frames)
+    for path in write_simulation(movie, output):
+        say(str(path))
+
+
+@click.command()
+@click.option("--from-simulation", is_flag=True, help="From nothing, as the shipped weights were made.")
+@click.option("--data", type=click.Path(path_type=Path), help="Fine-tune on these labels (YOLO or COCO).")
+@click.option("--from", "start", default="shipped", show_default=True, help="Weights to fine-tune.")
+@output_option
+@click.option(
+    "--minutes",
+    type=click.FloatRange(0, min_open=True),
+    help="Time to train. [default: 20, or 10 on labels]",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--workers", type=click.IntRange(0), help="Processes that draw images. [default: one a core, less one]")
+@click.option("--batch", type=click.IntRange(1), help="Images a step. [default: as the device allows]")
+@click.option("--resume", is_flag=True, help="Go on with the training in the output folder.")
+def train(
+    from_simulation: bool,
+    data: Path | None,
+    start: str,
+    output: Path,
+    minutes: float | None,
+    seed: int,
+    resume: bool,
+    **machine: Any,
+) -> None:
+    """Train the detector: on simulations from nothing, or on your own labelled frames.
+
+    \b
+    lptem-tracker train --from-simulation -o weights-new --minutes 60
+    lptem-tracker export run --format yolo -o labels       (then correct them in any labelling tool)
+    lptem-tracker train --data labels --from shipped -o mine
+    lptem-tracker analyze movie.mp4 --weights mine/weights.safetensors -o run
+    """
+    if from_simulation == (data is not None):
+        raise click.UsageError("Give either --from-simulation or --data LABELS.")
+    from lptem_tracker import training
+
+    given = {name: value for name, value in machine.items() if value is not None}
+    if data is None:
+        path = training.train(output, minutes=minutes or 20.0, seed=seed, resume=resume, **given)
+    else:
+        path = training.fine_tune(data, output, start=start, minutes=minutes or 10.0, seed=seed, **given)
+    say(f"weights → {path}")
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--truth", type=click.Path(path_type=Path), required=True, help="Folder written by simulate.")
+@json_option
+def evaluate(run: Path, truth: Path, as_json: bool) -> None:
+    """Score a run of a simulated movie against its truth.
+
+    \b
+    lptem-tracker simulate --scene demo -o simulated
+    lptem-tracker analyze simulated/movie.tif -o run
+    lptem-tracker evaluate run --truth simulated
+    """
+    from lptem_tracker.evaluate import evaluate_run
+    from lptem_tracker.run import open_run
+
+    scores = evaluate_run(open_run(run), truth)
+    if as_json:
+        say_json(scores)
+        return
+    for part, values in scores.items():
+        say(part)
+        rows([(name, f"{value:.4g}" if isinstance(value, float) else str(value)) for name, value in values.items()])
