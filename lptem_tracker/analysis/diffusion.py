@@ -1,0 +1,195 @@
+"""Diffusion coefficient and localisation error of single tracks and of all tracks together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import norm, t
+
+from lptem_tracker.analysis.brownian import BLUR_MAX, stats
+from lptem_tracker.analysis.profile import OFFSET, ProfileFit, profile, reduce_stats, refine
+from lptem_tracker.analysis.trackset import Floats, TrackSet
+from lptem_tracker.calibration import Calibration
+
+MIN_BOOTSTRAP = 20
+"""Tracks from which on the ensemble's interval is a bootstrap over tracks."""
+
+
+@dataclass(frozen=True)
+class Imaging:
+    """What is known of how positions were recorded.
+
+    Attributes
+    ----------
+    blur : float
+        R of the exposure (Berglund 2010, eq. 8).
+    lowest : float
+        Smallest sigma²/(D dt): 0 where R is known. Where it is not, blur acts like a negative localisation
+        variance of down to -2 R_max D dt, so that D stays right for any exposure.
+    weighted : bool
+        Whether stated errors of single positions scale the localisation variance.
+    """
+
+    blur: float
+    lowest: float = 0.0
+    weighted: bool = False
+
+
+@dataclass(frozen=True)
+class Velocity:
+    """Prior of each particle's mean velocity: what the others say about the common drift.
+
+    Attributes
+    ----------
+    mean : (P, 2) float
+        px a frame.
+    variance : (P, 2) float
+        px² a frame²; inf: nothing is known.
+    """
+
+    mean: Floats
+    variance: Floats
+
+
+@dataclass(frozen=True)
+class PooledFit:
+    """One likelihood over all tracks.
+
+    Attributes
+    ----------
+    fit : ProfileFit
+        Of one row; its interval is the profile's.
+    low, high, std : float
+        The interval reported: bootstrap over tracks from 20 tracks on, profile below.
+    method : str
+    overdispersion : float
+        Variance over tracks relative to what one common D would give.
+    """
+
+    fit: ProfileFit
+    low: float
+    high: float
+    std: float
+    method: str
+    overdispersion: float
+
+    @property
+    def d(self) -> float:
+        """D in px² a frame."""
+        return float(self.fit.d[0])
+
+    @property
+    def sigma2(self) -> float:
+        """Localisation variance in px²."""
+        return float(self.fit.sigma2[0])
+
+
+def imaging_of(calibration: Calibration) -> Imaging:
+    """Return the blur that the calibration states, or the range that an unknown exposure leaves."""
+    if calibration.exposure_s is None or calibration.frame_interval_s is None:
+        return Imaging(0.0, -2 * BLUR_MAX)
+    return Imaging(calibration.blur_coefficient)
+
+
+def fit_tracks(tracks: TrackSet, imaging: Imaging, *, level: float = 0.95, velocity: Velocity | None = None,
+               axes: tuple[int, ...] = (0, 1)) -> ProfileFit:
+    """Maximum-likelihood D of each track, its localisation error free.
+
+    Parameters
+    ----------
+    tracks : TrackSet
+        At least 3 positions each.
+    imaging : Imaging
+    level : float
+        Of the profile-likelihood intervals.
+    velocity : Velocity, optional
+        Prior of each track's mean velocity; None: no mean motion.
+    axes : tuple of int
+        0 for x, 1 for y.
+    """
+    n = tracks.n_observed - 1.0
+
+    def plain(rho: Floats) -> tuple[Floats, Floats, Floats]:
+        stat = stats(tracks, rho, imaging.blur, weighted=imaging.weighted)
+        return reduce_stats(stat, n, axes, None if velocity is None else velocity.mean, spread)
+
+    spread: Floats | float = 0.0
+    if velocity is not None:
+        # the prior's width is absolute, the likelihood's scale is D: take D from a first, drift-free fit
+        spread = np.inf
+        first = refine(plain, len(tracks), imaging.lowest, level, sizes=(64,))
+        with np.errstate(divide="ignore"):
+            spread = velocity.variance / np.maximum(first.d, 1e-300)[:, None]
+        spread = np.where(np.isinf(velocity.variance), np.inf, np.minimum(spread, 1e12))
+    return refine(plain, len(tracks), imaging.lowest, level)
+
+
+def fit_pooled(tracks: TrackSet, imaging: Imaging, *, level: float = 0.95, drift: bool = False,
+               own_velocity: bool = False, axes: tuple[int, ...] = (0, 1), share: float = 1.0,
+               bootstrap: int = 400, seed: int = 0) -> PooledFit:
+    """One D and one localisation error of all tracks.
+
+    Parameters
+    ----------
+    tracks : TrackSet
+    imaging : Imaging
+    level : float
+    drift : bool
+        One unknown velocity common to all, by restricted likelihood (flat prior).
+    own_velocity : bool
+        One unknown velocity for each track.
+    axes : tuple of int
+    share : float
+        Part of the displacements that are independent (1 - 1/n after a frame-wise drift was taken out).
+    bootstrap, seed : int
+        Resamplings over tracks.
+    """
+    n = tracks.n_observed - 1.0
+
+    def pooled(stat: Floats, counts: Floats) -> tuple[Floats, Floats, Floats]:
+        """Sums over tracks, `counts` (B, P) times each."""
+        if own_velocity:
+            q, logdet, m = reduce_stats(stat, n, axes, None, np.inf)
+            return counts @ q, counts @ logdet, counts @ m
+        total = np.tensordot(counts, stat, 1)
+        return reduce_stats(total, counts @ n, axes, None, np.inf if drift else 0.0)
+
+    one = np.ones((1, len(tracks)))
+
+    def evaluate(rho: Floats) -> tuple[Floats, Floats, Floats]:
+        return pooled(stats(tracks, rho[0], imaging.blur, weighted=imaging.weighted), one)
+
+    fit = refine(evaluate, 1, imaging.lowest, level, sizes=(64, 48, 48), share=share)
+    if len(tracks) < MIN_BOOTSTRAP or bootstrap < 2:
+        return PooledFit(fit, float(fit.low[0]), float(fit.high[0]), float(fit.std[0]),
+                         "profile likelihood", float("nan"))
+    rho = _around(fit, imaging.lowest)
+    stat = stats(tracks, rho, imaging.blur, weighted=imaging.weighted)
+    rng = np.random.default_rng(seed)
+    counts = rng.multinomial(len(tracks), np.full(len(tracks), 1 / len(tracks)), bootstrap).astype(np.float64)
+    logs = np.concatenate([_log_d(*pooled(stat, part)) for part in np.array_split(counts, max(1, bootstrap // 50))])
+    return _bootstrapped(fit, logs, len(tracks), level)
+
+
+def _log_d(q: Floats, logdet: Floats, m: Floats) -> Floats:
+    best = profile(q, logdet, m).argmax(1)
+    return np.asarray(np.log(q[np.arange(len(q)), best] / m))
+
+
+def _around(fit: ProfileFit, lowest: float) -> Floats:
+    """Grid of 160 reduced errors around a pooled fit, wide enough for particles that differ."""
+    s = np.log(np.array([fit.rho_low[0], fit.rho[0], fit.rho_high[0]]) - lowest + OFFSET)
+    wide = 6 * max(s[2] - s[0], 0.05)
+    low = max(np.log(OFFSET), s[1] - wide)
+    return np.asarray(lowest + np.exp(np.linspace(low, s[1] + wide, 160)) - OFFSET)
+
+
+def _bootstrapped(fit: ProfileFit, logs: Floats, n: int, level: float) -> PooledFit:
+    """Interval from resampled log D, with Student's t for the number of tracks."""
+    spread = float(np.std(logs)) * np.sqrt(n / (n - 1))
+    d = float(fit.d[0])
+    factor = np.exp(t.ppf(0.5 + level / 2, n - 1) * spread)
+    expected = (np.log(fit.high[0]) - np.log(max(fit.low[0], 1e-300))) / (2 * norm.ppf(0.5 + level / 2))
+    over = (spread / expected) ** 2 if expected > 0 else float("nan")
+    return PooledFit(fit, d / factor, d * factor, d * spread, f"bootstrap over {n} tracks", float(over))

@@ -1,0 +1,178 @@
+"""Mean-square displacement against lag: for the eye; D is fitted to displacements, not to this curve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import fft
+
+from lptem_tracker.analysis.trackset import Floats, Ints, TrackSet
+
+BLOCK = 60_000  # numbers in one block: it stays in the processor's cache
+
+
+@dataclass(frozen=True)
+class Msd:
+    """Time-averaged mean-square displacements of P particles at lags 1 to L frames.
+
+    Attributes
+    ----------
+    value : (P, L) float
+        px², summed over x and y; NaN where no pair of positions is that far apart.
+    std : (P, L) float
+        Standard error in px², which counts that overlapping pairs are correlated.
+    n_pairs : (P, L) int
+    """
+
+    value: Floats
+    std: Floats
+    n_pairs: Ints
+
+
+def time_averaged_msd(tracks: TrackSet, max_lag: int) -> tuple[Floats, Ints]:
+    """Mean-square displacement over all overlapping pairs, exact with gaps.
+
+    Parameters
+    ----------
+    tracks : TrackSet
+        P particles.
+    max_lag : int
+        Longest lag L in frames.
+
+    Returns
+    -------
+    msd : (P, L) float
+        px²; NaN where there is no pair.
+    n_pairs : (P, L) int
+
+    Notes
+    -----
+    Sum over pairs of (x_t - x_s)² as three correlations of mask and position (Calandrini 2011), each by
+    FFT; positions are relative to the track's mean, as an offset costs digits.
+    """
+    msd = np.full((len(tracks), max_lag), np.nan)
+    pairs = np.zeros((len(tracks), max_lag), dtype=np.int64)
+    for part, mask, xy in dense_blocks(tracks):
+        lags = min(max_lag, mask.shape[1] - 1)
+        if lags < 1:
+            continue
+        total, count = _pair_sums(mask, xy, lags)
+        n = np.rint(count).astype(np.int64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            msd[part, :lags] = np.where(n > 0, np.maximum(total, 0) / n, np.nan)
+        pairs[part, :lags] = n
+    return msd, pairs
+
+
+def _pair_sums(mask: Floats, xy: Floats, lags: int) -> tuple[Floats, Floats]:
+    """Sum of squared displacements and number of pairs at lags 1..lags."""
+    n = mask.shape[1]
+    size = fft.next_fast_len(n + lags)
+    # x + iy in one transform: the real part of its autocorrelation is that of x plus that of y
+    both = fft.fft(xy.view(np.complex128)[..., 0], size)
+    cross = fft.ifft(both.real**2 + both.imag**2, overwrite_x=True)[:, 1:lags + 1].real
+    square = xy[..., 0] ** 2 + xy[..., 1] ** 2
+    if mask.all():
+        ends = np.cumsum(square, 1)
+        lag = np.arange(1, lags + 1)
+        return ends[:, n - 1 - lag] + ends[:, -1:] - ends[:, lag - 1] - 2 * cross, np.broadcast_to(n - lag, cross.shape)
+    m = fft.rfft(mask, size)
+    total = fft.irfft(2 * (fft.rfft(square, size) * m.conj()).real, size)[:, 1:lags + 1] - 2 * cross
+    return total, fft.irfft(m.real**2 + m.imag**2, size)[:, 1:lags + 1]
+
+
+def dense_blocks(tracks: TrackSet) -> Iterator[tuple[Ints, Floats, Floats]]:
+    """Yield particles of similar length as arrays over frames.
+
+    Yields
+    ------
+    part : (p,) int
+        Numbers of the particles.
+    mask : (p, T) float
+        1 where observed, 0 in gaps and after the end.
+    xy : (p, T, 2) float
+        Position relative to the track's mean, 0 where not observed.
+    """
+    span = tracks.frame_last - tracks.frame_first + 1
+    order = np.argsort(span, kind="stable")
+    start = 0
+    while start < len(order):
+        stop = start + 1
+        while (stop < len(order) and span[order[stop]] <= 1.3 * span[order[start]] + 8
+               and (stop - start) * span[order[stop]] < BLOCK):
+            stop += 1
+        part = order[start:stop]
+        start = stop
+        first, last, width = part[0], part[-1], int(span[part[-1]])
+        if last - first == len(part) - 1 and tracks.offset[last + 1] - tracks.offset[first] == len(part) * width:
+            xy = tracks.xy[tracks.offset[first]:tracks.offset[last + 1]].reshape(len(part), width, 2)
+            yield part, np.ones((len(part), width)), xy
+            continue
+        mask = np.zeros((len(part), int(span[part].max())))
+        xy = np.zeros((*mask.shape, 2))
+        counts = tracks.n_observed[part]
+        row = np.repeat(np.arange(len(part)), counts)
+        source = np.repeat(tracks.offset[part] - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+        column = tracks.frame[source] - np.repeat(tracks.frame_first[part], counts)
+        mask[row, column] = 1
+        xy[row, column] = tracks.xy[source]
+        yield part, mask, xy
+
+
+def msd_std(n_frames: int, structure: Floats, n_pairs: Ints) -> Floats:
+    """Standard error of a time-averaged MSD of a Gaussian process with stationary steps.
+
+    Parameters
+    ----------
+    n_frames : int
+        Frames that the track spans.
+    structure : (n_frames + L,) float
+        Mean-square displacement per axis at lags 0, 1, 2, … in px², its value at lag 0 being 0.
+    n_pairs : (L,) int
+        Pairs at each lag; where gaps leave fewer, the variance rises in proportion.
+
+    Returns
+    -------
+    (L,) float
+        px², for the sum over two axes.
+
+    Notes
+    -----
+    Displacements over n frames that start j frames apart have the covariance
+    ``g(j) = (S(j + n) + S(|j - n|) - 2 S(j)) / 2``; the variance of their mean square is
+    ``2/K² sum_j (K - |j|) g(j)²`` per axis (Michalet 2010, appendix A; Qian 1991).
+    """
+    lag = np.arange(1, len(n_pairs) + 1)[:, None]
+    j = np.arange(n_frames)[None, :]
+    full = n_frames - lag
+    g = 0.5 * (structure[j + lag] + structure[np.abs(j - lag)] - 2 * structure[j])
+    weight = np.maximum(full - j, 0) * np.where(j > 0, 2.0, 1.0)
+    variance = 2 * 2 * (weight * g**2).sum(1) / np.maximum(full[:, 0], 1) ** 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(n_pairs > 0, np.sqrt(variance * full[:, 0] / n_pairs), np.nan)
+
+
+def ensemble_msd(msd: Floats, std: Floats, n_pairs: Ints, *, enough: int = 20) -> tuple[Floats, Floats, Ints]:
+    """Average over particles, each weighted by its number of pairs.
+
+    Parameters
+    ----------
+    msd, std : (P, L) float
+    n_pairs : (P, L) int
+    enough : int
+        Particles from which on the standard error comes from their scatter rather than from their models.
+
+    Returns
+    -------
+    value, std : (L,) float
+    n_pairs : (L,) int
+    """
+    total = n_pairs.sum(0)
+    weight = n_pairs / np.maximum(total, 1)
+    value = np.where(total > 0, np.nansum(weight * msd, 0), np.nan)
+    own = np.sqrt(np.nansum((weight * np.nan_to_num(std)) ** 2, 0))
+    n = (n_pairs > 0).sum(0)
+    scatter = np.sqrt(np.nansum((weight * (msd - value)) ** 2, 0) * n / np.maximum(n - 1, 1))
+    return value, np.where(n >= enough, scatter, own), total

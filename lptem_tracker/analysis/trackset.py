@@ -1,0 +1,184 @@
+"""Tracks as flat arrays: what every estimator of motion works on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from lptem_tracker.tables import FRAME, OBSERVED, PARTICLE, X, Y, validate_detections, validate_tracks
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TrackSet:
+    """Observed positions of P particles, M in all, sorted by particle and frame.
+
+    Attributes
+    ----------
+    particle : (P,) int
+    offset : (P + 1,) int
+        Rows of particle i are ``offset[i]:offset[i + 1]``.
+    frame : (M,) int
+    xy : (M, 2) float
+        px, drift of the linker taken out, each track relative to its mean.
+    origin : (P, 2) float
+        The means taken off, in px.
+    weight : (M,) float
+        Localisation variance of each position relative to the mean of all; 1 where unknown.
+    angle : (M,) float or None
+        rad, period pi; NaN where unknown.
+    link_confidence : (M,) float or None
+        Probability of the link that leads to this row; NaN at the start of a track.
+    sigma2 : float
+        Mean localisation variance that the detector states, in px²; NaN where it states none.
+    drift : (2,) float
+        Mean velocity that the linker took out, in px a frame.
+    """
+
+    particle: Ints
+    offset: Ints
+    frame: Ints
+    xy: Floats
+    origin: Floats
+    weight: Floats
+    angle: Floats | None = None
+    link_confidence: Floats | None = None
+    sigma2: float = float("nan")
+    drift: tuple[float, float] = (0.0, 0.0)
+    drift_varies: bool = False
+
+    def __len__(self) -> int:
+        return len(self.particle)
+
+    @property
+    def n_observed(self) -> Ints:
+        """Number of positions of each particle, (P,)."""
+        return np.diff(self.offset)
+
+    @property
+    def frame_first(self) -> Ints:
+        """First frame of each particle, (P,)."""
+        return self.frame[self.offset[:-1]]
+
+    @property
+    def frame_last(self) -> Ints:
+        """Last frame of each particle, (P,)."""
+        return self.frame[self.offset[1:] - 1]
+
+    @property
+    def index(self) -> Ints:
+        """Number of the particle that each row belongs to, (M,)."""
+        return np.repeat(np.arange(len(self)), self.n_observed)
+
+    def rows(self, i: int) -> slice:
+        """Return the rows of particle number i."""
+        return slice(int(self.offset[i]), int(self.offset[i + 1]))
+
+    def __iter__(self) -> Iterator[slice]:
+        return (self.rows(i) for i in range(len(self)))
+
+    def select(self, keep: npt.NDArray[np.bool_]) -> TrackSet:
+        """Return the particles where `keep`, a (P,) mask, is True."""
+        rows = np.repeat(keep, self.n_observed)
+        offset = np.concatenate([[0], np.cumsum(self.n_observed[keep])])
+        return replace(
+            self, particle=self.particle[keep], offset=offset, frame=self.frame[rows], xy=self.xy[rows],
+            origin=self.origin[keep], weight=self.weight[rows],
+            angle=None if self.angle is None else self.angle[rows],
+            link_confidence=None if self.link_confidence is None else self.link_confidence[rows])
+
+    def steps(self) -> tuple[Floats, Ints, Ints]:
+        """Return displacements (S, 2) between successive positions, frames each spans, and the row each ends in."""
+        end = np.flatnonzero(np.diff(self.index) == 0) + 1
+        return self.xy[end] - self.xy[end - 1], self.frame[end] - self.frame[end - 1], end
+
+
+def build_trackset(tracks: pd.DataFrame) -> TrackSet:
+    """Read a tracks table; rows that were not observed, or whose position is no number, do not count.
+
+    Parameters
+    ----------
+    tracks : pandas.DataFrame
+        ``particle, frame, x, y`` in px and optionally ``observed, x_std, y_std, angle, drift_x, drift_y,
+        link_confidence``. Negative particle numbers mean "belongs to no track".
+
+    Raises
+    ------
+    TableError
+        A column is missing, or a particle has two rows in one frame.
+    """
+    table = _counting_rows(tracks)
+    ids, frame = table[PARTICLE].to_numpy(np.int64), table[FRAME].to_numpy(np.int64)
+    start = np.flatnonzero(np.diff(ids, prepend=-1))
+    particle, offset = ids[start], np.concatenate([start, [len(table)]]).astype(np.int64)
+    xy = np.column_stack([table[X].to_numpy(np.float64), table[Y].to_numpy(np.float64)])
+    drift, varies = (0.0, 0.0), False
+    if {"drift_x", "drift_y"} <= set(table.columns):
+        taken = np.nan_to_num(table[["drift_x", "drift_y"]].to_numpy(np.float64))
+        xy -= taken
+        drift, varies = _mean_velocity(frame, taken)
+    counts = np.diff(offset)
+    origin = np.add.reduceat(xy, offset[:-1], axis=0) / counts[:, None] if len(particle) else np.zeros((0, 2))
+    weight, sigma2 = _variances(table)
+    return TrackSet(
+        particle=particle, offset=offset, frame=frame, xy=xy - np.repeat(origin, counts, axis=0), origin=origin,
+        weight=weight, angle=_column(table, "angle"), link_confidence=_column(table, "link_confidence"),
+        sigma2=sigma2, drift=drift, drift_varies=varies)
+
+
+def _counting_rows(tracks: pd.DataFrame) -> pd.DataFrame:
+    """Rows that count, by particle and frame; what is in order already is not sorted again."""
+    table = validate_detections(tracks, require=(PARTICLE, FRAME, X, Y))
+    good = (np.isfinite(table[X]) & np.isfinite(table[Y]) & (table[PARTICLE] >= 0)).to_numpy()
+    if OBSERVED in table:
+        good &= table[OBSERVED].to_numpy()
+    table = table if good.all() else table[good]
+    if not _rises(table):
+        table = table.sort_values([PARTICLE, FRAME], kind="stable")
+        if not _rises(table):
+            validate_tracks(table)  # says which rows are double
+    return table
+
+
+def _rises(table: pd.DataFrame) -> bool:
+    """Whether no row comes before, or at, the one above it."""
+    ids, frame = np.diff(table[PARTICLE].to_numpy()), np.diff(table[FRAME].to_numpy())
+    return bool(((ids > 0) | ((ids == 0) & (frame > 0))).all())
+
+
+def _column(table: pd.DataFrame, name: str) -> Floats | None:
+    if name not in table.columns:
+        return None
+    values = table[name].to_numpy(np.float64)
+    return values if np.isfinite(values).any() else None
+
+
+def _mean_velocity(frame: Ints, taken: Floats) -> tuple[tuple[float, float], bool]:
+    """Mean velocity of a cumulative drift (M, 2), and whether it is more than a constant."""
+    if len(frame) < 2 or frame.max() == frame.min() or np.ptp(taken, axis=0).max() == 0:
+        return (0.0, 0.0), False
+    first, last = taken[frame == frame.min()][0], taken[frame == frame.max()][0]
+    v = (last - first) / float(frame.max() - frame.min())
+    return (float(v[0]), float(v[1])), True
+
+
+def _variances(table: pd.DataFrame) -> tuple[Floats, float]:
+    """Relative localisation variance of each row and the mean one in px²."""
+    if not {"x_std", "y_std"} <= set(table.columns):
+        return np.ones(len(table)), float("nan")
+    v = (table[["x_std", "y_std"]].to_numpy(np.float64) ** 2).mean(1)
+    good = np.isfinite(v) & (v > 0)
+    if not good.any():
+        return np.ones(len(table)), float("nan")
+    mean = float(np.median(v[good]))
+    # an absurd stated error must not silence or enthrone one position
+    return np.clip(np.where(good, v, mean) / mean, 1e-2, 1e2), float(v[good].mean())
