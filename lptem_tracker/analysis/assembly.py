@@ -5,11 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lptem_tracker.tables import EVENT_DTYPES, empty_table, validate_tracks
+import numpy as np
+import pandas as pd
+
+from lptem_tracker.analysis.bodies import Bodies, bodies_from_tracks
+from lptem_tracker.analysis.clusters import History, follow_clusters
+from lptem_tracker.analysis.contacts import Bonds, ContactRule, contact_rule, find_bonds, near_pairs
+from lptem_tracker.analysis.events import build_events, drop_rejected
+from lptem_tracker.analysis.fates import Fates, find_fates
+from lptem_tracker.analysis.noise import Noise, estimate_noise
+from lptem_tracker.tables import validate_tracks
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from lptem_tracker.calibration import Calibration
     from lptem_tracker.settings import EventSettings
 
@@ -39,6 +46,35 @@ class AssemblyResult:
     warnings: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Assembly:
+    """All that later figures are made from, in px and frames."""
+
+    bodies: Bodies
+    noise: Noise
+    rule: ContactRule
+    bonds: Bonds
+    fates: Fates
+    history: History
+
+
+def assemble(
+    table: pd.DataFrame,
+    settings: EventSettings,
+    *,
+    field_px: tuple[float, float] | None = None,
+    n_frames: int | None = None,
+) -> Assembly:
+    """Find contacts, fates and clusters of a validated tracks table."""
+    bodies = bodies_from_tracks(table, field_px=field_px, n_frames=n_frames)
+    noise = estimate_noise(bodies, table)
+    rule = contact_rule(bodies, settings, noise)
+    bonds = find_bonds(bodies, near_pairs(bodies, rule.off_px), rule)
+    fates = find_fates(bodies, rule, noise, settings)
+    history = follow_clusters(bodies, bonds, fates, rule.min_contact_frames, rule.min_separation_frames)
+    return Assembly(bodies, noise, rule, bonds, fates, history)
+
+
 def measure_assembly(
     tracks: pd.DataFrame,
     calibration: Calibration,
@@ -48,7 +84,55 @@ def measure_assembly(
     n_frames: int | None = None,
     rejected: pd.DataFrame | None = None,
 ) -> AssemblyResult:
-    """Measure contacts, events, kinetics, structure and population of one movie."""
+    """Measure contacts, events, kinetics, structure and population of one movie.
+
+    Parameters
+    ----------
+    tracks : pandas.DataFrame
+        `particle, frame, x, y` in px and, where known, `observed, radius, width, height, angle, area,
+        outline, x_std, y_std, drift_x, drift_y, merged_into`. Without radii the events that need none
+        still come, and the warnings name the others.
+    calibration : Calibration
+        Scale and timing; without it figures are in px and frames, as their names say.
+    settings : EventSettings
+    field_px : tuple of float, optional
+        (width, height) of the field of view; by default estimated from the positions, with a warning.
+    n_frames : int, optional
+        Frames in the movie; by default up to the last one with a particle.
+    rejected : pandas.DataFrame, optional
+        Events (`kind, frame, particle_a, particle_b`) that a person has rejected.
+
+    Returns
+    -------
+    AssemblyResult
+
+    Raises
+    ------
+    TableError
+        A column is missing or malformed.
+    """
     table = validate_tracks(tracks)
-    particles = table[["particle"]].drop_duplicates().reset_index(drop=True)
-    return AssemblyResult(empty_table(EVENT_DTYPES), particles)
+    found = assemble(table, settings, field_px=field_px, n_frames=n_frames)
+    events = drop_rejected(build_events(found.bodies, found.bonds, found.fates, found.history), rejected)
+    particles = pd.DataFrame({"particle": found.bodies.ids})
+    return AssemblyResult(events, particles, warnings=_warnings(found))
+
+
+def _warnings(found: Assembly) -> list[str]:
+    bodies = found.bodies
+    out = []
+    unknown = ~np.isfinite(bodies.radius)
+    if unknown.all():
+        out.append(
+            "No radii: attach, detach, coalesce, nucleate and dissolve events, clusters, growth and sizes are not possible; "
+            "enter and leave still are. Give a column radius (px)."
+        )
+    elif unknown.any():
+        n = len(np.unique(bodies.particle[unknown]))
+        out.append(f"{n} of {len(bodies.ids)} particles have no radius: contacts, size and growth leave them out.")
+    if not bodies.field_known:
+        out.append(
+            f"The field of view is not known; the extent of the positions ({bodies.field[0]:.0f} × {bodies.field[1]:.0f} px) "
+            "stands for it in g(r) and in what enters and leaves. Give --field-px."
+        )
+    return out
