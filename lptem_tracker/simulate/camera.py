@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 Pixels = NDArray[np.float32]
 
-_EXACT_BELOW = 30.0
+_EXACT_BELOW = 12.0
 
 
 def fast_generator(rng: np.random.Generator) -> np.random.Generator:
@@ -49,14 +49,17 @@ def apply_mtf(pixels: Pixels, lag1: float) -> Pixels:
 def count_electrons(mean: Pixels, rng: np.random.Generator) -> Pixels:
     """Draw Poisson counts of the given mean, float32 (Y, X).
 
-    Exact below 30 electrons a pixel; above, the Cornish-Fisher expansion of the Poisson quantile to second order,
-    whose mean, variance and skewness are the Poisson's, rounded to whole electrons.
+    Exact below 12 electrons a pixel; above, the Cornish-Fisher expansion of the Poisson quantile to second order,
+    whose mean and variance are the Poisson's, rounded to whole electrons.
     """
-    if float(mean.min()) >= _EXACT_BELOW:
-        z = rng.standard_normal(mean.shape, dtype=np.float32)
-        counts = mean + np.sqrt(mean) * z + (z * z - 1) / np.float32(6)
-        return np.asarray(np.rint(counts), np.float32)
-    return rng.poisson(np.maximum(mean, 0)).astype(np.float32)
+    low = mean < _EXACT_BELOW
+    if low.all():
+        return rng.poisson(np.maximum(mean, 0)).astype(np.float32)
+    z = rng.standard_normal(mean.shape, dtype=np.float32)
+    counts = np.rint(mean + np.sqrt(np.maximum(mean, 0)) * z + (z * z - 1) / np.float32(6))
+    if low.any():
+        counts[low] = rng.poisson(np.maximum(mean[low], 0))
+    return np.asarray(counts, np.float32)
 
 
 def expose(

@@ -93,7 +93,7 @@ def draw_population(plan: PopulationPlan, rng: np.random.Generator, shape: tuple
     if plan.crystal:
         points = _crystal(plan, rng, shape)
         n = len(points)
-        radius = np.maximum(plan.radius_px * np.exp(plan.radius_sd * rng.standard_normal(n)), 0.7)
+        radius = np.maximum(plan.radius_px * np.exp(min(plan.radius_sd, 0.12) * rng.standard_normal(n)), 0.7)
         pick = rng.integers(0, len(pool), n)
     else:
         n = min(plan.count, MAX_PARTICLES)
@@ -141,13 +141,17 @@ def _crystal(plan: PopulationPlan, rng: np.random.Generator, shape: tuple[int, i
         side = lambda p: (p[:, 0] - shape[1] / 2) * np.cos(turn) + (p[:, 1] - shape[0] / 2) * np.sin(turn) - shift  # noqa: E731
         points = np.vstack([points[side(points) > 0.5 * spacing], other[side(other) < -0.5 * spacing]])
     if rng.random() < 0.5:  # an island instead of a full film
-        centre, size = rng.uniform(0.2, 0.8, 2) * shape[::-1], rng.uniform(0.2, 0.8) * max(shape)
+        centre, size = rng.uniform(0.2, 0.8, 2) * shape[::-1], rng.uniform(0.15, 0.7) * max(shape)
         away = points - centre
         bend = 1 + 0.2 * np.cos(3 * np.arctan2(away[:, 1], away[:, 0]) + turn_of(rng))
         points = points[np.hypot(away[:, 0], away[:, 1]) < size * bend]
     points = points[rng.random(len(points)) > rng.choice([0.0, 0.02, 0.1, 0.3])]
     if len(points) > MAX_PARTICLES:
-        points = points[np.argsort(np.hypot(*(points - np.array(shape[::-1]) / 2).T))[:MAX_PARTICLES]]
+        away = points - rng.uniform(0.1, 0.9, 2) * shape[::-1]
+        bent = np.hypot(away[:, 0], away[:, 1]) * (
+            1 + 0.25 * np.cos(2 * np.arctan2(away[:, 1], away[:, 0]) + turn_of(rng))
+        )
+        points = points[np.argsort(bent)[:MAX_PARTICLES]]
     return points
 
 

@@ -104,7 +104,7 @@ def _clutter(rng: np.random.Generator, background: Pixels, contrast: float, *, b
     if bubbles and rng.random() < 0.10:
         dots = new_particles(int(rng.integers(1, 4)))
         dots["x"], dots["y"] = rng.uniform(0, shape[1], len(dots)), rng.uniform(0, shape[0], len(dots))
-        dots["radius"] = np.exp(rng.uniform(np.log(0.1), np.log(0.5), len(dots))) * size
+        dots["radius"] = np.exp(rng.uniform(np.log(0.16), np.log(0.5), len(dots))) * size
         dots["depth"], dots["profile"] = -rng.uniform(0.05, 0.5, len(dots)), rng.choice([0.0, 0.5, 0.15])
         dots["fringe"], dots["fringe_px"] = -rng.uniform(0.0, 0.15), rng.uniform(2, 8)
         pool = (
@@ -144,10 +144,10 @@ def _crystalline(rng: np.random.Generator, population: Population, *, share: flo
     p = population.particles
     n = len(p)
     has = (rng.random(n) < share) & (p["radius"] > 4)
-    period = loguniform(rng, 2.2, 7.0)
+    period = loguniform(rng, 2.2, 9.0 if strong else 5.0)
     turn = rng.uniform(0, np.pi, n)
     wave = 2 * np.pi / period * rng.uniform(0.85, 1.15, n)
-    p["mod1"] = np.where(has, rng.uniform(0.15, 0.9 if strong else 0.5, n), 0)
+    p["mod1"] = np.where(has, rng.uniform(0.05, 0.9 if strong else 0.4, n), 0)
     p["k1x"], p["k1y"] = wave * np.cos(turn), wave * np.sin(turn)
     crossed = has & (rng.random(n) < (0.7 if strong else 0.3))
     second = turn + rng.choice([np.pi / 2, np.pi / 3, np.deg2rad(70.5)])
@@ -187,7 +187,7 @@ def liquid_cell(rng: np.random.Generator, shape: Size) -> Canvas:
     _clutter(rng, canvas.background, contrast)
     shapes = random_shapes(rng)
     plan = PopulationPlan(
-        radius_px=radius, count=_count(rng, shape, radius, (0.003, 0.45), 2000 if size > 300 else 900),
+        radius_px=radius, count=_count(rng, shape, radius, (0.003, 0.4), 2000 if size > 300 else 900),
         radius_sd=float(rng.choice([0.03, 0.1, 0.25, 0.45])), shapes=shapes, aspect=rng.uniform(1.0, 1.5) if "rod" not in shapes else rng.uniform(1.6, 5),
         aspect_sd=rng.uniform(0, 0.2), roughness=float(rng.choice([0, 0, 0.02, 0.05])), contrast=contrast, contrast_sd=rng.uniform(0, 0.3),
         thickness_power=float(rng.choice([0, 1])), core=float(rng.choice([1.0, 1.0, 1.05, 0.75, 0.4, 0.0])),
@@ -257,7 +257,7 @@ def dense_film(rng: np.random.Generator, shape: Size) -> Canvas:
     """Monolayers: hexagonal or square crystals, glassy films and islands of small particles."""
     radius = loguniform(rng, 2.0, 9) if rng.random() < 0.75 else loguniform(rng, 6, 30)
     contrast = loguniform(rng, 0.06, 0.8)
-    canvas = _camera(rng, Canvas(_liquid(rng, shape)), snr=(0.8, 15), blur=(0.3, 0.3 + min(0.35 * radius, 1.4)))
+    canvas = _camera(rng, Canvas(_liquid(rng, shape)), snr=(0.8, 15), blur=(0.3, min(0.35 + 0.15 * radius, 1.4)))
     _clutter(rng, canvas.background, contrast)
     crystal = str(rng.choice(["hexagonal", "hexagonal", "square", "", ""]))
     shapes = (
@@ -270,7 +270,7 @@ def dense_film(rng: np.random.Generator, shape: Size) -> Canvas:
         aspect=1.1, contrast=contrast, contrast_sd=rng.uniform(0.02, 0.3), core=float(rng.choice([1.0, 1.0, 1.1, 0.9])),
         clustering=float(rng.choice([0, 0.5, 0.95])), gap_px=loguniform(rng, 0.2, 3), crystal=crystal,
         spacing=float(rng.choice([rng.uniform(1.0, 1.15), rng.uniform(1.1, 1.8)])), aligned=rng.random() < 0.7,
-        options={"jitter": loguniform(rng, 0.01, 0.12)},
+        options={"jitter": loguniform(rng, 0.01, 0.07)},
     )  # fmt: skip
     main = draw_population(plan, rng, shape)
     _finish(rng, canvas, main, contrast, lattice_share=0.05)
@@ -305,13 +305,13 @@ def sintering(rng: np.random.Generator, shape: Size) -> Canvas:
     return canvas
 
 
-def _support(rng: np.random.Generator, shape: Size) -> tuple[Pixels, Pixels]:
+def _support(rng: np.random.Generator, shape: Size, finest_px: float) -> tuple[Pixels, Pixels]:
     """Return thickness (mean 1 where there is any) and presence (0 to 1) of a catalyst support."""
     size = max(shape)
     mask = fields.support_mask(rng, shape, rng.uniform(0.35, 1.3)) if rng.random() < 0.8 else np.ones(shape, np.float32)
     kind = rng.random()
     if kind < 0.6:
-        grain = loguniform(rng, 0.008, 0.16) * size
+        grain = max(loguniform(rng, 0.012, 0.16) * size, finest_px)
         n = int(np.clip(rng.uniform(0.6, 4) * size**2 / (np.pi * grain**2), 8, 900))
         centres = rng.uniform(-0.05, 1.05, (4 * n, 2)) * shape[::-1]
         inside = (
@@ -327,7 +327,7 @@ def _support(rng: np.random.Generator, shape: Size) -> tuple[Pixels, Pixels]:
         )  # fmt: skip
         mask = np.clip(thick / max(float(thick.mean()) * 0.3, 1e-6), 0, 1).astype(np.float32)
     else:
-        cloud = fields.fractal(rng, shape, size * rng.uniform(0.1, 0.6), rng.uniform(3, 20), rng.uniform(0.5, 0.95))
+        cloud = fields.fractal(rng, shape, size * rng.uniform(0.1, 0.6), rng.uniform(3, 20), rng.uniform(0.5, 0.9))
         thick = np.asarray(np.exp(np.float32(rng.uniform(0.15, 0.7)) * cloud) * mask, np.float32)
     if rng.random() < 0.5:
         thick = thick * np.exp(
@@ -364,10 +364,10 @@ def _supported_plan(
 def catalyst_dark_field(rng: np.random.Generator, shape: Size) -> Canvas:
     """Dark-field STEM of bright metal particles on a thick, uneven, bright support over black vacuum."""
     radius = loguniform(rng, 1.8, 10) if rng.random() < 0.7 else loguniform(rng, 6, 40)
-    thick, mask = _support(rng, shape)
+    thick, mask = _support(rng, shape, 2.5 * radius)
     vacuum = loguniform(rng, 0.004, 0.15)
     background = np.asarray(vacuum + thick, np.float32)
-    canvas = _camera(rng, Canvas(background, additive=True), snr=(1.0, 20), blur=(0.5, min(2.2, 0.7 + 0.25 * radius)))
+    canvas = _camera(rng, Canvas(background, additive=True), snr=(1.0, 20), blur=(0.5, min(4.0, 0.6 + 0.25 * radius)))
     plan = _supported_plan(rng, shape, mask, radius, 0.5)
     main = draw_population(plan, rng, shape)
     p = main.particles
@@ -383,9 +383,9 @@ def catalyst_dark_field(rng: np.random.Generator, shape: Size) -> Canvas:
 def catalyst_bright_field(rng: np.random.Generator, shape: Size) -> Canvas:
     """High-resolution TEM of dark particles on an amorphous or graphitic support, out of focus, beside vacuum."""
     radius = loguniform(rng, 3, 12) if rng.random() < 0.5 else loguniform(rng, 8, 40)
-    thick, mask = _support(rng, shape)
+    thick, mask = _support(rng, shape, 5 * radius)
     contrast = loguniform(rng, 0.08, 0.7)
-    background = np.exp(-np.float32(rng.uniform(0.05, 0.5)) * thick.clip(0, 4))
+    background = np.exp(-np.float32(min(loguniform(rng, 0.04, 0.5), contrast)) * thick.clip(0, 3))
     background *= (
         1
         + np.float32(rng.uniform(0.02, 0.3) * min(1.0, 2 * contrast))
@@ -461,7 +461,7 @@ def no_particles(rng: np.random.Generator, shape: Size) -> Canvas:
         _clutter(rng, canvas.background, contrast)
         return _camera(rng, canvas, snr=(0.3, 20))
     if kind < 0.8:
-        thick, _ = _support(rng, shape)
+        thick, _ = _support(rng, shape, 12.0)
         return _camera(
             rng,
             Canvas(np.asarray(loguniform(rng, 0.004, 0.3) + thick, np.float32), additive=True, signal=0.6),

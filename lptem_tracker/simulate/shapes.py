@@ -211,6 +211,12 @@ def extents(outlines: Outlines, radius: NDArray[np.float64], angle: NDArray[np.f
     numpy.ndarray
         Shape (n, 4): left, top, right, bottom reach in px, all relative to the centre.
     """
+    away = radius[:, None] * np.array([-1.0, -1.0, 1.0, 1.0])
+    other = np.ptp(outlines, axis=1) > 1e-9
+    if not other.all():
+        if other.any():
+            away[other] = extents(outlines[other], radius[other], angle[other])
+        return away
     x, y = outlines * _COS, outlines * _SIN
     c, s = np.cos(angle)[:, None], np.sin(angle)[:, None]
     u, v = (x * c - y * s) * radius[:, None], (x * s + y * c) * radius[:, None]

@@ -146,10 +146,10 @@ def _stamp(image, particles, rho, slope, longest, reach, sub_x, sub_y, additive)
         for k in range(n_sub):
             lo_x, hi_x = min(lo_x, sub_x[i, k]), max(hi_x, sub_x[i, k])
             lo_y, hi_y = min(lo_y, sub_y[i, k]), max(hi_y, sub_y[i, k])
-        x0 = max(0, int(math.floor(px + lo_x + reach[i, 0] - pad)))
-        y0 = max(0, int(math.floor(py + lo_y + reach[i, 1] - pad)))
-        x1 = min(width, int(math.ceil(px + hi_x + reach[i, 2] + pad)) + 1)
-        y1 = min(height, int(math.ceil(py + hi_y + reach[i, 3] + pad)) + 1)
+        x0 = max(0, math.floor(px + lo_x + reach[i, 0] - pad))
+        y0 = max(0, math.floor(py + lo_y + reach[i, 1] - pad))
+        x1 = min(width, math.ceil(px + hi_x + reach[i, 2] + pad) + 1)
+        y1 = min(height, math.ceil(py + hi_y + reach[i, 3] + pad) + 1)
         over = 3 if radius < 4 else (2 if radius < 40 else 1)
         for yy in range(y0, y1):
             for xx in range(x0, x1):
@@ -235,8 +235,8 @@ def label_image(shape, particles, ids, rho, reach):  # type: ignore[no-untyped-d
     out = np.zeros((height, width), np.int32)
     for i in range(particles.shape[0]):
         p = particles[i]
-        x0, y0 = max(0, int(math.floor(p.x + reach[i, 0]))), max(0, int(math.floor(p.y + reach[i, 1])))
-        x1, y1 = min(width, int(math.ceil(p.x + reach[i, 2])) + 1), min(height, int(math.ceil(p.y + reach[i, 3])) + 1)
+        x0, y0 = max(0, math.floor(p.x + reach[i, 0])), max(0, math.floor(p.y + reach[i, 1]))
+        x1, y1 = min(width, math.ceil(p.x + reach[i, 2]) + 1), min(height, math.ceil(p.y + reach[i, 3]) + 1)
         for yy in range(y0, y1):
             for xx in range(x0, x1):
                 if _inside(p, xx - p.x, yy - p.y, rho[p.outline], rho[p.outline]):
@@ -245,33 +245,31 @@ def label_image(shape, particles, ids, rho, reach):  # type: ignore[no-untyped-d
 
 
 @numba.njit(cache=True, fastmath=True, nogil=True)
-def under(clean, without, rough, particles, rho, reach):  # type: ignore[no-untyped-def]
-    """Measure what lies under each outline.
+def under(clean, rough, particles, rho, reach):  # type: ignore[no-untyped-def]
+    """Measure what lies under each outline, large ones on a coarser raster.
 
     Returns
     -------
     numpy.ndarray
-        Shape (n, 9): visible area in px, mean of `clean`, mean of `without`, mean of `rough`, own pixels (not shared
-        with later particles is not considered), and the visible box x0, y0, x1, y1 (pixel indices, inclusive).
+        Shape (n, 3): area within the frame in px², mean of `clean`, mean of `rough`.
     """
     height, width = clean.shape
     n = particles.shape[0]
-    out = np.zeros((n, 9))
+    out = np.zeros((n, 3))
     for i in range(n):
         p = particles[i]
-        x0, y0 = max(0, int(math.floor(p.x + reach[i, 0]))), max(0, int(math.floor(p.y + reach[i, 1])))
-        x1, y1 = min(width, int(math.ceil(p.x + reach[i, 2])) + 1), min(height, int(math.ceil(p.y + reach[i, 3])) + 1)
-        bx0, by0, bx1, by1 = width, height, -1, -1
-        count, s_clean, s_without, s_rough = 0, 0.0, 0.0, 0.0
-        for yy in range(y0, y1):
-            for xx in range(x0, x1):
-                if _inside(p, xx - p.x, yy - p.y, rho[p.outline], rho[p.outline]):
+        step = max(1, int(p.radius / 6))
+        turned, radius, row = p.angle / (2 * math.pi), p.radius, rho[p.outline]
+        x0, y0 = max(0, math.floor(p.x + reach[i, 0])), max(0, math.floor(p.y + reach[i, 1]))
+        x1, y1 = min(width, math.ceil(p.x + reach[i, 2]) + 1), min(height, math.ceil(p.y + reach[i, 3]) + 1)
+        count, s_clean, s_rough = 0, 0.0, 0.0
+        for yy in range(y0, y1, step):
+            for xx in range(x0, x1, step):
+                dx, dy = xx - p.x, yy - p.y
+                if _edge(dx, dy, math.sqrt(dx * dx + dy * dy), radius, turned, row, row)[1] <= 0:
                     count += 1
                     s_clean += clean[yy, xx]
-                    s_without += without[yy, xx]
                     s_rough += rough[yy, xx]
-                    bx0, bx1, by0, by1 = min(bx0, xx), max(bx1, xx), min(by0, yy), max(by1, yy)
         if count:
-            out[i, 0], out[i, 1], out[i, 2], out[i, 3] = count, s_clean / count, s_without / count, s_rough / count
-        out[i, 5], out[i, 6], out[i, 7], out[i, 8] = bx0, by0, bx1, by1
+            out[i, 0], out[i, 1], out[i, 2] = count * step * step, s_clean / count, s_rough / count
     return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -24,7 +25,19 @@ BOX_COLUMNS = (
 
 _RECIPE_NAMES = tuple(recipe.__name__ for recipe, _ in RECIPES)
 _MIN_VISIBLE = 0.3
-_MIN_TEXTURE_RATIO = 1.2
+# how many independent looks at the background's texture a particle's area holds, as a square root
+_TEXTURE_LOOKS = 3.0
+
+
+@dataclass(frozen=True)
+class _Depth:
+    """How electrons become grey levels: black at `low`, white at `high`, `levels` in between (0: not stretched)."""
+
+    low: float
+    high: float
+    levels: float
+    black: float = 0.0
+    gamma: float = 1.0
 
 
 def random_training_image(
@@ -74,13 +87,14 @@ def random_training_image(
     inner = max(64, int(np.ceil(size / zoom)))
     canvas = recipe(fast, (inner, inner))
     picture, clean, dose = _photograph(canvas, fast)
-    boxes = _boxes(canvas, clean, dose, min_integrated_snr)
+    depth = _draw_depth(picture, fast)
+    boxes = _boxes(canvas, clean, dose, depth, min_integrated_snr)
     if inner != size:
         scale = size / inner
         flags = cv2.INTER_AREA if scale < 1 else int(fast.choice([cv2.INTER_LINEAR, cv2.INTER_CUBIC]))
         picture = np.asarray(cv2.resize(picture, (size, size), interpolation=flags), np.float32)
         boxes = _rescale(boxes, scale)
-    picture = _file(picture, fast)
+    picture = _file(picture, depth, fast)
     return _furniture(picture, fast), boxes
 
 
@@ -96,10 +110,14 @@ def _photograph(canvas: Canvas, rng: np.random.Generator) -> tuple[Pixels, Pixel
     difference = canvas.signal if canvas.additive else canvas.signal * level
     # per-pixel SNR = difference·dose / sqrt(level·dose) / noise factor, solved for the dose
     dose = level * (canvas.snr * mtf_noise_factor(canvas.lag1) / max(difference, 1e-3)) ** 2
-    dose = float(np.clip(dose, 2.0 / level, 2e4 / level))
+    dose = float(np.clip(dose, 0.5 / level, 2e4 / level))
     picture = apply_mtf(count_electrons(clean * np.float32(dose), rng), canvas.lag1)
     readout = loguniform(rng, 0.02, 0.5) * np.sqrt(dose * level) * mtf_noise_factor(canvas.lag1)
     picture += np.float32(readout) * rng.standard_normal(picture.shape, dtype=np.float32)
+    if rng.random() < 0.15:  # lines of a scan, or columns of a readout
+        lines = rng.standard_normal((picture.shape[0], 1), dtype=np.float32) * np.float32(rng.uniform(0.02, 0.25))
+        lines *= np.float32(np.sqrt(dose * level) * mtf_noise_factor(canvas.lag1))
+        picture += lines if canvas.additive or rng.random() < 0.5 else lines.T
     return picture, clean, dose
 
 
@@ -140,26 +158,24 @@ def _texture(background: Pixels, radius: float) -> Pixels:
     )
 
 
-def _boxes(canvas: Canvas, clean: Pixels, dose: float, min_integrated_snr: float) -> pd.DataFrame:
+def _boxes(canvas: Canvas, clean: Pixels, dose: float, depth: _Depth, min_integrated_snr: float) -> pd.DataFrame:
     """Return the truth of every particle that can be seen."""
-    tables = [_truth(canvas, population, clean, dose) for population in canvas.populations if len(population.particles)]
+    tables = [
+        _truth(canvas, population, clean, dose, depth) for population in canvas.populations if len(population.particles)
+    ]
     if not tables:
         return pd.DataFrame({name: pd.Series(dtype="object" if name == "shape" else "float64") for name in BOX_COLUMNS})
     truth = pd.concat(tables, ignore_index=True)
-    seen = (
-        (truth["integrated_snr"] >= min_integrated_snr)
-        & (truth["visible"] >= _MIN_VISIBLE)
-        & (truth["texture_ratio"] >= _MIN_TEXTURE_RATIO)
-    )
+    seen = (truth["visibility"] >= min_integrated_snr) & (truth["visible"] >= _MIN_VISIBLE)
     seen &= (truth["width"] >= 2) & (truth["height"] >= 2) & (truth["snr"] >= 0.25)
     truth = truth[seen]
     return truth[_distinct(truth)][list(BOX_COLUMNS)].reset_index(drop=True)
 
 
-def _truth(canvas: Canvas, population: Population, clean: Pixels, dose: float) -> pd.DataFrame:
+def _truth(canvas: Canvas, population: Population, clean: Pixels, dose: float, depth: _Depth) -> pd.DataFrame:
     p, reach = population.particles, population.reach
     rough = _texture(canvas.background, float(np.median(p["radius"])))
-    seen: NDArray[Any] = under(clean, canvas.background, rough, p, population.outlines, reach)
+    seen: NDArray[Any] = under(clean, rough, p, population.outlines, reach)
     area = np.pi * p["radius"] ** 2
     mean_depth = np.abs(p["depth"]) / (p["profile"] + 1)
     level = np.maximum(seen[:, 1], 1e-3)
@@ -167,7 +183,14 @@ def _truth(canvas: Canvas, population: Population, clean: Pixels, dose: float) -
     signal = mean_depth if canvas.additive else level * np.abs(np.expm1(np.sign(p["depth"]) * mean_depth))
     blur = p["radius"] ** 2 / (p["radius"] ** 2 + 2 * canvas.blur_px**2 + 0.5 * canvas.motion_px**2)
     signal = signal * blur
-    snr_raw = signal * np.sqrt(dose / level)
+    darker = -1.0 if canvas.additive else np.sign(p["depth"])
+    around = np.maximum(level + darker * signal, 1e-3)
+    # what a stretch into 8 bits cuts off at black or white cannot be seen, nor what it rounds away
+    signal_e = np.abs(np.clip(level * dose, depth.low, depth.high) - np.clip(around * dose, depth.low, depth.high))
+    grey = (depth.high - depth.low) / depth.levels if depth.levels else 0.0
+    snr_raw = signal_e / np.sqrt(level * dose + (grey / mtf_noise_factor(canvas.lag1)) ** 2 / 12)
+    integrated = snr_raw * np.sqrt(seen[:, 0])
+    texture = _TEXTURE_LOOKS * signal / np.maximum(seen[:, 2], 1e-6)
     left, right = np.maximum(p["x"] + reach[:, 0], -0.5), np.minimum(p["x"] + reach[:, 2], clean.shape[1] - 0.5)
     top, bottom = np.maximum(p["y"] + reach[:, 1], -0.5), np.minimum(p["y"] + reach[:, 3], clean.shape[0] - 0.5)
     outlines = population.outlines[p["outline"]]
@@ -178,8 +201,9 @@ def _truth(canvas: Canvas, population: Population, clean: Pixels, dose: float) -
             "angle": (p["angle"] + np.pi / 2) % np.pi - np.pi / 2, "radius": p["radius"], "area": area,
             "long_px": p["radius"] * half.max(axis=1), "short_px": p["radius"] * half.min(axis=1),
             "centre_x": p["x"], "centre_y": p["y"], "visible": np.minimum(seen[:, 0] / area, 1.0),
-            "snr": snr_raw / mtf_noise_factor(canvas.lag1), "integrated_snr": snr_raw * np.sqrt(seen[:, 0]),
-            "texture_ratio": signal / np.maximum(seen[:, 3], 1e-6), "shape": population.kinds[p["outline"]],
+            "snr": snr_raw / mtf_noise_factor(canvas.lag1), "integrated_snr": integrated,
+            "shape": population.kinds[p["outline"]],
+            "visibility": 1 / np.sqrt(1 / np.maximum(integrated, 1e-6) ** 2 + 1 / texture**2),
         }
     )  # fmt: skip
 
@@ -217,7 +241,21 @@ def _rescale(boxes: pd.DataFrame, scale: float) -> pd.DataFrame:
     return out
 
 
-def _file(picture: Pixels, rng: np.random.Generator) -> Pixels:
+def _draw_depth(picture: Pixels, rng: np.random.Generator) -> _Depth:
+    """Choose how the picture will be stored: stretched into 8 bits, whole counts of a camera, or as it is."""
+    kind = rng.random()
+    if kind < 0.6:
+        cut = float(rng.choice([0.0, 0.0005, 0.005])), float(rng.choice([1.0, 0.9995, 0.995]))
+        low, high = np.quantile(picture[::4, ::4], cut)
+        black, white = rng.uniform(0, 60), rng.uniform(140, 255)
+        gamma = float(rng.uniform(0.5, 1.7)) if rng.random() < 0.25 else 1.0
+        return _Depth(float(low), max(float(high), float(low) + 1e-3), white - black, black, gamma)
+    if kind < 0.85:
+        return _Depth(-np.inf, np.inf, 0.0, gamma=loguniform(rng, 1, 60), black=float(rng.uniform(0, 500)))
+    return _Depth(-np.inf, np.inf, 0.0)
+
+
+def _file(picture: Pixels, depth: _Depth, rng: np.random.Generator) -> Pixels:
     """Filter, stretch, quantise and compress as cameras, programs and journals do."""
     if rng.random() < 0.15:
         picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.5, 1.3)), np.float32)
@@ -229,18 +267,15 @@ def _file(picture: Pixels, rng: np.random.Generator) -> Pixels:
         picture[rng.integers(0, picture.shape[0], n), rng.integers(0, picture.shape[1], n)] = spot * rng.uniform(
             0.8, 1.5
         )
-    kind = rng.random()
-    if kind < 0.6:  # stretched into 8 bits
-        low, high = np.quantile(picture[::4, ::4], (rng.choice([0.0, 0.0005, 0.005]), rng.choice([1.0, 0.9995, 0.995])))
-        picture = np.clip((picture - low) / max(float(high - low), 1e-6), 0, 1)
-        if rng.random() < 0.25:
-            picture = picture ** np.float32(rng.uniform(0.5, 1.7))
-        low8, high8 = rng.uniform(0, 60), rng.uniform(140, 255)
-        picture = np.rint(np.float32(low8) + picture * np.float32(high8 - low8))
+    if depth.levels:
+        picture = np.clip((picture - np.float32(depth.low)) / np.float32(depth.high - depth.low), 0, 1)
+        if depth.gamma != 1:
+            picture = picture ** np.float32(depth.gamma)
+        picture = np.rint(np.float32(depth.black) + picture * np.float32(depth.levels))
         if rng.random() < 0.45:
             picture = jpeg(picture, int(rng.integers(50, 97)))
-    elif kind < 0.85:  # whole counts of a camera
-        picture = np.rint(picture * np.float32(loguniform(rng, 1, 60)) + np.float32(rng.uniform(0, 500)))
+    elif depth.black:
+        picture = np.rint(picture * np.float32(depth.gamma) + np.float32(depth.black))
     return np.asarray(picture, np.float32)
 
 
