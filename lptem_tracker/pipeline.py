@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from lptem_tracker.run import Chunk, ChunkStore, Run, RunWriter, environment
 from lptem_tracker.settings import Settings
 
 CHUNK_FRAMES = 64
+_UNREADABLE = "unreadable: "
 
 
 @dataclass
@@ -53,6 +54,23 @@ class _Job:
         yield from detect_chunks(
             frames, detector, first, self.stop, chunk_frames=CHUNK_FRAMES, refined=refined, progress=self.progress
         )
+
+    def problems_within(self, first: int, stop: int) -> dict[str, list[int]]:
+        """Return what was wrong with the frames of a chunk, by reason."""
+        found = self.problems.within(first, stop)
+        for index, reason in self.movie.left_out.items():
+            if first <= index < stop:
+                found.setdefault(_UNREADABLE + reason, []).append(index)
+        return found
+
+    def remember(self, problems: Mapping[str, list[int]]) -> None:
+        """Take over what an interrupted run had found."""
+        for reason, frames in problems.items():
+            for index in frames:
+                if reason.startswith(_UNREADABLE):
+                    self.movie.leave_out(index, reason.removeprefix(_UNREADABLE))
+                else:
+                    self.problems.add(reason, index)
 
     def in_frame(self, table: pd.DataFrame) -> pd.DataFrame:
         """Return positions counted from the corner of the whole frame."""
@@ -162,14 +180,13 @@ def _detect_into(writer: RunWriter, job: _Job, detector: Detector, checksum: str
     store = ChunkStore(writer, {"movie": checksum, "detector": detector.describe(), **relevant})
     done = store.finished(job.start, CHUNK_FRAMES)
     for chunk in done:
-        for reason, frames in chunk.problems.items():
-            job.problems.frames.setdefault(reason, []).extend(frames)
+        job.remember(chunk.problems)
     tables = [chunk.table for chunk in done]
     first = job.start + len(done) * CHUNK_FRAMES
     with job.stage("detect", job.stop - job.start):
         job.progress.advance(min(first, job.stop) - job.start)
         for begin, table in job.detections(detector, first):
-            store.add(Chunk(begin, table, job.problems.within(begin, begin + CHUNK_FRAMES)))
+            store.add(Chunk(begin, table, job.problems_within(begin, begin + CHUNK_FRAMES)))
             tables.append(table)
     return join_detections(tables)
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lptem_tracker.errors import MovieError, SettingsError
+from lptem_tracker.errors import SettingsError
 from lptem_tracker.movie.base import Frame, Movie
 
 Roi = tuple[int, int, int, int]
@@ -61,7 +61,8 @@ def stream_frames(
     roi : tuple of int, optional
         (x, y, width, height) in px to cut out; positions then count from its corner.
     problems : FrameProblems, optional
-        Collects frames that could not be read, or hold no picture (constant, or no finite pixel).
+        Collects frames that hold no picture (constant, or no finite pixel) or repeat the one before; frames
+        that cannot be read are in `movie.left_out`.
     ahead : int
         Frames read in advance; bounds the memory.
 
@@ -106,7 +107,7 @@ def stream_frames(
 
 def _usable(movie: Movie, start: int, stop: int | None, roi: Roi | None, problems: FrameProblems) -> Iterator[Frame]:
     previous: NDArray[Any] | None = None
-    for frame in _readable(movie, start, stop, problems):
+    for frame in movie.frames(start, stop):
         pixels = frame.pixels if roi is None else _cut(frame.pixels, roi)
         if (reason := no_picture(pixels)) is not None:
             problems.add(reason, frame.index)
@@ -115,23 +116,6 @@ def _usable(movie: Movie, start: int, stop: int | None, roi: Roi | None, problem
             problems.add("repeat the frame before exactly (a duplicated frame makes motion look slower)", frame.index)
         previous = pixels
         yield Frame(frame.index, pixels, frame.time_s)
-
-
-def _readable(movie: Movie, start: int, stop: int | None, problems: FrameProblems) -> Iterator[Frame]:
-    last = len(movie) if stop is None else min(stop, len(movie))
-    index, any_read = start, False
-    while index < last:
-        try:
-            for frame in movie.frames(index, last):
-                any_read = True
-                index = frame.index + 1
-                yield frame
-            return
-        except MovieError as error:
-            problems.add("could not be read and were left out", index)
-            index += 1
-            if index >= last and not any_read:
-                raise error from None
 
 
 def _cut(pixels: NDArray[Any], roi: Roi) -> NDArray[Any]:
