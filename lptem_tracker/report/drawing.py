@@ -43,7 +43,8 @@ class Pen:
 
 def fixed(points: NDArray[Any]) -> NDArray[np.int32]:
     """Return picture coordinates as OpenCV's fixed-point numbers."""
-    return np.round(np.clip(points, -1e6, 1e6) * _ONE).astype(np.int32)
+    numbers: NDArray[np.int32] = np.round(np.clip(points, -1e6, 1e6) * _ONE).astype(np.int32)
+    return numbers
 
 
 def rgb(colour: NDArray[Any] | Colour) -> Colour:

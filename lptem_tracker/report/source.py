@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lptem_tracker.errors import InputError
+from lptem_tracker.movie import open_movie
 from lptem_tracker.movie.base import Movie
 from lptem_tracker.run import Run
 
@@ -21,8 +22,6 @@ def open_run_movie(run: Run) -> Movie:
     source = run.record.get("movie", {}).get("source")
     if not source:
         raise InputError(f"The run {run.path} was made from a table: there are no frames to draw on.")
-    from lptem_tracker.movie import open_movie
-
     return open_movie(source)
 
 
@@ -34,4 +33,7 @@ def frame_times(run: Run, movie: Movie) -> NDArray[np.float64] | None:
     interval = run.calibration.frame_interval_s
     if movie.times_s is not None and run.calibration.frame_interval_source != "user":
         return np.asarray(movie.times_s, dtype=float)
-    return None if interval is None else np.arange(len(movie)) * interval
+    if interval is None:
+        return None
+    times: NDArray[np.float64] = np.arange(len(movie), dtype=np.float64) * np.float64(interval)
+    return times
