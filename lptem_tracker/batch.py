@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lptem_tracker.analysis import pool_runs
+from lptem_tracker.analysis.pool import Part, pool
 from lptem_tracker.errors import LptemError, OutputError, SettingsError
 from lptem_tracker.pipeline import analyze
 from lptem_tracker.progress import Progress
@@ -69,14 +69,10 @@ def analyze_sample(
             raise SettingsError(f"None of the {len(sources)} movies could be analysed; the first: {failed[0]}")
         particles = pd.concat([run.particles.assign(movie=run.path.name) for run in runs], ignore_index=True)
         writer.write_table("particles.csv", particles)
-        writer.write_json("summary.json", {**pool_runs(runs_of(runs)), "failed": failed})
+        parts = [Part(run.path.name, run.tracks, run.particles, run.calibration) for run in runs]
+        writer.write_json("summary.json", {**pool(parts, settings), "failed": failed})
         writer.finish()
     return runs
-
-
-def runs_of(runs: list[Run]) -> list[tuple[pd.DataFrame, Run]]:
-    """Return each run's particles beside it."""
-    return [(run.particles, run) for run in runs]
 
 
 def _folder_names(sources: list[str]) -> list[str]:

@@ -1,0 +1,85 @@
+"""Several movies of one sample → one set of results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from lptem_tracker.analysis.motion import measure_motion
+from lptem_tracker.analysis.population import combine
+from lptem_tracker.calibration import Calibration
+from lptem_tracker.settings import Settings
+from lptem_tracker.tables import FRAME, OBSERVED, PARTICLE
+
+_PAUSE_FRAMES = 1000
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one movie contributes.
+
+    Attributes
+    ----------
+    name : str
+    tracks, particles : pandas.DataFrame
+        The movie's tracks and the table of its particles.
+    calibration : Calibration
+    """
+
+    name: str
+    tracks: pd.DataFrame
+    particles: pd.DataFrame
+    calibration: Calibration
+
+
+def pool(parts: Sequence[Part], settings: Settings | None = None) -> dict[str, Any]:
+    """Measure motion and population over all movies of a sample.
+
+    Motion is one likelihood over all tracks; each movie keeps its own drift, because the movies are put one
+    after the other in time before they are measured together.
+
+    Parameters
+    ----------
+    parts : sequence of Part
+    settings : Settings, optional
+
+    Returns
+    -------
+    dict
+        `n_movies`, `n_particles`, `ensemble`, `population` and `quality`, as in ``summary.json``.
+        `ensemble` is empty, with the reason in `quality`, where the movies differ in scale or timing.
+    """
+    settings = settings or Settings()
+    scales = {(p.calibration.pixel_size_nm, p.calibration.frame_interval_s, p.calibration.exposure_s) for p in parts}
+    population, warnings = combine([part.particles for part in parts]), []
+    ensemble: dict[str, Any] = {}
+    if len(scales) == 1:
+        motion = measure_motion(_one_after_the_other(parts), parts[0].calibration, settings.motion)
+        ensemble, warnings = motion.ensemble, list(motion.warnings)
+    else:
+        warnings.append(
+            "The movies differ in pixel size, frame interval or exposure, so motion is not pooled; "
+            "each movie's own summary stands."
+        )
+    return {
+        "n_movies": len(parts),
+        "movies": [part.name for part in parts],
+        "n_particles": sum(len(part.particles) for part in parts),
+        "ensemble": ensemble,
+        "population": population,
+        "quality": {"warnings": warnings},
+    }
+
+
+def _one_after_the_other(parts: Sequence[Part]) -> pd.DataFrame:
+    tables, frame, particle = [], 0, 0
+    for part in parts:
+        seen = part.tracks[part.tracks[OBSERVED] & part.tracks[PARTICLE].isin(part.particles[PARTICLE])]
+        tables.append(seen.assign(frame=seen[FRAME] + frame, particle=seen[PARTICLE] + particle))
+        if len(part.tracks):
+            frame += int(part.tracks[FRAME].max()) + _PAUSE_FRAMES
+            particle += int(part.tracks[PARTICLE].max()) + 1
+    return pd.concat(tables, ignore_index=True)
