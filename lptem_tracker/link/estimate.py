@@ -1,0 +1,168 @@
+"""Parameters from the data: step lengths from pairs of frames, rates from a first linking of a sample."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lptem_tracker.link.core import Decided, Points, SlidingWindow, frame_starts
+from lptem_tracker.link.parameters import Parameters, Source
+from lptem_tracker.link.steps import fit_steps, pairs_within
+
+SAMPLE = 1500
+"""Detections from which steps are estimated: 1.3 % of standard error on the step length."""
+
+ENOUGH_PAIRS = 20
+"""Fewer expected links than this estimate nothing."""
+
+
+class Scale(NamedTuple):
+    """Sizes of the scene: mean area of the field (px²), particles a frame, spacing (px)."""
+
+    area: float
+    per_frame: float
+    spacing: float
+
+
+def scale_of(points: Points) -> Scale:
+    """Return the size of the scene from the box around all detections."""
+    n_frames = max(len(frame_starts(points.frame)) - 1, 1)
+    low, high = points.xy.min(0), points.xy.max(0)
+    side = np.maximum(high - low, 1e-6 * max(float((high - low).max()), 1e-6))
+    per_frame = len(points.frame) / n_frames
+    # the box around n points of a field falls short of it by about one spacing
+    area = float(np.prod(side)) * (1 + 1 / math.sqrt(per_frame)) ** 2
+    return Scale(area, per_frame, math.sqrt(area / per_frame))
+
+
+def sample_runs(starts: NDArray[np.int64], budget: int, run: int) -> list[tuple[int, int]]:
+    """Choose runs of `run` frames spread over the movie that hold about `budget` detections."""
+    n_frames = len(starts) - 1
+    run = min(run, n_frames)
+    per_run = max(starts[-1] / n_frames * run, 1.0)
+    many = int(min(max(budget // per_run, 1), max(n_frames // run, 1)))
+    first = np.linspace(0, n_frames - run, many).astype(int) if many > 1 else np.array([(n_frames - run) // 2])
+    return [(int(a), int(a) + run) for a in first]
+
+
+def estimate(points: Points, max_lag: int, max_step: float | None) -> Parameters | None:
+    """Estimate step lengths and rates.
+
+    Parameters
+    ----------
+    points : Points
+        Finite positions with the drift removed, sorted by frame.
+    max_lag : int
+        Largest frame difference of a link.
+    max_step : float, optional
+        The user's largest step in px.
+
+    Returns
+    -------
+    Parameters or None
+        None where there are too few pairs of detections to estimate anything.
+    """
+    starts = frame_starts(points.frame)
+    if len(starts) < 3:
+        return None
+    scale = scale_of(points)
+    steps = fit_sample_steps(points, starts, scale, max_step)
+    if steps is None:
+        return None
+    sigma, share = steps
+    density = scale.per_frame / scale.area
+    sources: dict[str, Source] = dict.fromkeys(("step_sigma_px", "mode_share", "density_px2"), "data")
+    if max_step is not None:
+        sources["max_displacement_px"] = "user"
+    first = Parameters(sigma, share, density, birth_density=0.003 * density, false_density=0.02 * density,
+                       max_displacement_px=max_step, sources=sources)
+    return first_linking(points, starts, first, max_lag)
+
+
+def fit_sample_steps(points: Points, starts: NDArray[np.int64], scale: Scale,
+                     max_step: float | None) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """Fit one or two modes of steps to a sample of neighbouring frames; None if there are too few pairs."""
+    rows, cols, squares, noises = [], [], [], []
+    n_rows = n_cols = used = 0
+    reach = min(2.5 * scale.spacing, max_step or math.inf)
+    for a, _ in sample_runs(starts, SAMPLE, 2):
+        lo, mid, hi = starts[a], starts[a + 1], starts[a + 2]
+        lag = points.frame[mid] - points.frame[lo]
+        if lag > 3:
+            continue
+        row, col = pairs_within(points.xy[lo:mid], points.xy[mid:hi], reach * math.sqrt(lag), 8)
+        step = points.xy[mid + col] - points.xy[lo + row]
+        rows.append(row + n_rows)
+        cols.append(col + n_cols)
+        squares.append((step**2).sum(1) / lag)
+        noises.append((points.noise[lo + row] + points.noise[mid + col]).mean(1) / lag)
+        n_rows, n_cols, used = n_rows + mid - lo, n_cols + hi - mid, used + 1
+    if not rows or sum(map(len, rows)) < ENOUGH_PAIRS:
+        return None
+    row, col, square, noise = map(np.concatenate, (rows, cols, squares, noises))
+    near = np.full(n_rows, np.inf)
+    np.minimum.at(near, row, square)
+    keep = square < max(400 * float(np.median(near)), (0.3 * scale.spacing) ** 2)
+    return _two_modes(row[keep], col[keep], square[keep], noise[keep], n_rows, n_cols, used * scale.area, scale)
+
+
+def _two_modes(row: NDArray[np.int64], col: NDArray[np.int64], square: NDArray[np.float64], noise: NDArray[np.float64],
+               n_rows: int, n_cols: int, area: float, scale: Scale) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    floor = (1e-3 * scale.spacing) ** 2
+    share = np.array([0.75, 0.25])
+    var = np.array([(0.3 * scale.spacing) ** 2, (0.03 * scale.spacing) ** 2])
+    linked = fit_steps(row, col, square, noise, n_rows, n_cols, area, share, var, floor, 40)
+    if linked * n_rows < ENOUGH_PAIRS:
+        return None
+    order = np.argsort(-var)
+    var, share = var[order], share[order]
+    if share[1] < 0.03 or share[0] < 0.03 or var[0] < 6 * var[1]:
+        mean = float((share * var).sum())
+        return (math.sqrt(mean),), (1.0,)
+    return (math.sqrt(var[0]), math.sqrt(var[1])), (float(share[0]), float(share[1]))
+
+
+def first_linking(points: Points, starts: NDArray[np.int64], first: Parameters, max_lag: int) -> Parameters:
+    """Refine the rates by linking a sample of longer runs with `first` and counting."""
+    counts = np.zeros(6)
+    lag = min(max_lag, 4)
+    n_frames = 0
+    for a, b in sample_runs(starts, SAMPLE, max(24, 3 * lag)):
+        part = points.part(int(starts[a]), int(starts[b]))
+        window = SlidingWindow(first.costs(lag, 8), 8, adopt=False, looks=0, chunk=len(part.frame) + 1)
+        part = part._replace(looks=np.empty((len(part.frame), 0)))
+        one, two = window.push(part), window.finish()
+        decided = Decided(np.concatenate([one.track, two.track]), np.concatenate([one.pred, two.pred]))
+        counts += count_rates(part.frame, decided, lag)
+        n_frames += b - a
+    links, missed, singles, births, deaths, inner = counts
+    if inner < 30:
+        return first
+    density = first.density_px2
+    alone = (singles + 0.5) / (inner + 1)
+    return _replaced(first, miss_rate=min(max((missed + 0.5) / (missed + links + 10), 2e-3), 0.5),
+                     false_density=density * min(max(alone, 1e-3), 0.5),
+                     birth_density=density * min(max((births + 0.5) / (inner + 100), 2e-4), 0.3),
+                     death_rate=min(max((deaths + 0.5) / (inner + 100), 2e-4), 0.3))
+
+
+def count_rates(frame: NDArray[np.int64], decided: Decided, lag: int) -> NDArray[np.float64]:
+    """Count links, missed frames in gaps, lone detections, births, deaths and detections away from the ends."""
+    ranks = np.unique(frame, return_inverse=True)[1]
+    n, last = len(frame), int(ranks.max(initial=0))
+    linked = decided.pred >= 0
+    has_next = np.zeros(n, bool)
+    has_next[decided.pred[linked]] = True
+    inner = (ranks >= lag) & (ranks <= last - lag)
+    missed = (ranks[linked] - ranks[decided.pred[linked]] - 1).sum()
+    return np.array([linked.sum(), missed, (inner & ~linked & ~has_next).sum(), (inner & ~linked & has_next).sum(),
+                     (inner & linked & ~has_next).sum(), inner.sum()], float)
+
+
+def _replaced(first: Parameters, **values: float) -> Parameters:
+    from dataclasses import replace
+
+    return replace(first, **values, sources={**first.sources, **dict.fromkeys(values, "data")})  # type: ignore[arg-type]
