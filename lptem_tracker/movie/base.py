@@ -132,7 +132,7 @@ class Movie(ABC):
             f"({', '.join(map(str, first))}{more}); the first: {self.left_out[first[0]]}"
         )
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - a movie in memory has nothing to release
         """Release the file; reading afterwards is an error."""
 
     def __enter__(self) -> Movie:

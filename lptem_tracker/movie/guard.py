@@ -45,7 +45,7 @@ def reading(source: str, what: str) -> Iterator[None]:
         ) from None
     except PermissionError:
         raise MovieError(f"{source} cannot be read: permission denied; check who may read it.") from None
-    except Exception as error:  # noqa: BLE001 - file readers raise any class at all on a damaged file
+    except Exception as error:  # file readers raise any class at all on a damaged file
         raise MovieError(
             f"{source} cannot be read as {what} ({first_line(error)}); it may be damaged, incomplete or still being "
             "written."

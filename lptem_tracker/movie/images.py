@@ -17,9 +17,9 @@ from lptem_tracker.errors import MovieError
 from lptem_tracker.movie.base import Movie
 from lptem_tracker.movie.grey import to_grey
 from lptem_tracker.movie.guard import check_frame, reading
-from lptem_tracker.movie.microscope import MicroscopeMovie
+from lptem_tracker.movie.microscope import open_microscope
 from lptem_tracker.movie.natural import frame_numbers, missing_numbers
-from lptem_tracker.movie.sniff import MICROSCOPE, family
+from lptem_tracker.movie.sniff import family
 from lptem_tracker.movie.tiff import TiffMovie
 
 _PROBED = 16
@@ -84,8 +84,8 @@ class ImageSequence(Movie):
         if others and most <= len(sizes) / 2:
             (height, width) = others[0][0]
             raise MovieError(
-                f"The images of {source} have different sizes ({size[1]} × {size[0]} px, {width} × {height} px, …); a movie "
-                "has frames of one size. Give a folder or glob of the frames of one movie."
+                f"The images of {source} have different sizes ({size[1]} × {size[0]} px, {width} × {height} px, …); "
+                "a movie has frames of one size. Give a folder or glob of the frames of one movie."
             )
         return size, next(index for index, found in sizes.items() if found == size)
 
@@ -94,13 +94,13 @@ class ImageSequence(Movie):
         with _open_single(path) as movie:
             if movie.shape[1:] != self.shape[1:]:
                 raise MovieError(
-                    f"{path.name} is {movie.shape[2]} × {movie.shape[1]} px; the movie is {self.shape[2]} × {self.shape[1]}."
+                    f"{path.name} is {movie.shape[2]} × {movie.shape[1]} px; "
+                    f"the movie is {self.shape[2]} × {self.shape[1]}."
                 )
             pixels = movie.read(0).pixels
         if pixels.dtype != self.dtype:
             raise MovieError(f"{path.name} has {pixels.dtype} pixels; the movie has {self.dtype}.")
-        # a view into a mapped file would hold the file open beyond this call
-        return np.array(pixels)
+        return pixels
 
 
 class PlainImage(Movie):
@@ -121,8 +121,9 @@ class PlainImage(Movie):
         super().__init__(str(path), kind, (1, height, width), np.dtype(np.uint8), Calibration())
 
     def _read(self, index: int) -> NDArray[Any]:
-        with reading(self.source, "an image"), Image.open(self._path) as image:
-            if image.format == "PNG" and image.mode in {"RGB", "RGBA"}:
+        with reading(self.source, "an image"), Image.open(self._path) as opened:
+            image: Image.Image = opened
+            if opened.format == "PNG" and image.mode in {"RGB", "RGBA"}:
                 # Pillow takes 16-bit colour down to 8 bits
                 return to_grey(np.asarray(imagecodecs.png_decode(self._path.read_bytes())))
             if image.mode not in {"1", "L", "LA", "I", "F", "RGB", "RGBA"} and not image.mode.startswith("I;16"):
@@ -138,7 +139,7 @@ def _open_single(path: Path) -> Movie:
     if kind == "tiff":
         movie = TiffMovie(path)
     elif kind == "microscope":
-        movie = MicroscopeMovie(path, module or MICROSCOPE[path.suffix.lower()])
+        movie = open_microscope(path, module)
     else:
         raise MovieError(f"{path} is a video with frames by itself, not an image; give it alone.")
     if len(movie) > 1:

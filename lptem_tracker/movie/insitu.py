@@ -97,8 +97,8 @@ class InsituMovie(ImageSequence):
         self._calibrate(1 / rate)
         if missing:
             self.warnings.append(
-                f"{missing} frames are missing from the recording (by the numbers in the names); the frames on both sides of "
-                "a gap count as consecutive, though their times are kept."
+                f"{missing} frames are missing from the recording (by the numbers in the names); the frames on both "
+                "sides of a gap count as consecutive, though their times are kept."
             )
 
     def _calibrate(self, interval_s: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,12 @@ from numpy.typing import NDArray
 
 from lptem_tracker.errors import MovieError
 from lptem_tracker.movie.base import Movie
+from lptem_tracker.movie.contiguous import ContiguousFrames
 from lptem_tracker.movie.grey import native, to_grey
 from lptem_tracker.movie.guard import check_fits, check_frame, opening, reading
 from lptem_tracker.movie.microscope_meta import Axes, arrange, read_calibration, record
+from lptem_tracker.movie.ser import SerMovie
+from lptem_tracker.movie.sniff import first_bytes
 
 _NAMES = {
     "digitalmicrograph": "DigitalMicrograph", "emd": "EMD", "mrc": "MRC", "tia": "TIA SER", "tvips": "TVIPS",
@@ -23,6 +27,8 @@ _NAMES = {
 }  # fmt: skip
 _COMPRESSED = {"emd", "hspy", "zspy", "nexus", "pantarhei"}
 _RATIO = 2000.0  # deflate cannot do better than about 1000 to 1; blosc somewhat
+_BLOCK_BYTES = 2**28
+_PIXELS_ELSEWHERE = {".emi", ".rpl"}
 
 
 class MicroscopeMovie(Movie):
@@ -50,23 +56,19 @@ class MicroscopeMovie(Movie):
         self._data: Any = None
         warnings: list[str] = []
         with opening(source, f"a {name} file"):
-            datasets = import_module(f"rsciio.{module}").file_reader(source, lazy=True)
+            datasets = _load(path, module)
             axes = self._pick(source, datasets, warnings)
             dataset = datasets[axes.dataset]
-            data = dataset["data"]
-            shape = axes.shape
-            check_frame(source, shape[1], shape[2], data.dtype.itemsize)
-            limit = _RATIO if module in _COMPRESSED else 1.0
-            if path.is_file() and path.suffix.lower() not in {".emi", ".rpl"}:  # the pixels lie in another file
-                check_fits(source, f"a {name} file", math.prod(shape) * data.dtype.itemsize, path, compression=limit)
-            self._data = axes.as_movie(_signed(data, dataset, module))
+            check_frame(source, *axes.shape[1:], dataset["data"].dtype.itemsize)
+            self._data = _frames(path, module, dataset, axes, warnings)
             calibration = read_calibration(dataset, axes, warnings)
             dtype = to_grey(np.empty((1, 1), self._data.dtype)).dtype
+        shape = (self._data.shape[0], *axes.shape[1:])
         super().__init__(
             source, name, shape, native(np.empty(0, dtype)).dtype, calibration, record(dataset), None, warnings
         )
         if axes.interval_s is not None and len(self) > 1:
-            self.times_s = np.arange(len(self)) * axes.interval_s
+            self.times_s = np.arange(len(self), dtype=np.float64) * axes.interval_s
 
     @staticmethod
     def _pick(source: str, datasets: list[dict[str, Any]], warnings: list[str]) -> Axes:
@@ -92,19 +94,92 @@ class MicroscopeMovie(Movie):
         if self._data is None:
             raise MovieError(f"{self.source} is closed; open it again.")
         with reading(self.source, f"frame {index}"):
-            frame = self._data[index]
-            pixels = frame.compute(scheduler="synchronous") if hasattr(frame, "compute") else np.asarray(frame)
-            return np.ascontiguousarray(to_grey(pixels))
+            return np.ascontiguousarray(to_grey(self._data[index]))
 
     def close(self) -> None:
         """Release the file."""
+        if isinstance(self._data, ContiguousFrames):
+            self._data.close()
         self._data = None
 
 
-def _signed(data: Any, dataset: dict[str, Any], module: str) -> Any:
-    """Return MRC bytes signed as MRC2014 has them, unless the header shows values that only fit unsigned ones."""
-    if module != "mrc" or data.dtype != np.uint8:
-        return data
-    header = dataset.get("original_metadata", {}).get("std_header", {})
+def open_microscope(path: Path, module: str) -> Movie:
+    """Return the movie of a microscope's file, by the module of `rsciio` that reads its format."""
+    if module == "tia" and path.suffix.lower() != ".emi":
+        return SerMovie(path)
+    return MicroscopeMovie(path, module)
+
+
+def _load(path: Path, module: str) -> list[dict[str, Any]]:
+    read = import_module(f"rsciio.{module}").file_reader
+    if module == "mrc" and _big_endian_mrc(path):
+        return list(read(str(path), lazy=True, endianness=">"))
+    try:
+        return list(read(str(path), lazy=True))
+    except ValueError as error:
+        if "RGBA" not in str(error):
+            raise
+        return list(read(str(path), lazy=False))  # colour pictures of DigitalMicrograph are screenshots, and small
+
+
+def _big_endian_mrc(path: Path) -> bool:
+    return first_bytes(path)[212:214] == b"\x11\x11"
+
+
+def _frames(path: Path, module: str, dataset: dict[str, Any], axes: Axes, warnings: list[str]) -> Any:
+    """Return what gives frame i as ``[i]``: plain reads where the frames lie as they are, dask blocks otherwise."""
+    data = dataset["data"]
+    plain = None
+    if module == "mrc":
+        plain = _mrc_frames(path, dataset, axes)
+    elif module == "digitalmicrograph" and axes.in_order(data.ndim):
+        image = dataset["original_metadata"].get("ImageList", {}).get("TagGroup0", {}).get("ImageData", {})
+        place = image.get("Data", {})
+        if isinstance(place, Mapping) and place.get("size_bytes") == data.dtype.itemsize * math.prod(data.shape):
+            plain = ContiguousFrames(path, data.dtype, axes.shape, place["offset"])
+    if plain is not None:
+        return plain.cut(f"{_NAMES[module]} file", warnings)
+    ratio = _RATIO if module in _COMPRESSED else 1.0
+    if path.is_file() and path.suffix.lower() not in _PIXELS_ELSEWHERE:
+        n_bytes = math.prod(axes.shape) * data.dtype.itemsize
+        check_fits(str(path), f"a {_NAMES[module]} file", n_bytes, path, compression=ratio)
+    return DaskFrames(axes.as_movie(data))
+
+
+def _mrc_frames(path: Path, dataset: dict[str, Any], axes: Axes) -> ContiguousFrames:
+    header = dataset["original_metadata"]["std_header"]
+    dtype = dataset["data"].dtype
     low, high = (float(np.ravel(header.get(key, 0))[0]) for key in ("AMIN", "AMAX"))
-    return data.view(np.int8) if low < 0 and high <= 127 else data
+    if dtype == np.uint8 and low < 0 and high <= 127:
+        # MRC2014 bytes are signed, those of older writers and of counting cameras are not: the header's extremes tell
+        dtype = np.dtype(np.int8)
+    if _big_endian_mrc(path):
+        dtype = dtype.newbyteorder(">")
+    return ContiguousFrames(path, dtype, axes.shape, 1024 + int(np.ravel(header["NEXT"])[0]))
+
+
+class DaskFrames:
+    """Frames of a lazy array, a block at a time where a block holds several and fits.
+
+    Parameters
+    ----------
+    data : dask.array.Array or numpy.ndarray
+        Shape (T, Y, X).
+    """
+
+    def __init__(self, data: Any) -> None:
+        self.shape, self.dtype, self._data = data.shape, data.dtype, data
+        self._starts = np.cumsum((0, *data.chunks[0])) if hasattr(data, "chunks") else None
+        self._block: tuple[int, Any] | None = None
+
+    def __getitem__(self, index: int) -> NDArray[Any]:
+        if self._starts is None:
+            return np.asarray(self._data[index])
+        block = int(np.searchsorted(self._starts, index, side="right")) - 1
+        start, stop = int(self._starts[block]), int(self._starts[block + 1])
+        if (stop - start) * math.prod(self.shape[1:]) * self.dtype.itemsize > _BLOCK_BYTES:
+            return np.asarray(self._data[index].compute(scheduler="synchronous"))
+        if self._block is None or self._block[0] != block:
+            self._block = None
+            self._block = (block, np.asarray(self._data[start:stop].compute(scheduler="synchronous")))
+        return np.asarray(self._block[1][index - start])

@@ -42,6 +42,10 @@ class Axes:
         step = to_s(*self.steps.get("time", (None, None)))
         return step if step is not None and np.isfinite(step) and step > 0 else None
 
+    def in_order(self, ndim: int) -> bool:
+        """Return whether the array lies in the file as (T, Y, X), whatever axes of length 1 go before."""
+        return (self.y, self.x) == (ndim - 2, ndim - 1) and (self.time is None or self.time < self.y)
+
     def as_movie(self, data: Any) -> Any:
         """Return the array with its axes in the order (T, Y, X)."""
         order = ([] if self.time is None else [self.time]) + [self.y, self.x]
@@ -67,8 +71,8 @@ def arrange(number: int, dataset: Mapping[str, Any]) -> Axes:
     others = [axis for axis in range(data.ndim) if axis not in (y, x) and data.shape[axis] > 1]
     if len(others) > 1:
         raise MovieError(
-            f"its shape {tuple(map(int, data.shape))} has {2 + len(others)} axes, expected pictures in time (4-D STEM data "
-            "must be reduced to one picture a frame first)"
+            f"its shape {tuple(map(int, data.shape))} has {2 + len(others)} axes, expected pictures in time "
+            "(4-D STEM data must be reduced to one picture a frame first)"
         )
     time = others[0] if others else None
     steps = {

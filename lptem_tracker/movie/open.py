@@ -14,7 +14,7 @@ from lptem_tracker.errors import MovieError
 from lptem_tracker.movie.base import Movie
 from lptem_tracker.movie.images import ImageSequence
 from lptem_tracker.movie.insitu import InsituMovie, find_tree, stamp
-from lptem_tracker.movie.microscope import MicroscopeMovie
+from lptem_tracker.movie.microscope import open_microscope
 from lptem_tracker.movie.natural import natural_key
 from lptem_tracker.movie.sniff import IMAGE, KNOWN, MICROSCOPE, TIFF, VIDEO, family
 from lptem_tracker.movie.tiff import TiffMovie
@@ -100,7 +100,7 @@ def _open(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> 
 
 def _open_file(path: Path) -> Movie:
     if path.is_dir():
-        return MicroscopeMovie(path, MICROSCOPE[path.suffix.lower()])
+        return open_microscope(path, MICROSCOPE[path.suffix.lower()])
     kind, module = family(path)
     movie: Movie
     if kind == "video":
@@ -110,7 +110,7 @@ def _open_file(path: Path) -> Movie:
     elif kind == "image":
         movie = ImageSequence([path], str(path))
     else:
-        movie = MicroscopeMovie(path, module)
+        movie = open_microscope(path, module)
     suffix = path.suffix.lower()
     expected = {"video": VIDEO, "tiff": TIFF, "image": IMAGE, "microscope": set(MICROSCOPE)}[kind]
     if suffix in VIDEO | TIFF | IMAGE | set(MICROSCOPE) and suffix not in expected:

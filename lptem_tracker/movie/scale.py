@@ -11,7 +11,7 @@ _NM = {
     "nm": 1.0, "nanometer": 1.0, "nanometers": 1.0, "nanometre": 1.0, "nanometres": 1.0,
     "um": 1e3, "µm": 1e3, "μm": 1e3, "\\u00b5m": 1e3, "micron": 1e3, "microns": 1e3, "micrometer": 1e3,
     "micrometers": 1e3, "micrometre": 1e3, "mm": 1e6, "millimeter": 1e6, "cm": 1e7, "centimeter": 1e7,
-    "inch": 2.54e7, "in": 2.54e7, "m": 1e9, "meter": 1e9, "metre": 1e9,
+    "inch": 2.54e7, "in": 2.54e7, "m": 1e9, "meter": 1e9, "meters": 1e9, "metre": 1e9,
 }  # fmt: skip
 _S = {
     "ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "msec": 1e-3, "millisecond": 1e-3,
@@ -36,18 +36,23 @@ def to_s(value: object, unit: object) -> float | None:
 
 
 def _convert(value: object, unit: object, table: dict[str, float]) -> float | None:
-    factor = table.get(str(unit).strip().lower()) if unit else None
-    if factor is None or not isinstance(value, int | float | str) and not hasattr(value, "__float__"):
+    factor = table.get(_plain(unit)) if unit else None
+    if factor is None:
         return None
     try:
-        return float(value) * factor  # type: ignore[arg-type]
+        return float(str(value)) * factor
     except ValueError:
         return None
 
 
+def _plain(unit: object) -> str:
+    # NCEM's EMD writes [n_m], TIA spells out and others capitalise
+    return str(unit).strip().strip("[]").replace("_", "").lower()
+
+
 def is_time(unit: object) -> bool:
     """Return whether a unit is one of time."""
-    return str(unit or "").strip().lower() in _S
+    return _plain(unit or "") in _S
 
 
 def square_pixel(x_nm: float | None, y_nm: float | None, warnings: list[str]) -> float | None:
@@ -76,14 +81,15 @@ def square_pixel(x_nm: float | None, y_nm: float | None, warnings: list[str]) ->
     ratio = max(x_nm, y_nm) / min(x_nm, y_nm)
     if ratio > 1 + SQUARE_WITHIN:
         warnings.append(
-            f"Pixels are not square in this file ({x_nm:.6g} nm along x, {y_nm:.6g} nm along y), so no one pixel size is "
-            "right and results stay in px; resample the movie to square pixels, or give --pixel-size-nm if the file is wrong."
+            f"Pixels are not square in this file ({x_nm:.6g} nm along x, {y_nm:.6g} nm along y), so no one pixel size "
+            "is right and results stay in px; resample the movie to square pixels, or give --pixel-size-nm if the file "
+            "is wrong."
         )
         return None
     if ratio > 1.001:
         warnings.append(
-            f"Pixels are {x_nm:.6g} nm along x and {y_nm:.6g} nm along y; their geometric mean is used, which is off by "
-            f"{100 * (math.sqrt(ratio) - 1):.1f} % along an axis."
+            f"Pixels are {x_nm:.6g} nm along x and {y_nm:.6g} nm along y; their geometric mean is used, which is off "
+            f"by {100 * (math.sqrt(ratio) - 1):.1f} % along an axis."
         )
     return math.sqrt(x_nm * y_nm)
 

@@ -22,7 +22,10 @@ MICROSCOPE = {
 }  # fmt: skip
 """Suffix → module of RosettaSciIO. Only readers of pictures; each was checked to run no code from a file."""
 
-KNOWN = "video (mp4, avi, mov, mkv, …), TIFF, DM3/DM4, EMD, MRC, SER, TVIPS and other microscope files, or a folder of images"
+KNOWN = (
+    "video (mp4, avi, mov, mkv, …), TIFF, DM3/DM4, EMD, MRC, SER, TVIPS and other microscope files, "
+    "or a folder of images"
+)
 
 _MAGIC: tuple[tuple[int, bytes, Family, str], ...] = (
     (0, b"II*\0", "tiff", ""), (0, b"MM\0*", "tiff", ""), (0, b"II+\0", "tiff", ""), (0, b"MM\0+", "tiff", ""),

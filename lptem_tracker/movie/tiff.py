@@ -1,4 +1,4 @@
-"""TIFF stacks, BigTIFF, ImageJ and OME-TIFF: pages read one at a time, or mapped where they lie together."""
+"""TIFF stacks, BigTIFF, ImageJ and OME-TIFF: pages read one at a time, or read where they lie together."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lptem_tracker.errors import MovieError
 from lptem_tracker.movie.base import Movie
+from lptem_tracker.movie.contiguous import ContiguousFrames
 from lptem_tracker.movie.grey import native, to_grey
 from lptem_tracker.movie.guard import check_fits, check_frame, opening, reading
 from lptem_tracker.movie.scale import from_metadata
@@ -21,7 +22,7 @@ from lptem_tracker.movie.tiff_meta import read_scale
 class TiffMovie(Movie):
     """A TIFF file of one or more pages, or an OME-TIFF of several files.
 
-    Pages that lie together uncompressed (ImageJ stacks beyond 4 GB too) are mapped into memory, others
+    Pages that lie together uncompressed (ImageJ stacks beyond 4 GB too) are read where they lie, others
     are decoded one at a time. Of an ImageJ or OME hyperstack one axis may be longer than 1 beside Y, X and
     colour: it is taken for time. MINISWHITE pages keep the values that are stored.
 
@@ -37,7 +38,7 @@ class TiffMovie(Movie):
 
     def __init__(self, path: Path) -> None:
         source = str(path)
-        self._map: NDArray[Any] | None = None
+        self._plain: ContiguousFrames | None = None
         self._pages: Any = None
         self._tif: Any = None
         warnings: list[str] = []
@@ -73,7 +74,7 @@ class TiffMovie(Movie):
             )
             height, width = (series.shape[series.axes.index(axis)] for axis in "YX")
             if series.dataoffset is not None:
-                count = self._map_pages(path, series, count, warnings)
+                count = self._lie_together(path, series, count, warnings)
         else:
             self._pages = self._tif.pages
             count = len(self._pages)
@@ -81,28 +82,21 @@ class TiffMovie(Movie):
                 warnings.append("Pages of a TIFF that are of another size than the first (thumbnails) are left out.")
         if not count:
             raise MovieError(f"{path} holds no complete frame; it is empty or incomplete.")
-        if self._map is None and first.compression == 1:
+        if self._plain is None and first.compression == 1:
             check_fits(str(path), "a TIFF page", math.prod(first.shape) * first.dtype.itemsize, path)
         return (int(count), int(height), int(width)), first.dtype
 
-    def _map_pages(self, path: Path, series: Any, count: int, warnings: list[str]) -> int:
+    def _lie_together(self, path: Path, series: Any, count: int, warnings: list[str]) -> int:
         shape = [n for n, axis in zip(series.shape, series.axes, strict=True) if axis in self._order]
         dtype = np.dtype(self._tif.byteorder + series.dtype.char)
-        whole = (path.stat().st_size - series.dataoffset) // (math.prod(shape) * dtype.itemsize)
-        if whole < count:
-            warnings.append(
-                f"The TIFF is incomplete: it announces {count} frames and holds {max(whole, 0)} whole ones."
-            )
-            count = max(int(whole), 0)
-        if count:
-            self._map = np.memmap(path, dtype, "r", series.dataoffset, (count, *shape))
-        return count
+        self._plain = ContiguousFrames(path, dtype, (count, *shape), series.dataoffset).cut("TIFF", warnings)
+        return self._plain.shape[0]
 
     def _read(self, index: int) -> NDArray[Any]:
         if self._tif is None:
             raise MovieError(f"{self.source} is closed; open it again.")
         with reading(self.source, f"frame {index}"):
-            pixels = self._map[index] if self._map is not None else self._page(index)
+            pixels = self._plain[index] if self._plain is not None else self._page(index)
             if self._order.startswith("S"):
                 pixels = np.moveaxis(pixels, 0, -1)
             grey = to_grey(pixels)
@@ -123,7 +117,9 @@ class TiffMovie(Movie):
 
     def close(self) -> None:
         """Release the file."""
-        self._map = self._pages = None
+        if self._plain is not None:
+            self._plain.close()
+        self._plain = self._pages = None
         if self._tif is not None:
             self._tif.close()
             self._tif = None

@@ -47,13 +47,11 @@ class VideoMovie(Movie):
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._container: Any = None
-        self._stream: Any = None
         self._decoder: Iterator[tuple[int, Any]] | None = None
         self._next = 0
         self._last: tuple[int, NDArray[Any]] | None = None
         with opening(str(path), "a video"):
-            self._open()
+            self._container, self._stream = self._open()
             self._size = (int(self._stream.codec_context.height), int(self._stream.codec_context.width))
             check_frame(str(path), *self._size, 2)
             self._index = scan(self._container, self._stream)
@@ -74,19 +72,17 @@ class VideoMovie(Movie):
                 f"give --frame-interval-s {1 / rate:.6g}."
             )
 
-    def _open(self) -> None:
-        if self._container is not None:
-            self._container.close()
-        self._container = av.open(str(self._path), options={"protocol_whitelist": "file"})
-        if set(str(self._container.format.name).split(",")) & _NO_FILM:
-            raise MovieError(f"{self._path} is a {self._container.format.long_name} and holds no film of its own.")
-        pictures = [s for s in self._container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+    def _open(self) -> tuple[Any, Any]:
+        container = av.open(str(self._path), options={"protocol_whitelist": "file"})
+        if set(str(container.format.name).split(",")) & _NO_FILM:
+            raise MovieError(f"{self._path} is a {container.format.long_name} and holds no film of its own.")
+        pictures = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
         if not pictures:
             raise MovieError(f"{self._path} holds no video stream (sound only?); expected a movie.")
-        self._stream = pictures[0]
-        self._stream.thread_type = "AUTO"
+        pictures[0].thread_type = "AUTO"
         # a damaged packet must be an error: the decoder's concealment would invent pixels
-        self._stream.codec_context.options = {"err_detect": "crccheck+explode"}
+        pictures[0].codec_context.options = {"err_detect": "crccheck+explode"}
+        return container, pictures[0]
 
     def _first_readable(self) -> NDArray[Any]:
         reason = "no frame can be decoded"
@@ -191,11 +187,17 @@ class VideoMovie(Movie):
             if first is not None and first[0] <= index:
                 self._decoder = chain([first], self._decoder)
                 return
-        self._open()  # nothing to seek by, or the container's own index led past the frame: from the first packet
+        self._container.close()
+        self._container, self._stream = (
+            self._open()
+        )  # nothing to seek by, or the container's own index led past the frame: from the first packet
         self._decoder = self._decode()
 
     def _decode(self) -> Iterator[tuple[int, Any]]:
-        """Yield (index, frame); after a damaged packet nothing until the next key frame, as what is between leans on it."""
+        """Yield (index, frame); after a damaged packet nothing until the next key frame.
+
+        What is between leans on the damaged packet and would show invented pixels.
+        """
         count, damaged = 0, False
         for packet in self._packets():
             try:
@@ -263,7 +265,7 @@ def pixels_of(frame: Any) -> NDArray[Any]:
 
 def _times(index: VideoIndex, stream: Any) -> NDArray[np.float64] | None:
     if index.pts is not None:
-        return (index.pts - index.pts[0]).astype(np.float64) * float(stream.time_base)
+        return np.asarray(index.pts - index.pts[0], np.float64) * float(stream.time_base)
     rate = stream.average_rate
     return np.arange(index.count) / float(rate) if rate else None
 
