@@ -180,6 +180,11 @@ def _bonds_of(bodies: Bodies, near: NearPairs, rule: ContactRule, lo: Ints, hi: 
     code = np.where(~seen, 0, np.where(np.isnan(gap), -1, np.where(gap <= rule.on_px, 1, 0)))
     state = median_state(hysteresis(code, group), group)
     start, end = runs_of_bonds(state, group, rule.min_contact_frames, rule.min_separation_frames)
+    # a slow pass lingers between the two thresholds: it is the frames within the first that make a bond
+    touching = np.concatenate([[0], np.cumsum(code > 0)])
+    held = np.concatenate([[0], np.cumsum(~seen)])
+    close = touching[end] - touching[start] + held[end] - held[start] >= rule.min_contact_frames
+    start, end = start[close], end[close]
     return _describe(a, b, group, frame, offset, seen, state, start, end, rule)
 
 

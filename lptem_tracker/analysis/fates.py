@@ -87,6 +87,8 @@ def find_fates(bodies: Bodies, rule: ContactRule, noise: Noise, settings: EventS
     ended = real & (bodies.last < last_frame) & ~ends.continued
     ended[[k for m in mergers for k in m.gone]] = False
     growth = ends.first_radius / ends.largest
+    # a particle missed in the first frames of the movie has no past to tell it from a nucleus
+    growth[(bodies.first - first_frame < 3) & (growth > NUCLEUS_SHARE / 2)] = 1.0
     remnant = ends.last_radius / ends.largest
     born = begun & ~ends.start_at_border & (growth < NUCLEUS_SHARE) & (alive >= MIN_NUCLEUS_FRAMES)
     gone = ended & ~ends.end_at_border & (remnant < REMNANT_SHARE) & (bodies.n_rows >= RESTART_FRAMES)
@@ -137,7 +139,7 @@ def _largest(bodies: Bodies, mergers: list[Merger]) -> Floats:
 
 
 def _extrapolated(bodies: Bodies, *, start: bool) -> Floats:
-    """Radius at a track's first or last row: median of 3 rows, or the line through 8 where that is smaller."""
+    """Radius at a track's first or last row: median of 3 rows, or the line through 8 where that is smaller and sure."""
     out = np.full(len(bodies.ids), np.nan)
     for k in range(len(bodies.ids)):
         rows = bodies.rows(k)
@@ -150,8 +152,10 @@ def _extrapolated(bodies: Bodies, *, start: bool) -> Floats:
         if len(radius) >= 5:
             at = frame[0] if start else frame[-1]
             t = frame - frame.mean()
-            line = radius.mean() + (t @ radius) / (t @ t) * (at - frame.mean())
-            out[k] = max(min(out[k], line), 0.0)
+            slope = (t @ radius) / (t @ t)
+            rest = radius - radius.mean() - slope * t
+            if abs(slope) * np.sqrt(t @ t) > 4 * np.sqrt(rest @ rest / (len(t) - 2)):
+                out[k] = max(min(out[k], radius.mean() + slope * (at - frame.mean())), 0.0)
     return out
 
 
