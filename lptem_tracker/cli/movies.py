@@ -32,23 +32,30 @@ def info(movie: str, as_json: bool, **scale: float | None) -> None:
 
     with open_movie(movie, **scale) as opened:
         description = describe_movie(opened)
+        calibration, (t, y, x) = opened.calibration, opened.shape
     if as_json:
         say_json(description)
         return
-    say(str(description.get("source", movie)))
-    rows([(name.replace("_", " "), _shown(value)) for name, value in description.items() if name != "source"])
+    say(str(description["source"]))
+    duration = description.get("duration_s")
+    rows(
+        [
+            ("format", str(description["format"])),
+            ("frames", f"{t} of {x} x {y} px, {description['dtype']}"),
+            ("duration", "not known" if duration is None else f"{duration:.6g} s"),
+            *_calibration_rows(calibration),
+            *[(f"frame {entry['frame']}", _frame_line(entry)) for entry in description["frames"]],
+            *[("warning", sentence) for sentence in description["warnings"]],
+        ]
+    )
 
 
-def _shown(value: Any) -> str:
-    if value is None:
-        return "not known"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, dict):
-        return ", ".join(f"{name.replace('_', ' ')} {_shown(item)}" for name, item in value.items()) or "none"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_shown, value)) or "none"
-    return str(value)
+def _frame_line(entry: dict[str, Any]) -> str:
+    return (
+        f"median {entry['median']:.4g}, noise {entry['noise_sd']:.3g} per px "
+        f"(correlation {entry['noise_correlation']:.2f} to the next px), local contrast {entry['local_contrast']:.0%}, "
+        f"saturated {entry['saturated_share']:.1%}, no data {entry['nan_share']:.1%}"
+    )
 
 
 @click.command()
