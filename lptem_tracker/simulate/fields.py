@@ -142,9 +142,7 @@ def blob_field(
     stamp(field, grains, pool, slopes(pool), reach, additive=True)
     if shrink > 1:
         field = cv2.resize(field, (width, height), interpolation=cv2.INTER_CUBIC)
-    return np.asarray(
-        np.maximum(cv2.GaussianBlur(field, (0, 0), rng.uniform(0.6, 2.0) * max(1, shrink / 2)), 0), np.float32
-    )
+    return np.asarray(np.maximum(field, 0), np.float32)
 
 
 def support_mask(rng: np.random.Generator, shape: tuple[int, int], cover: float) -> Pixels:

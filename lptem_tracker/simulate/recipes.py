@@ -312,19 +312,7 @@ def _support(rng: np.random.Generator, shape: Size, finest_px: float) -> tuple[P
     kind = rng.random()
     if kind < 0.6:
         grain = max(loguniform(rng, 0.012, 0.16) * size, finest_px)
-        n = int(np.clip(rng.uniform(0.6, 4) * size**2 / (np.pi * grain**2), 8, 900))
-        centres = rng.uniform(-0.05, 1.05, (4 * n, 2)) * shape[::-1]
-        inside = (
-            mask[
-                np.clip(centres[:, 1], 0, shape[0] - 1).astype(int), np.clip(centres[:, 0], 0, shape[1] - 1).astype(int)
-            ]
-            > 0.5
-        )
-        centres = centres[inside][:n]
-        thick = fields.blob_field(
-            rng, shape, n=len(centres), radius_px=(grain * 0.5, grain * 1.7), elongated=float(rng.choice([0, 0, 0.2, 0.7])), flat=rng.uniform(0, 0.8),
-            centres=centres,
-        )  # fmt: skip
+        thick = _grains(rng, shape, mask, grain)
         mask = np.clip(thick / max(float(thick.mean()) * 0.3, 1e-6), 0, 1).astype(np.float32)
     else:
         cloud = fields.fractal(rng, shape, size * rng.uniform(0.1, 0.6), rng.uniform(3, 20), rng.uniform(0.5, 0.9))
@@ -339,6 +327,27 @@ def _support(rng: np.random.Generator, shape: Size, finest_px: float) -> tuple[P
     covered = mask > 0.5
     mean = float(thick[covered].mean()) if covered.any() else 1.0
     return np.asarray(thick / max(mean, 1e-6), np.float32), mask
+
+
+def _grains(rng: np.random.Generator, shape: Size, mask: Pixels, grain: float) -> Pixels:
+    """Return a support of grains that lie several deep, so that none stands alone as a particle does."""
+    layers = rng.uniform(2.0, 6)
+    n = int(np.clip(layers * float(mask.mean()) * shape[0] * shape[1] / (np.pi * grain**2), 12, 900))
+    centres = rng.uniform(-0.05, 1.05, (12 * n, 2)) * shape[::-1]
+    at = np.clip(centres, 0, np.array(shape[::-1]) - 1).astype(int)
+    centres = centres[mask[at[:, 1], at[:, 0]] > 0.5][:n]
+    elongated = float(rng.choice([0, 0, 0.2, 0.7]))
+    thick = fields.blob_field(
+        rng,
+        shape,
+        n=len(centres),
+        radius_px=(grain * 0.5, grain * 1.7),
+        elongated=elongated,
+        flat=rng.uniform(0, 0.8),
+        centres=centres,
+    )
+    thick = cv2.GaussianBlur(thick, (0, 0), max(0.6, grain * rng.uniform(0.03, 0.2)))
+    return np.asarray(thick + np.float32(rng.uniform(0, 0.8) * float(thick.mean())) * mask, np.float32)
 
 
 def _supported_plan(
@@ -371,7 +380,7 @@ def catalyst_dark_field(rng: np.random.Generator, shape: Size) -> Canvas:
     plan = _supported_plan(rng, shape, mask, radius, 0.5)
     main = draw_population(plan, rng, shape)
     p = main.particles
-    strength = loguniform(rng, 0.12, 4.0)
+    strength = loguniform(rng, 0.2, 4.0)
     p["depth"] = np.minimum(np.abs(p["depth"]) / np.log(2) * strength, 12 * strength)
     if rng.random() < 0.3:
         _crystalline(rng, main, share=rng.uniform(0.2, 1))
