@@ -51,11 +51,15 @@ def info(movie: str, as_json: bool, **scale: float | None) -> None:
 
 
 def _frame_line(entry: dict[str, Any]) -> str:
-    return (
-        f"median {entry['median']:.4g}, noise {entry['noise_sd']:.3g} per px "
-        f"(correlation {entry['noise_correlation']:.2f} to the next px), local contrast {entry['local_contrast']:.0%}, "
-        f"saturated {entry['saturated_share']:.1%}, no data {entry['nan_share']:.1%}"
-    )
+    shown = {
+        "median {:.4g}": entry["median"],
+        "noise {:.3g} per px": entry["noise_sd"],
+        "correlated by {:.2f} to the next": entry["noise_correlation"],
+        "local contrast {:.0%}": entry["local_contrast"],
+        "saturated {:.1%}": entry["saturated_share"],
+        "no data {:.1%}": entry["nan_share"],
+    }
+    return ", ".join(text.format(value) for text, value in shown.items() if value is not None)
 
 
 @click.command()
