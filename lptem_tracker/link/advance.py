@@ -118,10 +118,10 @@ def decide(win: Window, edges: Edges, counts: Any, costs: Costs, lo: int, hi: in
 
 @njit(cache=True)
 def adopt_leftovers(win: Window, edges: Edges, counts: Any, costs: Costs, lo: int, hi: int) -> None:
-    """Link starts to ends within the user's own largest step, nearest first, where nobody else wants them.
+    """Link starts to ends within the user's own largest step, nearest first, where nobody else could be meant.
 
     Only reached when that step is given: a user who allows it expects it to be used however unlikely
-    the estimated motion makes it.
+    the estimated motion makes it. Nobody else: no other detection of either frame is within that step.
     """
     ends = np.empty(lo, np.int64)
     n_ends, i = 0, lo - 1
@@ -135,7 +135,7 @@ def adopt_leftovers(win: Window, edges: Edges, counts: Any, costs: Costs, lo: in
         if win.pred[j] == FREE or win.pred[j] == j:
             for e in range(n_ends):
                 d = math.hypot(win.xy[j, 0] - win.xy[ends[e], 0], win.xy[j, 1] - win.xy[ends[e], 1])
-                if d <= costs.max_step * (1 + 1e-9) and win.frame[lo] > win.frame[ends[e]]:
+                if d <= costs.max_step * (1 + 1e-9) and only_choice(win, counts, costs, ends[e], lo, hi, j):
                     pairs_i.append(ends[e])
                     pairs_j.append(j)
                     # a shorter gap goes before a shorter way
@@ -155,6 +155,22 @@ def adopt_leftovers(win: Window, edges: Edges, counts: Any, costs: Costs, lo: in
             counts[DECIDED] = hi
             release_row(win, edges, counts, j)
             counts[DECIDED] = before
+
+
+@njit(cache=True)
+def only_choice(win: Window, counts: Any, costs: Costs, i: int, lo: int, hi: int, j: int) -> bool:
+    """Whether i and j, of the frame [lo, hi), are each other's only neighbour within the largest step."""
+    for b in range(lo, hi):
+        if b != j and math.hypot(win.xy[b, 0] - win.xy[i, 0], win.xy[b, 1] - win.xy[i, 1]) <= costs.max_step:
+            return False
+    a = i
+    while a > 0 and win.rank[a - 1] == win.rank[i]:
+        a -= 1
+    while win.rank[a] == win.rank[i]:
+        if a != i and math.hypot(win.xy[a, 0] - win.xy[j, 0], win.xy[a, 1] - win.xy[j, 1]) <= costs.max_step:
+            return False
+        a += 1
+    return True
 
 
 @njit(cache=True)
