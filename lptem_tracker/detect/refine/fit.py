@@ -20,6 +20,7 @@ from lptem_tracker.detect.refine.shapes import (
     CONTRAST,
     CORNER,
     DISK,
+    ELLIPSE,
     LEVEL,
     LOG_S,
     N_PARAMS,
@@ -28,17 +29,17 @@ from lptem_tracker.detect.refine.shapes import (
     THETA,
     X,
     Y,
-    coverage,
+    Q,
     distance,
     edge,
+    fraction,
     outline_terms,
-    Q,
 )
 from lptem_tracker.detect.refine.solver import cholesky, invert, substitute
 
 # columns of the statistics of a fit
-CHI2, N_ACTIVE, CHI2_OUT, N_OUT, CHI2_IN, N_IN, ITERATIONS, CONVERGED, ELONGATION, SEEN, CLIPPED = range(11)
-N_STATS = 11
+CHI2, N_ACTIVE, CHI2_OUT, N_OUT, CHI2_IN, N_IN, ITERATIONS, CONVERGED, ELONGATION, SEEN, CLIPPED, LOG_V = range(12)
+N_STATS = 12
 
 Z_CUT = 4.0  # blurs from the outline beyond which an edge is not seen (Φ(-4) = 3e-5)
 PIXEL_CAP = 40_000
@@ -46,56 +47,55 @@ PLANE_CAP = 6_000
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _gather(image, total, owner, me, kind, p, noise, margin, slack, clip, table, px, sums, stats):  # type: ignore[no-untyped-def]
+def _gather(image, total, counted, owner, me, kind, p, window, noise, slack, clip, table, px, sums, stats):  # type: ignore[no-untyped-def]
     """Collect a particle's pixels: x, y, value and root weight near the outline, sums beyond.
 
-    Returns the number of pixels near the outline. px : (7, PIXEL_CAP) rows dx, dy, value, root weight, d, and
+    Returns the number of pixels near the outline. px : (7, capacity) rows dx, dy, value, root weight, d, and
     the integer position of each; sums : (10,) Σw(1, x, y, xx, xy, yy), Σw·value·(1, x, y), Σw·value².
     """
-    height, width = image.shape
-    cos, sin = math.cos(p[THETA]), math.sin(p[THETA])
-    s, a = math.exp(p[LOG_S]), p[A]
-    b = a if kind == DISK else p[B]
-    near = Z_CUT * s + slack
-    ext_x = (a if kind == DISK else abs(a * cos) + abs(b * sin)) + margin
-    ext_y = (a if kind == DISK else abs(a * sin) + abs(b * cos)) + margin
-    x0, x1 = max(0, math.ceil(p[X] - ext_x)), min(width - 1, math.floor(p[X] + ext_x))
-    y0, y1 = max(0, math.ceil(p[Y] - ext_y)), min(height - 1, math.floor(p[Y] + ext_y))
-    stride = max(1, math.ceil(math.sqrt(4 * ext_x * ext_y / PLANE_CAP)))
+    cos, sin, s = math.cos(p[THETA]), math.sin(p[THETA]), math.exp(p[LOG_S])
+    a, b = p[A], (p[A] if kind == DISK else p[B])
+    near, reach2 = Z_CUT * s + slack, window[2] * window[2]
+    x0, x1 = max(0, math.ceil(window[0] - window[2])), min(image.shape[1] - 1, math.floor(window[0] + window[2]))
+    y0, y1 = max(0, math.ceil(window[1] - window[2])), min(image.shape[0] - 1, math.floor(window[1] + window[2]))
+    stride = max(1, math.ceil(math.sqrt(math.pi * reach2 / PLANE_CAP)))
     rim = max(1, math.ceil(math.sqrt(14 * near * max(a, b) / PIXEL_CAP)))
     n, seen, inside = 0, 0, 0
     sums[:] = 0.0
-    stats[N_OUT], stats[CLIPPED] = 0.0, 0.0
+    stats[N_OUT], stats[CLIPPED], stats[LOG_V] = 0.0, 0.0, 0.0
     for iy in range(y0, y1 + 1):
         for ix in range(x0, x1 + 1):
-            dx, dy = ix - p[X], iy - p[Y]
-            d = distance(kind, cos * dx + sin * dy, cos * dy - sin * dx, a, b, p[CORNER])
-            if d < -margin:
+            if (ix - window[0]) ** 2 + (iy - window[1]) ** 2 > reach2:
                 continue
+            dx, dy = ix - p[X], iy - p[Y]
+            u, v = cos * dx + sin * dy, cos * dy - sin * dx
+            d = distance(kind, u, v, a, b, p[CORNER])
             skip = stride if abs(d) > near else rim
             if skip > 1 and (ix % skip != 0 or iy % skip != 0):
                 continue
             if d > 0:
                 inside += 1
             value = image[iy, ix]
-            if not value - value == 0.0:
+            if not math.isfinite(value):
                 continue
             if owner[iy, ix] >= 0 and owner[iy, ix] != me:
                 continue
-            own = p[CONTRAST] * coverage(kind, p, ix, iy, table) if d > -near else 0.0
+            own = p[CONTRAST] * fraction(kind, u, v, d, p, s, table) if d > -near else 0.0
             plane = p[LEVEL] + p[SLOPE_X] * dx + p[SLOPE_Y] * dy
-            others = total[iy, ix] - own if total[iy, ix] != 0.0 else 0.0
-            weight = 1.0 / max(noise[2], noise[1] + noise[0] * (plane - own - others))
+            others = total[iy, ix] - (own if counted else 0.0) if total[iy, ix] != 0.0 else 0.0
+            variance = max(noise[2], noise[1] + noise[0] * (plane - own - others))
+            weight = 1.0 / variance
             value += others
-            if clip > 0 and (value - plane + own) ** 2 * weight > clip * clip:
+            if clip > 0 and (value - plane + own) ** 2 > clip * clip * variance:
                 stats[CLIPPED] += 1
                 continue
             if d > 0:
                 seen += 1
             if d > -near:
-                if n < PIXEL_CAP:
+                if n < px.shape[1]:
                     px[0, n], px[1, n], px[2, n], px[3, n], px[4, n] = dx, dy, value, math.sqrt(weight), d
                     px[5, n], px[6, n] = ix, iy
+                    stats[LOG_V] += math.log(variance)
                     n += 1
                 continue
             value -= p[LEVEL]
@@ -111,7 +111,10 @@ def _gather(image, total, owner, me, kind, p, noise, margin, slack, clip, table,
             sums[7] += wv * dx
             sums[8] += wv * dy
             sums[9] += wv * value
-    whole = math.pi * a * b if stride == 1 else float(inside)
+    if stats[N_OUT] > 0:
+        # the background's variance hardly varies over a window: the logarithm of the mean weight will do
+        stats[LOG_V] -= stats[N_OUT] * math.log(sums[0] / stats[N_OUT])
+    whole = math.pi * a * b if stride == 1 and kind <= ELLIPSE else float(inside)
     stats[SEEN] = seen / max(whole, float(inside), 1.0)
     return n
 
@@ -357,8 +360,22 @@ def _inner(res, px, n, s, stats):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
+def _capacity(chosen, params, slack, lags, want):  # type: ignore[no-untyped-def]
+    """Return the most pixels near an outline, and the side of the grid that holds them."""
+    most, side = 0.0, 0
+    for row in range(chosen.shape[0]):
+        p = params[chosen[row]]
+        near = Z_CUT * math.exp(p[LOG_S]) + slack
+        half = max(p[A], p[B]) + near
+        most = max(most, min(4 * half * half, float(PIXEL_CAP)))
+        if lags.shape[0] > 0 and want > 0:
+            side = max(side, int(2.9 * half) + 12)
+    return int(most) + 64, side
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
 def fit_particles(  # type: ignore[no-untyped-def]
-    image, total, owner, chosen, kinds, params, priors, precisions, free, noise, lags, options, table, covs, stats
+    image, total, counted, owner, chosen, kinds, params, windows, priors, precisions, free, noise, lags, options, table, covs, stats
 ):
     """Fit the chosen particles of a frame; `params` holds the start and then the fit.
 
@@ -366,8 +383,9 @@ def fit_particles(  # type: ignore[no-untyped-def]
     ----------
     image : (Y, X) float32
         Pixels; not-finite ones are no data.
-    total : (Y, X) float32
-        What the shapes of all particles at `params` take away (zero where none is to be subtracted).
+    total : (Y, X) float64
+        What the shapes of other particles take away, and for those that are `counted` their own at `params`.
+    counted : (n,) bool
     owner : (Y, X) int32
         Row of the particle to which a pixel belongs; -1 for everybody's.
     chosen : (k,) int64
@@ -375,49 +393,45 @@ def fit_particles(  # type: ignore[no-untyped-def]
     kinds : (n,) int64
     params, priors, precisions : (n, 12) float64
         Start, centre and inverse variance of Gaussian priors (0: none).
+    windows : (n, 3) float64
+        Centre x, y and radius in px of the pixels used.
     free : (4, 12) bool
         Free parameters of each kind of shape.
     noise : (3,) float64
         Gain, readout variance, and least variance.
     lags : (L, 3) float64
         Half-plane lags x, y and the noise's correlation there; L = 0 for white noise.
-    options : (6,) float64
-        Margin beyond the outline and slack in px, clip in standard deviations (0: none), most iterations,
+    options : (5,) float64
+        Slack in px that an outline may move, clip in standard deviations (0: none), most iterations,
         tolerance in units of χ², covariance wanted (1) or not (0).
     table : (n, 4) float64
         `shapes.TABLE`.
     covs : (n, 12, 12) float64, stats : (n, N_STATS) float64
         Written: covariance of the fit and its figures.
     """
-    margin, slack, clip, max_iter, tol, want = options
-    px = np.empty((7, PIXEL_CAP))
-    jac = np.zeros((N_PARAMS, PIXEL_CAP))
-    sums, res = np.zeros(10), np.empty(PIXEL_CAP)
-    d, h, grad, origin, trial = np.zeros(6), np.zeros(6), np.zeros(3), np.zeros(N_PARAMS), np.zeros(N_PARAMS)
+    slack, clip, max_iter, tol, want = options
+    capacity, side = _capacity(chosen, params, slack, lags, want)
+    px, jac, res = np.empty((7, capacity)), np.zeros((N_PARAMS, capacity)), np.empty(capacity)
+    d, h, grad, sums = np.zeros(6), np.zeros(6), np.zeros(3), np.zeros(10)
+    origin, trial, g, column = np.zeros(N_PARAMS), np.zeros(N_PARAMS), np.zeros(12), np.zeros(12)
     hess, factor, damped = np.zeros((12, 12)), np.zeros((12, 12)), np.zeros((12, 12))
-    g, column = np.zeros(12), np.zeros(12)
     buf = (d, h, jac, res, hess, g, factor, damped, trial, grad, origin)
-    side = 0
-    if lags.shape[0] > 0 and want > 0:
-        for row in range(chosen.shape[0]):
-            p = params[chosen[row]]
-            side = max(side, int(2.2 * (p[A] + Z_CUT * math.exp(p[LOG_S]) + slack)) + 12)
     grid = np.empty((side, side), np.int32)
-    work = np.empty((2, PIXEL_CAP if grid.size else 0), np.int32)
+    work = np.empty((2, capacity if side else 0), np.int32)
     for row in range(chosen.shape[0]):
         i = chosen[row]
         kind, p, st = kinds[i], params[i], stats[i]
-        list_free = np.nonzero(free[kind])[0]
-        m = list_free.shape[0]
+        which = np.nonzero(free[kind])[0]
+        m = which.shape[0]
         if kind == DISK:
             p[B] = p[A]
-        n = _gather(image, total, owner, i, kind, p, noise, margin, slack, clip, table, px, sums, st)
+        n = _gather(image, total, counted[i], owner, i, kind, p, windows[i], noise, slack, clip, table, px, sums, st)
         st[CONVERGED] = 0.0
         if n + st[N_OUT] <= m + 3 or n < 4:
             st[N_ACTIVE], st[CHI2], st[CHI2_OUT], st[N_IN], st[CHI2_IN] = n, 0.0, 0.0, 0.0, 0.0
             covs[i] = np.nan
             continue
-        _descend(kind, p, priors[i], precisions[i], px, n, sums, list_free, m, table, int(max_iter), tol, buf, st)
+        _descend(kind, p, priors[i], precisions[i], px, n, sums, which, m, table, int(max_iter), tol, buf, st)
         # slopes refer to the window's origin: move the level to the fitted centre
         p[LEVEL] += p[SLOPE_X] * (p[X] - origin[X]) + p[SLOPE_Y] * (p[Y] - origin[Y])
         st[ELONGATION] = _elongation(jac, res, px, n, p, origin) if kind == DISK else 0.0
@@ -430,8 +444,8 @@ def fit_particles(  # type: ignore[no-untyped-def]
             inverse, cov = np.empty((m, m)), np.empty((m, m))
             invert(factor, m, inverse, column)
             cov[:] = inverse
-            if grid.size:
-                _sandwich(jac, px, n, list_free, m, sums, lags, grid, inverse, work, cov)
+            if side:
+                _sandwich(jac, px, n, which, m, sums, lags, grid, inverse, work, cov)
             for k in range(m):
                 for t in range(m):
-                    covs[i, list_free[k], list_free[t]] = cov[k, t]
+                    covs[i, which[k], which[t]] = cov[k, t]

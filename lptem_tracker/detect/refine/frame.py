@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lptem_tracker.detect.refine import shapes as sh
-from lptem_tracker.detect.refine.fit import N_STATS, fit_particles
+from lptem_tracker.detect.refine.fit import CHI2, CHI2_OUT, LOG_V, N_STATS, fit_particles
 from lptem_tracker.detect.refine.noise import NoiseModel
 from lptem_tracker.detect.refine.render import owners, render
 
@@ -29,6 +29,8 @@ class State:
         Shape (n,), `shapes.DISK` and so on.
     params, priors, precisions : numpy.ndarray
         Shape (n, 12), see `fit.fit_particles`.
+    windows : numpy.ndarray
+        Shape (n, 3): centre x, y and radius of the pixels used, in px.
     covs, stats : numpy.ndarray
         Of the last fit, shape (n, 12, 12) and (n, N_STATS).
     """
@@ -37,6 +39,7 @@ class State:
     noise: NoiseModel
     kinds: NDArray[np.int64]
     params: NDArray[np.float64]
+    windows: NDArray[np.float64]
     priors: NDArray[np.float64] = field(init=False)
     precisions: NDArray[np.float64] = field(init=False)
     covs: NDArray[np.float64] = field(init=False)
@@ -47,6 +50,26 @@ class State:
         self.priors, self.precisions = self.params.copy(), np.zeros((n, N))
         self.covs, self.stats = np.full((n, N, N), np.nan), np.zeros((n, N_STATS))
 
+    def copy(self) -> State:
+        """Return a state that can be changed without changing this one."""
+        twin = State(self.image, self.noise, self.kinds.copy(), self.params.copy(), self.windows)
+        twin.priors, twin.precisions = self.priors.copy(), self.precisions.copy()
+        twin.covs, twin.stats = self.covs.copy(), self.stats.copy()
+        return twin
+
+    def adopt(self, other: State, rows: NDArray[np.int64]) -> None:
+        """Take over some rows of another state of the same frame."""
+        for mine, theirs in zip(self._rows(), other._rows()):
+            mine[rows] = theirs[rows]
+
+    def _rows(self) -> tuple[NDArray[np.generic], ...]:
+        return self.kinds, self.params, self.priors, self.precisions, self.covs, self.stats
+
+    def log_likelihood(self) -> NDArray[np.float64]:
+        """Return the Gaussian log-likelihood of each last fit up to a constant, shape (n,)."""
+        st = self.stats
+        return -0.5 * (st[:, CHI2] + st[:, CHI2_OUT] + st[:, LOG_V])
+
     def significance(self) -> NDArray[np.float64]:
         """Return contrast over its standard error, shape (n,)."""
         std = np.sqrt(self.covs[:, sh.CONTRAST, sh.CONTRAST])
@@ -54,33 +77,65 @@ class State:
         return np.where(np.isfinite(z), z, 0.0)
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """How the other particles are kept out of a particle's fit.
+
+    Attributes
+    ----------
+    total : numpy.ndarray
+        Shape (Y, X): what fitted particles take away.
+    counted : numpy.ndarray
+        Shape (n,), True for the particles of which `total` holds the share.
+    owner : numpy.ndarray
+        Shape (Y, X), int32: the row whose pixel it is, -1 for everybody's.
+    """
+
+    total: NDArray[np.float64]
+    counted: NDArray[np.bool_]
+    owner: NDArray[np.int32]
+
+
+def masked(state: State, outlines: NDArray[np.float64], kinds: NDArray[np.int64], grow: float) -> Surroundings:
+    """Leave each pixel near an outline to the particle that lies deepest there."""
+    shape = (state.image.shape[0], state.image.shape[1])
+    nobody = np.zeros(len(kinds), dtype=np.bool_)
+    return Surroundings(np.zeros(shape), nobody, owners(shape, kinds, outlines, grow))
+
+
+def subtracted(state: State, rows: NDArray[np.bool_] | None = None) -> Surroundings:
+    """Take away what the fits of all (or some) particles say of their pixels."""
+    shape = (state.image.shape[0], state.image.shape[1])
+    good = np.isfinite(state.params).all(axis=1)
+    counted = good if rows is None else rows & good
+    total = render(shape, state.kinds, state.params, counted)
+    return Surroundings(total, counted, np.full(shape, -1, np.int32))
+
+
 def run(
     state: State,
     chosen: NDArray[np.int64],
+    around: Surroundings,
     *,
     free: NDArray[np.bool_],
-    margin: float,
     slack: float,
     clip: float = 0.0,
     max_iter: int = 8,
     tol: float = 1e-3,
     covariance: bool = True,
-    total: NDArray[np.float64] | None = None,
-    owner: NDArray[np.int32] | None = None,
-    pool: Any = None,
+    pool: ThreadPoolExecutor | None = None,
 ) -> None:
     """Fit the chosen rows of a state in place; see `fit.fit_particles` for the options."""
-    total = np.zeros((1, 1)) if total is None else total
-    owner = np.full((1, 1), -1, np.int32) if owner is None else owner
-    options = np.array([margin, slack, clip, max_iter, tol, float(covariance)])
+    options = np.array([slack, clip, max_iter, tol, float(covariance)])
 
     def part(rows: NDArray[np.int64]) -> None:
         fit_particles(
-            state.image, total, owner, rows, state.kinds, state.params, state.priors, state.precisions, free,
-            state.noise.packed(), state.noise.lags, options, sh.TABLE, state.covs, state.stats,
+            state.image, around.total, around.counted, around.owner, rows, state.kinds, state.params, state.windows,
+            state.priors, state.precisions, free, state.noise.packed(), state.noise.lags, options, sh.TABLE,
+            state.covs, state.stats,
         )  # fmt: skip
 
     if pool is None or len(chosen) < 32:
         part(chosen)
     else:
-        list(pool.map(part, np.array_split(chosen, pool._max_workers * 2)))
+        list(pool.map(part, np.array_split(chosen, 8)))

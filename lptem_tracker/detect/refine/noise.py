@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _BLOCK = 24
+_MOST_BLOCKS = 1500
 _REACH = 2
 _LAGS = np.array([(x, y) for y in range(_REACH + 1) for x in range(-_REACH, _REACH + 1) if y > 0 or x > 0])
 _SLOPE_SPREAD = 0.35
@@ -54,44 +56,65 @@ class NoiseModel:
         return np.array([self.gain, self.readout_var, self.floor])
 
 
-@numba.njit(cache=True, nogil=True)
-def _blocks(image: Any, busy: Any, size: int, lags: Any, out: Any) -> None:
-    """Write mean, count, variance and lag products and counts of every block; see `estimate_noise`."""
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _flatten(image: Any, busy: Any, y0: int, x0: int, size: int, buffer: Any, used: Any) -> tuple[int, float, float]:
+    """Write a block freed of its plane, zero where not used; return count, mean, and sum of squares."""
+    n, sx, sy, xx, xy, yy, sv, vx, vy = 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    middle, base = 0.5 * (size - 1), 0.0
+    for y in range(size):
+        for x in range(size):
+            v = image[y0 + y, x0 + x]
+            good = math.isfinite(v) and not busy[y0 + y, x0 + x]
+            used[y, x] = 1.0 if good else 0.0
+            if good:
+                base = v if n == 0 else base
+                fx, fy, w = x - middle, y - middle, v - base
+                n += 1
+                sx, sy, sv = sx + fx, sy + fy, sv + w
+                xx, xy, yy = xx + fx * fx, xy + fx * fy, yy + fy * fy
+                vx, vy = vx + w * fx, vy + w * fy
+    if n < 0.5 * size * size:
+        return n, 0.0, 0.0
+    sx, sy, mean = sx / n, sy / n, sv / n
+    xx, xy, yy, vx, vy = xx - n * sx * sx, xy - n * sx * sy, yy - n * sy * sy, vx - sv * sx, vy - sv * sy
+    det = max(xx * yy - xy * xy, 1e-12)
+    gx, gy, squares = (vx * yy - vy * xy) / det, (vy * xx - vx * xy) / det, 0.0
+    for y in range(size):
+        for x in range(size):
+            buffer[y, x] = 0.0
+            if used[y, x] > 0:
+                buffer[y, x] = image[y0 + y, x0 + x] - base - mean - gx * (x - middle - sx) - gy * (y - middle - sy)
+                squares += buffer[y, x] ** 2
+    return n, mean + base, squares
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _blocks(image: Any, busy: Any, size: int, step: int, lags: Any, out: Any) -> None:
+    """Write mean, count, squares, and lag products and counts of every `step`-th block; see `estimate_noise`."""
     height, width = image.shape
-    buffer, used = np.empty((size, size)), np.empty((size, size), np.bool_)
+    buffer, used = np.zeros((size, size)), np.zeros((size, size))
     index = 0
     for y0 in range(0, height - size + 1, size):
         for x0 in range(0, width - size + 1, size):
-            m = np.zeros(9)
-            for y in range(size):
-                for x in range(size):
-                    v = image[y0 + y, x0 + x]
-                    used[y, x] = (v - v == 0.0) and not busy[y0 + y, x0 + x]
-                    if used[y, x]:
-                        fx, fy = x - 0.5 * (size - 1), y - 0.5 * (size - 1)
-                        m += np.array([1.0, fx, fy, fx * fx, fx * fy, fy * fy, v, v * fx, v * fy])
-            out[index, :] = 0.0
-            out[index, 1] = m[0]
-            if m[0] >= 0.5 * size * size:
-                out[index, 0] = m[6] / m[0]
-                sx, sy, bx, by = m[1] / m[0], m[2] / m[0], m[7] - m[6] * m[1] / m[0], m[8] - m[6] * m[2] / m[0]
-                xx, xy, yy = m[3] - m[1] * sx, m[4] - m[1] * sy, m[5] - m[2] * sy
-                det = xx * yy - xy * xy
-                gx, gy = (bx * yy - by * xy) / det, (by * xx - bx * xy) / det
-                for y in range(size):
-                    for x in range(size):
-                        fx, fy = x - 0.5 * (size - 1) - sx, y - 0.5 * (size - 1) - sy
-                        buffer[y, x] = image[y0 + y, x0 + x] - out[index, 0] - gx * fx - gy * fy
-                        if used[y, x]:
-                            out[index, 2] += buffer[y, x] ** 2
-                for t in range(lags.shape[0]):
-                    lx, ly = lags[t, 0], lags[t, 1]
-                    for y in range(size - ly):
-                        for x in range(max(0, -lx), min(size, size - lx)):
-                            if used[y, x] and used[y + ly, x + lx]:
-                                out[index, 3 + 2 * t] += buffer[y, x] * buffer[y + ly, x + lx]
-                                out[index, 4 + 2 * t] += 1
             index += 1
+            row = out[index - 1]
+            row[:] = 0.0
+            if index % step != 0:
+                continue
+            n, mean, squares = _flatten(image, busy, y0, x0, size, buffer, used)
+            row[0], row[1], row[2] = mean, n, squares
+            if n < 0.5 * size * size:
+                continue
+            for t in range(lags.shape[0]):
+                lx, ly = lags[t, 0], lags[t, 1]
+                products, pairs = 0.0, 0.0
+                left, right = max(0, -lx), min(size, size - lx)
+                for y in range(size - ly):
+                    upper, lower, here, there = buffer[y], buffer[y + ly], used[y], used[y + ly]
+                    for x in range(left, right):
+                        products += upper[x] * lower[x + lx]
+                        pairs += here[x] * there[x + lx]
+                row[3 + 2 * t], row[4 + 2 * t] = products, pairs
 
 
 def estimate_noise(image: NDArray[np.float32], busy: NDArray[np.bool_], *, quantum: float = 0.0) -> NoiseModel:
@@ -107,10 +130,10 @@ def estimate_noise(image: NDArray[np.float32], busy: NDArray[np.bool_], *, quant
         Step between grey values (1 for integers), whose rounding noise is the least there can be.
     """
     size = int(min(_BLOCK, *image.shape))
-    n = (image.shape[0] // size) * (image.shape[1] // size)
+    n = (image.shape[0] // max(size, 1)) * (image.shape[1] // max(size, 1))
     out = np.zeros((n, 3 + 2 * len(_LAGS)))
     if size >= 8:
-        _blocks(image, busy, size, _LAGS, out)
+        _blocks(image, busy, size, max(1, n // _MOST_BLOCKS), _LAGS, out)
     out = out[out[:, 1] >= 0.5 * size * size]
     least = quantum**2 / 12
     if len(out) == 0:

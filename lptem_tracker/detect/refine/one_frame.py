@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lptem_tracker.detect.refine import describe, shapes as sh
+from lptem_tracker.detect.refine.choose import choose_shapes
 from lptem_tracker.detect.refine.fit import SEEN
-from lptem_tracker.detect.refine.frame import State, run
-from lptem_tracker.detect.refine.noise import estimate_noise
-from lptem_tracker.detect.refine.render import owners, render
+from lptem_tracker.detect.refine.frame import State, masked, run, subtracted
+from lptem_tracker.detect.refine.pooling import is_domed, lend, reliable
+from lptem_tracker.detect.refine.start import BLUR_MEAN, BLUR_SPREAD, boxes, start_state
+
+_CLIP = 6.0
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,9 @@ class Options:
     outline: bool = False
 
 
-def refine_frame(pixels: NDArray[Any], table: pd.DataFrame, options: Options, pool: Executor | None) -> pd.DataFrame:
+def refine_frame(
+    pixels: NDArray[Any], table: pd.DataFrame, options: Options, pool: ThreadPoolExecutor | None
+) -> pd.DataFrame:
     """Return the refined columns of one frame's detections, in their order.
 
     Parameters
@@ -34,55 +39,42 @@ def refine_frame(pixels: NDArray[Any], table: pd.DataFrame, options: Options, po
     table : pandas.DataFrame
         Valid detections of this frame.
     options : Options
-    pool : Executor, optional
+    pool : ThreadPoolExecutor, optional
         Threads over which particles are spread.
     """
     image = np.ascontiguousarray(pixels, dtype=np.float32)
     quantum = 1.0 if np.issubdtype(np.asarray(pixels).dtype, np.integer) else 0.0
-    state = _start(image, table, quantum)
-    _fit(state, pool)
+    box = boxes(table)
+    state = start_state(image, box, quantum)
+    fit_frame(state, box, pool)
     return _columns(state)
 
 
-def _start(image: NDArray[np.float32], table: pd.DataFrame, quantum: float) -> State:
-    n = len(table)
-    p = np.zeros((n, sh.N_PARAMS))
-    p[:, sh.X], p[:, sh.Y] = table["x"], table["y"]
-    if {"width", "height"} <= set(table.columns):
-        w, h = table["width"].to_numpy(), table["height"].to_numpy()
-    else:
-        w = h = 2 * table["radius"].to_numpy()
-    p[:, sh.A] = p[:, sh.B] = np.clip(np.sqrt(np.maximum(w * h, 0)) / 2, 0.7, None)
-    kinds = np.full(n, sh.DISK, dtype=np.int64)
-    busy = owners(image.shape, kinds, p, 4.0) >= 0
-    noise = estimate_noise(image, busy, quantum=quantum)
-    p[:, sh.LEVEL] = noise.level
-    p[:, sh.CONTRAST] = 0.3 * noise.level
-    state = State(image, noise, kinds, p)
-    size = p[:, sh.A]
-    state.precisions[:, sh.X] = state.precisions[:, sh.Y] = 1 / (0.5 * size + 1) ** 2
-    state.precisions[:, sh.A] = state.precisions[:, sh.B] = 1 / (0.5 * size) ** 2
-    state.priors[:, sh.LOG_S], state.precisions[:, sh.LOG_S] = 0.0, 4.0
-    return state
-
-
-def _fit(state: State, pool: Executor | None) -> None:
-    everyone, shape = np.arange(len(state.kinds)), state.image.shape
-    size = state.params[:, sh.A].copy()
-    margin = float(np.clip(np.median(size) + 8, 8, 40)) if len(size) else 8.0
-    rigid = sh.FREE.copy()
+def fit_frame(state: State, box: NDArray[np.float64], pool: ThreadPoolExecutor | None) -> None:
+    """Fit all particles of a frame: coarsely, freely, in the likeliest shape, then with what they share."""
+    everyone = np.arange(len(state.kinds))
+    if not len(everyone):
+        return
+    rigid, flat, full = sh.FREE.copy(), sh.FREE.copy(), sh.FREE.copy()
     rigid[:, [sh.LOG_S, sh.Q]] = False
-    flat = sh.FREE.copy()
     flat[:, sh.Q] = False
-    state.params[:, sh.LOG_S] = 0.5
-    nothing = np.zeros(shape)
-    run(state, everyone, free=rigid, margin=margin, slack=3.0, max_iter=4, tol=0.1, covariance=False,
-        total=nothing, owner=owners(shape, state.kinds, state.params, 3.0), pool=pool)  # fmt: skip
-    nobody = np.full(shape, -1, np.int32)
-    state.params[:, sh.LOG_S] = 0.2
-    for _ in range(2):
-        total = render(shape, state.kinds, state.params, np.ones(len(everyone), dtype=bool))
-        run(state, everyone, free=flat, margin=margin, slack=1.5, max_iter=10, total=total, owner=nobody, pool=pool)
+    size = state.params[:, sh.A]
+    state.params[:, sh.LOG_S] = np.log(np.maximum(1.5, 0.2 * size))
+    around = masked(state, state.params, state.kinds, 2.0)
+    run(state, everyone, around, free=rigid, slack=3.0, max_iter=5, tol=0.1, covariance=False, pool=pool)
+    state.params[:, sh.LOG_S] = BLUR_MEAN
+    run(state, everyone, subtracted(state), free=flat, slack=1.5, max_iter=8, tol=0.01, pool=pool)
+    domed = is_domed(state, full, pool)
+    free = full if domed else flat
+    if domed:
+        state.params[:, sh.Q], state.priors[:, sh.Q], state.precisions[:, sh.Q] = 0.5, 0.5, 1.0
+        run(state, everyone, subtracted(state), free=free, slack=2.0, max_iter=10, pool=pool)
+    choose_shapes(state, box, free, pool)
+    rows = reliable(state)
+    lend(state, sh.LOG_S, rows, BLUR_MEAN, BLUR_SPREAD**-2)
+    if domed:
+        lend(state, sh.Q, rows, 0.5, 1.0)
+    run(state, everyone, subtracted(state), free=free, slack=1.5, clip=_CLIP, max_iter=8, pool=pool)
 
 
 def _columns(state: State) -> pd.DataFrame:

@@ -20,8 +20,8 @@ from lptem_tracker.detect.refine.shapes import (
     THETA,
     X,
     Y,
-    coverage,
     distance,
+    fraction,
 )
 
 
@@ -32,12 +32,17 @@ def _render(kinds: Any, params: Any, use: Any, table: Any, total: Any) -> None:
         p = params[i]
         if not use[i]:
             continue
-        reach = max(p[A], p[B]) * (1.0 if kinds[i] < 3 else 1.415) + 6.0 * math.exp(p[LOG_S])
+        cos, sin, s = math.cos(p[THETA]), math.sin(p[THETA]), math.exp(p[LOG_S])
+        reach = max(p[A], p[B]) * (1.0 if kinds[i] < 3 else 1.415) + 5.0 * s
         x0, x1 = max(0, math.ceil(p[X] - reach)), min(width - 1, math.floor(p[X] + reach))
         y0, y1 = max(0, math.ceil(p[Y] - reach)), min(height - 1, math.floor(p[Y] + reach))
         for iy in range(y0, y1 + 1):
             for ix in range(x0, x1 + 1):
-                total[iy, ix] += p[CONTRAST] * coverage(kinds[i], p, ix, iy, table)
+                dx, dy = ix - p[X], iy - p[Y]
+                u, v = cos * dx + sin * dy, cos * dy - sin * dx
+                d = distance(kinds[i], u, v, p[A], p[B], p[CORNER])
+                if d > -5.0 * s:
+                    total[iy, ix] += p[CONTRAST] * fraction(kinds[i], u, v, d, p, s, table)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -146,21 +146,18 @@ def outline_terms(kind: int, u: float, v: float, a: float, b: float, c: float, d
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def coverage(kind: int, p: Any, x: float, y: float, table: Any) -> float:
-    """Return f, the share of the contrast that a particle takes at a point."""
-    cos, sin = math.cos(p[THETA]), math.sin(p[THETA])
-    dx, dy = x - p[X], y - p[Y]
-    s = math.exp(p[LOG_S])
-    b = p[A] if kind == DISK else p[B]
-    d = distance(kind, cos * dx + sin * dy, cos * dy - sin * dx, p[A], p[B], p[CORNER])
+def fraction(kind: int, u: float, v: float, d: float, p: Any, s: float, table: Any) -> float:
+    """Return f at u, v in the shape's own axes, where the distance is d and the blur s."""
     if d <= -Z_MAX * s:
         return 0.0
     cdf, _, g, _ = edge(d / s, table)
+    if p[Q] == 0.0:
+        return cdf
+    a, b = p[A], (p[A] if kind == DISK else p[B])
     h = (2 - d / b) / b
     if kind == ELLIPSE:
-        u, v = cos * dx + sin * dy, cos * dy - sin * dx
-        rho = max(math.sqrt((u / p[A]) ** 2 + (v / b) ** 2), 1e-6)
-        h = (1 + rho) * math.sqrt((u / (p[A] * p[A])) ** 2 + (v / (b * b)) ** 2) / rho
+        rho = max(math.sqrt((u / a) ** 2 + (v / b) ** 2), 1e-6)
+        h = (1 + rho) * math.sqrt((u / (a * a)) ** 2 + (v / (b * b)) ** 2) / rho
     return (1 - p[Q]) * cdf + p[Q] * math.sqrt(max(h * s, 0.0)) * g
 
 

@@ -1,0 +1,94 @@
+"""From detection boxes to start values, windows and weak priors."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numba
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lptem_tracker.detect.refine import shapes as sh
+from lptem_tracker.detect.refine.frame import State
+from lptem_tracker.detect.refine.noise import estimate_noise
+from lptem_tracker.detect.refine.render import owners
+
+# A box is trusted to put its centre within half a radius and its size within a factor of about 1.5.
+_POSITION_SHARE, _SIZE_SHARE = 0.5, 0.5
+# Most instruments blur an outline by 0.6 to 2.4 px.
+BLUR_MEAN, BLUR_SPREAD = math.log(1.2), 0.7
+
+
+def boxes(table: pd.DataFrame) -> NDArray[np.float64]:
+    """Return x, y, width, height and angle of the detections, shape (n, 5); NaN rows where there is none."""
+    n = len(table)
+    out = np.full((n, 5), np.nan)
+    out[:, 0], out[:, 1] = table["x"], table["y"]
+    diameter = 2 * table["radius"].to_numpy(dtype=np.float64) if "radius" in table else np.full(n, np.nan)
+    for k, name in ((2, "width"), (3, "height")):
+        given = table[name].to_numpy(dtype=np.float64) if name in table else diameter
+        out[:, k] = np.where(np.isfinite(given) & (given > 0), given, diameter)
+    out[:, 4] = np.nan_to_num(table["angle"].to_numpy(dtype=np.float64)) if "angle" in table else 0.0
+    bad = ~(np.isfinite(out).all(axis=1) & (out[:, 2] > 0) & (out[:, 3] > 0))
+    out[bad] = np.nan
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _levels(image: Any, params: Any) -> None:
+    """Write level and contrast from the means inside 0.7 and between 1.3 and 1.8 radii."""
+    height, width = image.shape
+    for i in range(params.shape[0]):
+        p = params[i]
+        r = p[sh.A]
+        reach, step = 1.8 * r + 2, max(1, int(r / 20))
+        inner, n_inner, outer, n_outer = 0.0, 0, 0.0, 0
+        for iy in range(max(0, math.ceil(p[sh.Y] - reach)), min(height - 1, math.floor(p[sh.Y] + reach)) + 1, step):
+            for ix in range(max(0, math.ceil(p[sh.X] - reach)), min(width - 1, math.floor(p[sh.X] + reach)) + 1, step):
+                v = image[iy, ix]
+                rho = math.sqrt((ix - p[sh.X]) ** 2 + (iy - p[sh.Y]) ** 2)
+                if math.isfinite(v):
+                    if rho < 0.7 * r:
+                        inner, n_inner = inner + v, n_inner + 1
+                    elif 1.3 * r + 1 < rho < reach:
+                        outer, n_outer = outer + v, n_outer + 1
+        if n_outer > 0:
+            p[sh.LEVEL] = outer / n_outer
+            if n_inner > 0:
+                p[sh.CONTRAST] = p[sh.LEVEL] - inner / n_inner
+
+
+def start_state(image: NDArray[np.float32], box: NDArray[np.float64], quantum: float) -> State:
+    """Return disks in the boxes' place, with the frame's noise measured outside of them.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        Shape (Y, X), float32.
+    box : numpy.ndarray
+        Shape (n, 5), all finite, from `boxes`.
+    quantum : float
+        Step between grey values, 0 for floats.
+    """
+    n = len(box)
+    p = np.zeros((n, sh.N_PARAMS))
+    p[:, sh.X], p[:, sh.Y] = box[:, 0], box[:, 1]
+    size = np.maximum(np.sqrt(box[:, 2] * box[:, 3]) / 2, 0.7)
+    p[:, sh.A] = p[:, sh.B] = size
+    kinds = np.full(n, sh.DISK, dtype=np.int64)
+    wide = p.copy()
+    wide[:, sh.A], wide[:, sh.B], wide[:, sh.THETA] = box[:, 2] / 2, box[:, 3] / 2, box[:, 4]
+    shape = (image.shape[0], image.shape[1])
+    busy = owners(shape, np.full(n, sh.ELLIPSE, dtype=np.int64), wide, 4.0) >= 0
+    noise = estimate_noise(image, busy, quantum=quantum)
+    p[:, sh.LEVEL], p[:, sh.CONTRAST] = noise.level, 0.0
+    _levels(image, p)
+    half = np.maximum(box[:, 2], box[:, 3]) / 2
+    windows = np.column_stack([box[:, 0], box[:, 1], 1.25 * half + np.clip(size + 8, 10, 40)])
+    state = State(image, noise, kinds, p, windows)
+    state.precisions[:, sh.X] = state.precisions[:, sh.Y] = 1 / (_POSITION_SHARE * size + 1) ** 2
+    state.precisions[:, sh.A] = state.precisions[:, sh.B] = 1 / (_SIZE_SHARE * size) ** 2
+    state.priors[:, sh.LOG_S], state.precisions[:, sh.LOG_S] = BLUR_MEAN, 1 / BLUR_SPREAD**2
+    return state
