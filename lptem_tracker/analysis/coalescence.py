@@ -18,6 +18,7 @@ Ints = npt.NDArray[np.int64]
 LOOK_FRAMES = 5  # how far apart in time the pieces of one coalescence may lie
 SIDE_ROWS = 8  # rows on each side of a jump that are averaged
 MIN_JUMP = 1.06  # radius after over before
+MIN_EVIDENCE = 3.0  # natural log of the odds that a step as expected was there
 MAX_VOLUME_MISFIT = 0.35
 AREA_RANGE = (0.5, 1.2)  # measured on real coalescences: 0.60 to 1.07 between the 10 and 90 % marks
 
@@ -170,7 +171,7 @@ def measure_jump(bodies: Bodies, noise: Noise, gone: int, partner: int, share: f
     rows = np.arange(bodies.offset[partner], bodies.offset[partner + 1])
     rows = rows[(bodies.frame[rows] >= end - 12) & (bodies.frame[rows] <= end + 20)]
     frame, radius = bodies.frame[rows], bodies.raw_radius[rows]
-    first = int(np.searchsorted(frame, end - 1))
+    first = int(np.searchsorted(frame, _tail(bodies, gone) - 1))
     last = int(np.searchsorted(frame, end + LOOK_FRAMES + 2))
     best: Jump | None = None
     for at in range(max(first, 2), min(last, len(rows) - 1)):
@@ -182,6 +183,14 @@ def measure_jump(bodies: Bodies, noise: Noise, gone: int, partner: int, share: f
             shift = _shift(bodies, gone, rows[before], rows[after], share)
             best = Jump(int(max(frame[at], end)), low, high, float(z), shift)
     return best
+
+
+def _tail(bodies: Bodies, particle: int) -> int:
+    """Last frame before a few stray rows that follow a gap: a vanished track may pick up a false detection."""
+    rows = bodies.rows(particle)
+    frame = bodies.frame[max(rows.start, rows.stop - 4) : rows.stop]
+    gaps = np.flatnonzero(np.diff(frame) > 1)
+    return int(frame[gaps[0]]) if len(gaps) else int(frame[-1])
 
 
 def _step(frame: Ints, radius: Floats, before: slice, after: slice, at: int) -> tuple[float, float, float]:
@@ -238,9 +247,10 @@ def _sized(jump: Jump, size: float, touching: bool, told: bool) -> bool:
         return True
     if not touching:
         return rise > MIN_JUMP and jump.z >= 4 and jump.shift > 0.15
-    # a small partner raises the radius by less than 6 %: then the step must be sure and of the right height
-    small = expected < 1.1 and rise > 1 + 0.5 * (expected - 1) and jump.z >= 6
-    return (rise > MIN_JUMP and jump.z >= 3) or small
+    # a small partner raises the radius by less than 6 %: then the log-likelihood ratio of that step to none decides
+    z_expected = jump.z * (expected - 1) / (rise - 1) if rise > 1 else 0.0
+    sure = jump.z * z_expected - z_expected**2 / 2 > MIN_EVIDENCE
+    return (rise > MIN_JUMP and jump.z >= 3) or (expected < 1.1 and sure)
 
 
 def _came_back(
@@ -291,7 +301,8 @@ def _into_fresh(
     x = weight * bodies.x[ra] + (1 - weight) * bodies.x[rb]
     y = weight * bodies.y[ra] + (1 - weight) * bodies.y[rb]
     best: Merger | None = None
-    for fresh in index.started(end, end + LOOK_FRAMES + 1):
+    tail = min(_tail(bodies, one), _tail(bodies, other))
+    for fresh in index.started(tail, end + LOOK_FRAMES + 1):
         head = int(bodies.offset[fresh])
         wait = max(1, int(bodies.first[fresh]) - end)
         if np.hypot(bodies.x[head] - x, bodies.y[head] - y) > 0.6 * (small + large) + 4.5 * noise.step_px * np.sqrt(wait):
