@@ -59,6 +59,7 @@ class TrainingStream(IterableDataset[Sample]):
         import cv2
 
         cv2.setNumThreads(1)
+        torch.set_num_threads(1 if get_worker_info() else torch.get_num_threads())
         info = get_worker_info()
         rng = np.random.default_rng([self.seed, info.id if info else 0])
         shelf: list[tuple[Image, Boxes]] = []
@@ -97,6 +98,8 @@ def batches(stream: TrainingStream, batch: int, workers: int, *, pin: bool) -> I
     """Yield batches without end."""
     loader = DataLoader(
         stream, batch_size=batch, num_workers=workers, collate_fn=collate, pin_memory=pin,
-        prefetch_factor=4 if workers else None, persistent_workers=workers > 0,
+        prefetch_factor=4 if workers else None,
+        # a forked worker inherits the locks of OpenCV's and torch's threads and can wait on them for ever
+        multiprocessing_context="spawn" if workers else None,
     )
     return iter(loader)
