@@ -1,0 +1,57 @@
+"""A simulated movie and its truth as files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import tifffile
+
+from lptem_tracker.errors import OutputError
+from lptem_tracker.simulate.movie import SimulatedMovie
+
+
+def write_simulation(movie: SimulatedMovie, folder: str | Path) -> list[Path]:
+    """Write a movie and its truth, one frame in memory at a time.
+
+    Parameters
+    ----------
+    movie : SimulatedMovie
+    folder : path
+        Made where it does not exist; files of the same names are replaced.
+
+    Returns
+    -------
+    list of pathlib.Path
+        ``movie.tif`` (an ImageJ stack with scale and frame interval), ``truth_tracks.csv``, ``truth_events.csv``,
+        ``truth_particles.csv`` and ``scene.json``.
+
+    Raises
+    ------
+    OutputError
+        The folder cannot be written.
+    """
+    folder = Path(folder)
+    names = ("movie.tif", "truth_tracks.csv", "truth_events.csv", "truth_particles.csv", "scene.json")
+    paths = [folder / name for name in names]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_stack(movie, paths[0])
+        for path, table in zip(paths[1:4], (movie.truth, movie.events, movie.particles)):
+            table.to_csv(path, index=False, encoding="utf-8")
+        record = {"seed": movie.seed, "scene": movie.scene.model_dump(mode="json")}
+        paths[4].write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(
+            f"The simulation cannot be written to {folder} ({error.strerror or error}); give another -o."
+        ) from None
+    return paths
+
+
+def _write_stack(movie: SimulatedMovie, path: Path) -> None:
+    scene = movie.scene
+    metadata = {"axes": "TYX", "unit": "nm", "finterval": scene.frame_interval_s, "tunit": "s"}
+    tifffile.imwrite(
+        path, (frame.pixels for frame in movie.frames()), shape=movie.shape, dtype=movie.dtype, imagej=True,
+        resolution=(1 / scene.pixel_size_nm, 1 / scene.pixel_size_nm), metadata=metadata,
+    )  # fmt: skip
