@@ -64,6 +64,32 @@ def opening(source: str, what: str) -> Iterator[None]:
         yield
 
 
+class Complaints(logging.Handler):
+    """Collects what a library logs as a warning or worse, for as long as it is entered.
+
+    Parameters
+    ----------
+    logger : str
+        Name of the library's logger.
+    """
+
+    def __init__(self, logger: str) -> None:
+        super().__init__(logging.WARNING)
+        self.logger = logging.getLogger(logger)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one message."""
+        self.lines.append(record.getMessage().splitlines()[0])
+
+    def __enter__(self) -> Complaints:
+        self.logger.addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.logger.removeHandler(self)
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of what an exception says, at most 160 characters."""
     text = str(error).strip() or type(error).__name__

@@ -10,7 +10,8 @@ from scipy import ndimage
 
 from lptem_tracker.movie.base import Movie
 
-_SIGMA_PER_MAD = 1.4826
+_INNER_VARIANCE = 0.7588  # of a unit normal cut at its 95 % interval: 1 − 2 z φ(z) / 0.95, z = 1.96
+_BLOCK_PX = 4
 _LONGEST_PX = 2048
 
 
@@ -73,8 +74,8 @@ def frame_figures(pixels: NDArray[Any]) -> dict[str, Any]:
     dict
         ``median``; ``noise_sd``, the noise per pixel (robust, from the differences of pixels two apart, which
         leave out what varies slowly and all but a little of the correlation); ``noise_correlation`` between
-        neighbours, 0 for white noise; ``local_contrast``, the robust spread of the local mean (noise averaged out)
-        over that of the background, as a fraction of the local background; ``saturated_share`` and ``dark_share``,
+        neighbours, 0 for white noise; ``local_contrast``, by how much the 1 % of blocks of 4 × 4 px that differ
+        most stand out from the background around them, as a fraction of it; ``saturated_share`` and ``dark_share``,
         the shares of pixels at the largest and smallest value, where more than one pixel in 10,000 sits there;
         ``nan_share``. None where a frame is constant or has no data.
     """
@@ -93,10 +94,11 @@ def frame_figures(pixels: NDArray[Any]) -> dict[str, Any]:
     if values.min() == values.max() or min(image.shape) < 16:
         return figures
     figures.update(_noise(image))
-    smooth = ndimage.gaussian_filter(image, 2.0)
-    background = ndimage.gaussian_filter(image, min(image.shape) / 8)
+    height, width = (n // _BLOCK_PX * _BLOCK_PX for n in image.shape)
+    blocks = image[:height, :width].reshape(height // _BLOCK_PX, _BLOCK_PX, width // _BLOCK_PX, _BLOCK_PX).mean((1, 3))
+    background = ndimage.gaussian_filter(blocks, min(blocks.shape) / 8)
     level = np.median(np.abs(background))
-    figures["local_contrast"] = float(np.percentile(np.abs(smooth - background), 99) / level) if level > 0 else None
+    figures["local_contrast"] = float(np.percentile(np.abs(blocks - background), 99) / level) if level > 0 else None
     return figures
 
 
@@ -112,7 +114,10 @@ def _noise(image: NDArray[np.float64]) -> dict[str, float]:
 
 
 def _spread(values: NDArray[np.float64]) -> float:
-    return float(_SIGMA_PER_MAD * np.median(np.abs(values - np.median(values))))
+    """Standard deviation from the inner 95 %: edges of particles fall out, and whole numbers do not quantise it."""
+    size = np.abs(values)
+    inner = size[size <= np.percentile(size, 95)]
+    return float(np.sqrt(np.mean(inner**2) / _INNER_VARIANCE))
 
 
 def _share(values: NDArray[np.float64], end: float) -> float:

@@ -14,7 +14,7 @@ from lptem_tracker.errors import MovieError
 from lptem_tracker.movie.base import Movie
 from lptem_tracker.movie.contiguous import ContiguousFrames
 from lptem_tracker.movie.grey import native, to_grey
-from lptem_tracker.movie.guard import check_fits, check_frame, opening, reading
+from lptem_tracker.movie.guard import Complaints, check_fits, check_frame, opening, reading
 from lptem_tracker.movie.scale import from_metadata
 from lptem_tracker.movie.tiff_meta import read_scale
 
@@ -43,7 +43,7 @@ class TiffMovie(Movie):
         self._tif: Any = None
         warnings: list[str] = []
         try:
-            with opening(source, "a TIFF stack"):
+            with opening(source, "a TIFF stack"), Complaints("tifffile") as complaints:
                 self._tif = tifffile.TiffFile(path)
                 first = self._tif.pages[0]
                 check_frame(source, int(first.imagelength), int(first.imagewidth), int(first.dtype.itemsize))
@@ -53,6 +53,8 @@ class TiffMovie(Movie):
         except MovieError:
             self.close()
             raise
+        if complaints.lines:
+            warnings.append(f"The TIFF is damaged or incomplete in part ({complaints.lines[0][:160]}).")
         calibration = from_metadata(
             warnings, pixel_size_nm=scale.pixel_size_nm, frame_interval_s=scale.frame_interval_s,
             exposure_s=scale.exposure_s,
@@ -67,6 +69,15 @@ class TiffMovie(Movie):
         height, width = int(first.imagelength), int(first.imagewidth)
         if self._tif.flags & {"ome", "imagej", "shaped", "mmstack", "stk", "lsm", "nih"}:
             series = self._tif.series[0]
+            announced = int((self._tif.imagej_metadata or {}).get("images", 1)) if self._tif.is_imagej else 1
+            if announced > 1 and len(series.pages) == 1 and first.compression == 1:
+                # the stack is cut off: there is no series of it any more, but its frames lie behind the first
+                shape = (announced, *first.shape)
+                plain = ContiguousFrames(
+                    path, np.dtype(self._tif.byteorder + first.dtype.char), shape, first.dataoffsets[0]
+                )
+                self._plain = plain.cut("TIFF", warnings)
+                return (self._plain.shape[0], height, width), first.dtype
             self._pages = series.pages
             self._order = _frame_axes(str(path), series)
             count = math.prod(series.shape) // math.prod(

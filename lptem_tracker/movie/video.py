@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from lptem_tracker.errors import MovieError
 from lptem_tracker.movie.base import Frame, Movie
+from lptem_tracker.movie.ffv1 import slices_are_whole
 from lptem_tracker.movie.grey import native, to_grey
 from lptem_tracker.movie.guard import check_frame, opening, reading
 from lptem_tracker.movie.video_index import VideoIndex, scan
@@ -200,8 +201,10 @@ class VideoMovie(Movie):
         """
         count, damaged = 0, False
         for packet in self._packets():
+            whole = packet.size == 0 or not self._index.checked or slices_are_whole(bytes(packet))
             try:
-                decoded = [] if packet is None else packet.decode()
+                decoded = packet.decode() if whole else []
+                damaged = damaged or not whole
             except av.FFmpegError:
                 decoded, damaged, count = [], True, count + 1
             for frame in decoded:

@@ -10,8 +10,11 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from lptem_tracker.movie.ffv1 import slices_are_whole
+
 SCAN_S = 1.2
 """Time to read through the packets of a file; a longer file is opened by its own index or by its duration."""
+_PROBED = 4
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class VideoIndex:
         Time stamps at which decoding can start, ascending.
     exact : bool
         Whether every packet was seen; otherwise count and time stamps are what the container announces.
+    checked : bool
+        Whether packets carry checksums that must hold.
     warnings : list of str
     """
 
@@ -36,6 +41,7 @@ class VideoIndex:
     pts: NDArray[np.int64] | None
     key_pts: NDArray[np.int64]
     exact: bool
+    checked: bool
     warnings: list[str] = field(default_factory=list)
 
 
@@ -54,7 +60,7 @@ def scan(container: Any, stream: Any, *, budget_s: float = SCAN_S) -> VideoIndex
     stamps: list[int | None] = []
     keys: list[int] = []
     end = time.monotonic() + budget_s
-    broken = False
+    broken = checked = False
     try:
         for packet in container.demux(stream):
             if packet.size == 0 or packet.is_discard:
@@ -63,19 +69,34 @@ def scan(container: Any, stream: Any, *, budget_s: float = SCAN_S) -> VideoIndex
                 broken = True
                 continue
             stamps.append(packet.pts)
+            if len(stamps) <= _PROBED and stream.codec_context.name == "ffv1":
+                checked = checked or slices_are_whole(bytes(packet))
             if packet.is_keyframe and packet.pts is not None:
                 keys.append(packet.pts)
             if len(stamps) % 256 == 0 and time.monotonic() > end:
-                return _from_tables(container, stream, announced, table, stamps, keys)
+                return _from_tables(container, stream, announced, table, stamps, keys, checked)
     except av.FFmpegError:
         broken = True
     warnings = []
     if broken or announced > len(stamps):
         of = f" of the {announced} it announces" if announced > len(stamps) else ""
         warnings.append(f"The video is damaged or incomplete: {len(stamps)} frames{of} were found and are used.")
-    return VideoIndex(
-        len(stamps), _ordered(container, stream, stamps), np.array(sorted(keys), np.int64), True, warnings
-    )
+    pts = _ordered(container, stream, stamps)
+    if not warnings and (missing_s := _missing_end_s(container, stream, pts)):
+        warnings.append(f"The video is incomplete: it ends {missing_s:.3g} s before the length that it announces.")
+    return VideoIndex(len(stamps), pts, np.array(sorted(keys), np.int64), True, checked, warnings)
+
+
+def _missing_end_s(container: Any, stream: Any, pts: NDArray[np.int64] | None) -> float:
+    """Return how much is missing at the end of a Matroska file, which announces its length but no number of frames."""
+    if pts is None or len(pts) < 2 or not container.duration or len(container.streams) > 1:
+        return 0.0
+    if "matroska" not in container.format.name:
+        return 0.0
+    step = float(np.median(np.diff(pts)) * stream.time_base)
+    end = float((pts[-1] - min(int(pts[0]), 0)) * stream.time_base) + step
+    missing = container.duration / av.time_base - end
+    return missing if missing > 0.5 * step else 0.0
 
 
 def _ordered(container: Any, stream: Any, stamps: list[int | None]) -> NDArray[np.int64] | None:
@@ -109,6 +130,7 @@ def _from_tables(
     table: tuple[NDArray[np.int64], NDArray[np.int64]] | None,
     stamps: list[int | None],
     keys: list[int],
+    checked: bool,
 ) -> VideoIndex:
     known = [stamp for stamp in stamps if stamp is not None]
     if table is not None and known and len(np.unique(table[0])) == len(table[0]):
@@ -117,7 +139,7 @@ def _from_tables(
         pts: NDArray[np.int64] | None = np.sort(table[0]) + lead
         if container.format.name == "avi" and stream.codec_context.has_b_frames:
             pts = None
-        return VideoIndex(len(table[0]), pts, np.sort(table[1]) + lead, False)
+        return VideoIndex(len(table[0]), pts, np.sort(table[1]) + lead, False, checked)
     rate = stream.average_rate or stream.guessed_rate
     length_s = (
         float(stream.duration * stream.time_base) if stream.duration else (container.duration or 0) / av.time_base
@@ -127,4 +149,4 @@ def _from_tables(
     if rate and known:
         pts = min(known) + np.rint(np.arange(count) / float(rate * stream.time_base)).astype(np.int64)
     warning = f"The video is long: its number of frames ({count}) is the one that the file announces, not counted."
-    return VideoIndex(count, pts, np.array(sorted(keys), np.int64), False, [warning])
+    return VideoIndex(count, pts, np.array(sorted(keys), np.int64), False, checked, [warning])
