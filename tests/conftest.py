@@ -62,10 +62,16 @@ def run_tables(n_frames: int = 40, *, calibrated: bool = True) -> dict[str, pd.D
         **{f"radius_{length}": 9.8},
     )
     lags = np.arange(1, 10)
-    msd = pd.DataFrame({"particle": np.repeat(range(4), 9), "lag": np.tile(lags, 4)})
+    msd = pd.DataFrame({"particle": np.repeat(range(4), 9), "lag_frames": np.tile(lags, 4)})
     scale = np.array([0.5, 100.0, 40.0, 9.0])[msd["particle"]]
     step = 0.0125 if calibrated else 1.0
-    msd = msd.assign(**{f"lag_{time}": msd["lag"] * step, f"msd_{length}2": 4 * scale * msd["lag"] * step, "n": 30})
+    msd = msd.assign(
+        **{
+            f"lag_{time}": msd["lag_frames"] * step,
+            f"msd_{length}2": 4 * scale * msd["lag_frames"] * step,
+            "n_pairs": 30,
+        }
+    )
     event = {"kind": "attach", "frame": 20, "frame_last": n_frames - 1, "particle_a": 3, "particle_b": 4, "cluster": 0}
     events = pd.DataFrame([event | {"x": 37.0, "y": 70.0, "score": 0.97}])
     return {"tracks": tracks, "detections": detections, "particles": particles, "msd": msd, "events": events}

@@ -1,0 +1,307 @@
+"""The plots of the page: what each shows of a run, as data."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lptem_tracker.report import plots
+from lptem_tracker.report.colouring import UNIT_TEXT
+from lptem_tracker.report.msd_curves import ensemble_curve, model_msd, particle_curves
+from lptem_tracker.report.plots import axis, plot, series
+from lptem_tracker.report.results import Results
+
+MOST_CURVES = 400
+
+
+def motion_plots(results: Results) -> list[dict[str, Any]]:
+    """Return MSD with model and residuals, and the distributions of D and alpha."""
+    return [*_msd_plots(results), *_diffusion_plots(results), *_alpha_plots(results)]
+
+
+def _msd_plots(results: Results) -> list[dict[str, Any]]:
+    units, unit = results.calibration.units, results.msd_unit
+    curves = particle_curves(results.msd, results.calibration)
+    if not curves:
+        return []
+    thin = [
+        series("line", c.lag, c.value, colour=plots.GREY, particle=c.particle, opacity=0.35, width=1)
+        for c in curves[:MOST_CURVES]
+    ]
+    mean = ensemble_curve(results.msd, results.calibration)
+    content = [*thin, series("points", mean.lag, mean.value, name="mean over particles", colour=plots.BLUE)]
+    x = axis(f"lag ({units.time})", log=True)
+    note = "Each grey line is one particle; click it. " if thin else ""
+    if len(curves) > MOST_CURVES:
+        note += f"The first {MOST_CURVES} of {len(curves)} particles are drawn. "
+    out = []
+    model = model_msd(mean.lag, results.ensemble, results.calibration)
+    if model is not None:
+        content.append(
+            series("line", mean.lag, model, name="maximum-likelihood model", colour=plots.VERMILION, width=2)
+        )
+        note += "The line is not fitted to these points: it is the model of the joint likelihood over all tracks, "
+        note += "4[Dt + σ² − 2RDΔt], with localisation error σ and motion blur R."
+        rest = series("points", mean.lag, mean.value / model - 1, name="", colour=plots.BLUE)
+        zero = series("line", [mean.lag.min(), mean.lag.max()], [0, 0], colour=plots.VERMILION, width=1.5)
+        out.append(
+            plot(
+                "msd_residuals",
+                "Residuals of the mean MSD",
+                x,
+                axis("MSD / model − 1"),
+                [zero, rest],
+                height=170,
+                caption="Neighbouring points share the same steps: a smooth wave is no evidence against the model.",
+            )
+        )
+    return [
+        plot("msd", "Mean-square displacement", x, axis(f"MSD ({unit})", log=True), content, caption=note, height=360),
+        *out,
+    ]
+
+
+def _diffusion_plots(results: Results) -> list[dict[str, Any]]:
+    name = results.d_column
+    table = results.particles
+    if name not in table or not (table[name] > 0).any():
+        return []
+    unit = UNIT_TEXT[results.calibration.units.diffusion]
+    left, right, counts = plots.histogram(table[name], log=True)
+    centre = np.sqrt(np.array(left) * np.array(right))
+    bars = series("bars", centre, counts, colour=plots.BLUE, low=left, high=right, name="")
+    out = [
+        plot(
+            "D_histogram",
+            "Diffusion coefficients",
+            axis(f"D ({unit})", log=True),
+            axis("particles", low=0),
+            [bars],
+            caption=f"{sum(counts)} particles with a D of their own.",
+        )
+    ]
+    return [*out, _ranked(results, name, "D_ci_low", "D_ci_high", f"D ({unit})", "D", log=True)]
+
+
+def _alpha_plots(results: Results) -> list[dict[str, Any]]:
+    table = results.particles
+    if "alpha" not in table or not table["alpha"].notna().any():
+        return []
+    left, right, counts = plots.histogram(table["alpha"])
+    centre = (np.array(left) + np.array(right)) / 2
+    bars = series("bars", centre, counts, colour=plots.GREEN, low=left, high=right)
+    out = [plot("alpha_histogram", "Anomalous exponents", axis("α"), axis("particles", low=0), [bars])]
+    return [*out, _ranked(results, "alpha", "alpha_ci_low", "alpha_ci_high", "α", "alpha", log=False)]
+
+
+def _ranked(results: Results, name: str, low: str, high: str, label: str, key: str, *, log: bool) -> dict[str, Any]:
+    """Return the plot of every particle's value with its interval, in order of size."""
+    table = results.particles[results.particles[name].notna()].sort_values(name, ignore_index=True)
+    rank = np.arange(1, len(table) + 1)
+    ids = [int(p) for p in table["particle"]]
+    more = {"low": table[low].to_numpy(float), "high": table[high].to_numpy(float)} if {low, high} <= set(table) else {}
+    kind: plots.Kind = "errors" if more else "points"
+    content = [series(kind, rank, table[name].to_numpy(float), colour=plots.BLUE, ids=ids, **more)]
+    pooled = results.ensemble.get(name)
+    if isinstance(pooled, int | float):
+        content.append(
+            series(
+                "line", [1, max(len(table), 2)], [pooled, pooled], name="all tracks together", colour=plots.VERMILION
+            )
+        )
+    level = f"{results.level:.0%}"
+    return plot(
+        f"{key}_ranked",
+        f"{label.split(' ')[0]} of each particle with its {level} interval",
+        axis("particle, by value"),
+        axis(label, log=log),
+        content,
+        caption="Click a point to see the particle.",
+    )
+
+
+def size_plots(results: Results) -> list[dict[str, Any]]:
+    """Return the distributions of radius and aspect ratio, each particle counted once."""
+    length = results.calibration.units.length
+    wanted = (
+        (f"radius_{length}", f"radius ({length})", "radius", plots.ORANGE),
+        ("aspect_ratio", "aspect ratio", "aspect", plots.PINK),
+    )
+    out = []
+    for name, label, key, colour in wanted:
+        if name not in results.particles or not results.particles[name].notna().any():
+            continue
+        left, right, counts = plots.histogram(results.particles[name])
+        centre = (np.array(left) + np.array(right)) / 2
+        bars = series("bars", centre, counts, colour=colour, low=left, high=right)
+        out.append(
+            plot(
+                key,
+                label.split(" (")[0].capitalize(),
+                axis(label),
+                axis("particles", low=0),
+                [bars],
+                caption=f"Each of {sum(counts)} particles counted once.",
+            )
+        )
+    return out
+
+
+def event_plots(results: Results) -> list[dict[str, Any]]:
+    """Return the timeline of events and the number of clusters against time."""
+    out = []
+    events = results.events
+    if len(events):
+        lanes = [kind for kind in plots_order() if kind in set(events["kind"])]
+        where = {kind: n for n, kind in enumerate(lanes)}
+        marks = [
+            series(
+                "marks",
+                rows["frame"],
+                [where[str(kind)]] * len(rows),
+                colour=EVENT_COLOURS[str(kind)],
+                events=[int(i) for i in rows.index],
+            )
+            for kind, rows in events.groupby("kind")
+            if str(kind) in where
+        ]
+        out.append(
+            plot(
+                "timeline",
+                "Events",
+                axis("frame", low=0, high=results.n_frames - 1),
+                axis("", names=lanes),
+                marks,
+                height=70 + 34 * len(lanes),
+                caption="Click a mark to see the event.",
+            )
+        )
+    clusters = results.summary.get("kinetics", {}).get("n_clusters")
+    if isinstance(clusters, dict):
+        clusters = clusters.get("value") or clusters.get("n")
+    if isinstance(clusters, list) and clusters:
+        steps = [series("steps", range(len(clusters)), clusters, colour=plots.GREEN)]
+        out.append(plot("n_clusters", "Clusters against time", axis("frame"), axis("clusters", low=0), steps))
+    return out
+
+
+EVENT_COLOURS = {"attach": plots.GREEN, "detach": plots.VERMILION, "coalesce": plots.PINK, "nucleate": plots.BLUE,
+                 "dissolve": plots.ORANGE, "enter": plots.GREY, "leave": plots.GREY}  # fmt: skip
+
+
+def plots_order() -> list[str]:
+    """Return the kinds of events in the order of the timeline's lanes, from the bottom."""
+    return ["leave", "enter", "dissolve", "nucleate", "coalesce", "detach", "attach"]
+
+
+def structure_plots(results: Results) -> list[dict[str, Any]]:
+    """Return g(r) and the pair potential where the run has them."""
+    structure = results.summary.get("structure") or {}
+    out = []
+    g = structure.get("g_r") or {}
+    r_name = next((name for name in g if name.startswith("r_")), None)
+    if r_name and g.get("g"):
+        unit = r_name.removeprefix("r_")
+        content = [
+            series("line", [min(g[r_name]), max(g[r_name])], [1, 1], colour=plots.GREY, dash="4 3"),
+            series("line", g[r_name], g["g"], colour=plots.BLUE),
+        ]
+        out.append(
+            plot(
+                "g_r",
+                "Pair correlation g(r)",
+                axis(f"r ({unit})", low=0),
+                axis("g(r)", low=0),
+                content,
+                caption="Corrected for the edges of the field.",
+            )
+        )
+    potential = structure.get("pair_potential") or {}
+    p_name = next((name for name in potential if name.startswith("r_") and isinstance(potential[name], list)), None)
+    energy = potential.get("u_kT") or potential.get("U_kT") or potential.get("energy_kT")
+    if p_name and isinstance(energy, list):
+        content = [series("line", potential[p_name], energy, colour=plots.VERMILION)]
+        out.append(
+            plot(
+                "pair_potential",
+                "Pair potential −ln g(r)",
+                axis(f"r ({p_name.removeprefix('r_')})"),
+                axis("U (kT)"),
+                content,
+                caption="Holds for a dilute sample at equilibrium only.",
+            )
+        )
+    return out
+
+
+def quality_plots(results: Results) -> list[dict[str, Any]]:
+    """Return drift against time and particles per frame."""
+    out = []
+    tracks, units = results.tracks, results.calibration.units
+    if {"drift_x", "drift_y"} <= set(tracks) and len(tracks):
+        path = tracks.groupby("frame")[["drift_x", "drift_y"]].median() * units.nm_per_px
+        path = path.iloc[:: max(1, len(path) // 2000)]
+        content = [
+            series("line", path.index, path[f"drift_{a}"], name=a, colour=c)
+            for a, c in (("x", plots.BLUE), ("y", plots.ORANGE))
+        ]
+        out.append(
+            plot(
+                "drift",
+                "Drift of the field",
+                axis("frame"),
+                axis(f"drift ({units.length})"),
+                content,
+                caption="The common motion, taken out before linking.",
+            )
+        )
+    counts = per_frame(results.tracks[results.tracks["observed"]], results.n_frames)
+    content = [
+        series(
+            "steps",
+            range(0, results.n_frames, results.stride),
+            counts[:: results.stride],
+            name="tracked",
+            colour=plots.BLUE,
+        )
+    ]
+    if results.detections is not None:
+        found = per_frame(results.detections, results.n_frames)
+        content.insert(
+            0,
+            series(
+                "steps",
+                range(0, results.n_frames, results.stride),
+                found[:: results.stride],
+                name="detected",
+                colour=plots.GREY,
+            ),
+        )
+    out.append(
+        plot(
+            "counts",
+            "Particles in each frame",
+            axis("frame"),
+            axis("particles", low=0),
+            content,
+            caption="A sudden change is more often a change of the picture than of the sample.",
+        )
+    )
+    return out
+
+
+def per_frame(table: pd.DataFrame, n_frames: int) -> np.ndarray[Any, Any]:
+    """Return the number of rows in each frame, shape (n_frames,)."""
+    return np.bincount(table["frame"].to_numpy(dtype=np.int64), minlength=n_frames)[:n_frames]
+
+
+def change_points(value: object) -> list[int]:
+    """Return the frames of a ``change_points`` cell of particles.csv."""
+    try:
+        found = json.loads(str(value))
+    except ValueError:
+        return []
+    return [int(v) for v in found] if isinstance(found, list) else []

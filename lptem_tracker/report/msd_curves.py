@@ -1,0 +1,114 @@
+"""MSD curves of a run and the model that its likelihood found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lptem_tracker.calibration import Calibration
+
+MOST_LAGS = 24
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One MSD curve: lag times and values, in the units of the run; `particle` is None for the mean."""
+
+    particle: int | None
+    lag: NDArray[np.float64]
+    value: NDArray[np.float64]
+
+
+def _columns(msd: pd.DataFrame, calibration: Calibration) -> tuple[str, str] | None:
+    units = calibration.units
+    lag, value = f"lag_{units.time}", f"msd_{units.length}2"
+    return (lag, value) if {lag, value} <= set(msd) else None
+
+
+def particle_curves(msd: pd.DataFrame, calibration: Calibration) -> list[Curve]:
+    """Return a curve for each particle, thinned to lags of about equal ratio.
+
+    Parameters
+    ----------
+    msd : pandas.DataFrame
+        As in ``msd.csv``.
+    calibration : Calibration
+    """
+    names = _columns(msd, calibration)
+    if names is None or "particle" not in msd:
+        return []
+    own = msd[msd["particle"].notna() & (msd["particle"] != -1) & (msd[names[1]] > 0)]
+    out = []
+    for particle, rows in own.groupby("particle"):
+        keep = thin(len(rows))
+        table = rows.sort_values(names[0])
+        out.append(
+            Curve(int(str(particle)), table[names[0]].to_numpy(float)[keep], table[names[1]].to_numpy(float)[keep])
+        )
+    return out
+
+
+def ensemble_curve(msd: pd.DataFrame, calibration: Calibration) -> Curve:
+    """Return the mean curve: the file's own, else the mean over particles weighted by their pairs.
+
+    Parameters
+    ----------
+    msd : pandas.DataFrame
+    calibration : Calibration
+    """
+    names = _columns(msd, calibration)
+    assert names is not None
+    lag, value = names
+    pooled = msd[msd["particle"].isna() | (msd["particle"] == -1)]
+    if pooled.empty:
+        weight = msd["n_pairs"] if "n_pairs" in msd else pd.Series(1.0, index=msd.index)
+        sums = pd.DataFrame({"w": weight, "wv": weight * msd[value]}).groupby(msd[lag]).sum()
+        x, y = sums.index.to_numpy(float), (sums["wv"] / sums["w"]).to_numpy(float)
+    else:
+        pooled = pooled.sort_values(lag)
+        x, y = pooled[lag].to_numpy(float), pooled[value].to_numpy(float)
+    good = (x > 0) & (y > 0)
+    keep = thin(int(good.sum()), 60)
+    return Curve(None, x[good][keep], y[good][keep])
+
+
+def thin(n: int, most: int = MOST_LAGS) -> NDArray[np.int64]:
+    """Return at most `most` indices below n, at about equal ratios: what a logarithmic axis can show."""
+    if n <= most:
+        return np.arange(n)
+    return np.unique(np.geomspace(1, n, most).round().astype(np.int64)) - 1
+
+
+def model_msd(
+    lag: NDArray[np.float64], values: Mapping[str, Any], calibration: Calibration
+) -> NDArray[np.float64] | None:
+    """Return the MSD in two dimensions of Brownian motion with localisation error and motion blur.
+
+    MSD(nΔt) = 4 [D nΔt + σ² − 2 R D Δt]: Berglund 2010; Michalet & Berglund 2012.
+
+    Parameters
+    ----------
+    lag : numpy.ndarray
+        Lag times in the run's unit.
+    values : mapping
+        ``D_<unit>`` and ``localization_<unit>``, of a particle or of the ensemble.
+    calibration : Calibration
+
+    Returns
+    -------
+    numpy.ndarray or None
+        None where D is not known or the model is not positive at every lag.
+    """
+    units = calibration.units
+    d, sigma = values.get(f"D_{units.diffusion}"), values.get(f"localization_{units.length}")
+    if not isinstance(d, int | float) or not np.isfinite(d):
+        return None
+    sigma = float(sigma) if isinstance(sigma, int | float) and np.isfinite(sigma) else 0.0
+    blur = 2 * calibration.blur_coefficient * d * units.s_per_frame
+    model: NDArray[np.float64] = 4 * (d * lag + sigma**2 - blur)
+    return model if (model > 0).all() else None
