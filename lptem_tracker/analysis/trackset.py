@@ -140,7 +140,7 @@ def _counting_rows(tracks: pd.DataFrame) -> pd.DataFrame:
     table = validate_detections(tracks, require=(PARTICLE, FRAME, X, Y))
     good = (np.isfinite(table[X]) & np.isfinite(table[Y]) & (table[PARTICLE] >= 0)).to_numpy()
     if OBSERVED in table:
-        good &= table[OBSERVED].to_numpy()
+        good = good & table[OBSERVED].to_numpy()
     table = table if good.all() else table[good]
     if not _rises(table):
         table = table.sort_values([PARTICLE, FRAME], kind="stable")

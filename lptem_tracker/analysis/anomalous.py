@@ -1,0 +1,144 @@
+"""Anomalous exponent by fractional-Brownian maximum likelihood, localisation error shared by all tracks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+from scipy.stats import chi2, norm, t
+
+from lptem_tracker.analysis import fbm
+from lptem_tracker.analysis.diffusion import MIN_BOOTSTRAP, Imaging, Velocity
+from lptem_tracker.analysis.family import Family, Level, at_sigma2, build_family, pool
+from lptem_tracker.analysis.shared_noise import SharedNoise
+from lptem_tracker.analysis.profile import reduce_stats
+from lptem_tracker.analysis.trackset import Floats, TrackSet
+
+ALPHA = np.linspace(0.05, 1.95, 20)
+ALPHA_FINE = np.linspace(0.05, 1.95, 761)
+
+
+@dataclass(frozen=True)
+class AlphaFit:
+    """Anomalous exponent of P tracks and of all together.
+
+    Attributes
+    ----------
+    alpha, low, high, std : (P,) float
+        Estimate and profile interval of each track.
+    log_k : (P,) float
+        log K, K in px² a frame^alpha (MSD = 2 d K t^alpha).
+    pooled : tuple of float
+        alpha, low, high, std of all tracks together.
+    pooled_method : str
+    pooled_log_k : float
+    heterogeneity : float
+        Likelihood-ratio statistic of one alpha for all over its degrees of freedom.
+    """
+
+    alpha: Floats
+    low: Floats
+    high: Floats
+    std: Floats
+    log_k: Floats
+    pooled: tuple[float, float, float, float]
+    pooled_method: str
+    pooled_log_k: float
+    heterogeneity: float
+
+
+def fbm_family(tracks: TrackSet, imaging: Imaging, velocity: Velocity | None, scale: Floats) -> Family:
+    """Tables of fractional Brownian motion over alpha.
+
+    Parameters
+    ----------
+    tracks : TrackSet
+    imaging : Imaging
+    velocity : Velocity or None
+        Prior of each track's mean velocity.
+    scale : (P,) float
+        D of each track, to compare with the prior's width.
+    """
+    groups = fbm.cut_segments(tracks)
+    longest = max(group.steps.shape[1] for group in groups)
+    n = np.zeros(len(tracks))
+    for group in groups:
+        np.add.at(n, group.track, group.n_steps - (group.missing >= 0).sum(1))
+    mean = None if velocity is None else velocity.mean
+    spread: Floats | float = 0.0 if velocity is None else velocity.variance / np.maximum(scale, 1e-300)[:, None]
+
+    def evaluate(alpha: float, rho: float) -> tuple[Floats, Floats, Floats]:
+        row = fbm.step_covariance(alpha, rho, longest, 6 * imaging.blur)
+        q, logdet, m = reduce_stats(fbm.stats(groups, len(tracks), row)[:, None], n, (0, 1), mean, spread)
+        return q[:, 0], logdet[:, 0], m
+
+    return build_family(ALPHA, evaluate)
+
+
+def fit_alpha(family: Family, noise: SharedNoise, *, one_scale: bool = True, level: float = 0.95,
+              bootstrap: int = 400, seed: int = 0) -> AlphaFit:
+    """Estimate alpha of each track and of all, with the uncertainty of the shared localisation error.
+
+    Parameters
+    ----------
+    family : Family
+        From `fbm_family`.
+    noise : SharedNoise
+    one_scale : bool
+        Whether all tracks share one K in the pooled estimate; else each has its own.
+    level : float
+        Of the intervals.
+    bootstrap, seed : int
+        Resamplings over tracks, from 20 tracks on.
+    """
+    levels = [at_sigma2(family, float(s)) for s in noise.sigma2]
+    joint = np.stack([lv.best for lv in levels], 2) + noise.others[:, None, :]
+    track = CubicSpline(ALPHA, joint.max(2), axis=1)(ALPHA_FINE)
+    alpha, low, high = _interval(track, level)
+    log_k = np.take_along_axis(np.stack([lv.log_k for lv in levels], 2), joint.argmax(2)[..., None], 2)[..., 0]
+    log_k = CubicSpline(ALPHA, log_k, axis=1)(ALPHA_FINE)[np.arange(len(alpha)), np.searchsorted(ALPHA_FINE, alpha)]
+    std = (high - low) / (2 * norm.ppf(0.5 + level / 2))
+    pooled, method, pooled_k = _pooled(family, levels, noise, one_scale, level, bootstrap, seed)
+    at = int(np.abs(ALPHA_FINE - pooled[0]).argmin())
+    excess = 2 * (track.max(1) - track[:, at])
+    return AlphaFit(alpha, low, high, std, log_k, pooled, method, pooled_k,
+                    float(excess.sum() / max(len(excess) - 1, 1)))
+
+
+def _pooled(family: Family, levels: list[Level], noise: SharedNoise, one_scale: bool, level: float, bootstrap: int,
+            seed: int) -> tuple[tuple[float, float, float, float], str, float]:
+    """One alpha for all tracks, with one K or with each track's own integrated out."""
+    n = len(family.m)
+    each = np.stack([lv.integrated for lv in levels], 2)
+
+    def curve(counts: Floats) -> Floats:
+        if one_scale:
+            part = pool(family, counts)
+            total = np.stack([at_sigma2(part, float(s)).best for s in noise.sigma2], 2).max(2)
+        else:
+            total = np.tensordot(counts, each, 1).max(2)
+        return np.asarray(CubicSpline(ALPHA, total, axis=1)(ALPHA_FINE))
+
+    alpha, low, high = (float(v[0]) for v in _interval(curve(np.ones((1, n))), level))
+    std = (high - low) / (2 * norm.ppf(0.5 + level / 2))
+    method = "profile likelihood"
+    if n >= MIN_BOOTSTRAP and bootstrap >= 2:
+        counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), bootstrap).astype(np.float64)
+        draws = np.concatenate([ALPHA_FINE[curve(part).argmax(1)] for part in np.array_split(counts, 8)])
+        std = float(draws.std()) * np.sqrt(n / (n - 1))
+        half = t.ppf(0.5 + level / 2, n - 1) * std
+        low, high, method = max(alpha - half, 0.0), min(alpha + half, 2.0), f"bootstrap over {n} tracks"
+    log_k = np.stack([lv.log_k for lv in levels], 2)[:, int(np.abs(ALPHA - alpha).argmin())]
+    return (alpha, low, high, std), method, float(np.median(log_k[:, int(noise.total.argmax())]))
+
+
+def _interval(curve: Floats, level: float) -> tuple[Floats, Floats, Floats]:
+    """Place of the maximum and ends of the profile interval of each row of curves over `ALPHA_FINE`."""
+    best = curve.argmax(1)
+    inside = curve >= curve.max(1, keepdims=True) - chi2.ppf(level, 1) / 2
+    low = ALPHA_FINE[inside.argmax(1)]
+    high = ALPHA_FINE[curve.shape[1] - 1 - inside[:, ::-1].argmax(1)]
+    # at the end of the grid the interval is open: alpha lies between 0 and 2
+    low, high = np.where(inside[:, 0], 0.0, low), np.where(inside[:, -1], 2.0, high)
+    return ALPHA_FINE[best], low, high

@@ -1,0 +1,90 @@
+"""The localisation error that all tracks share, whatever way each particle moves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+from scipy.special import logsumexp
+
+from lptem_tracker.analysis.family import Family, at_sigma2
+from lptem_tracker.analysis.trackset import Floats
+
+REACH = 8.0  # log-likelihood below the maximum that is still looked at
+
+
+@dataclass(frozen=True)
+class SharedNoise:
+    """What the tracks say about the localisation variance.
+
+    Attributes
+    ----------
+    sigma2 : (J,) float
+        Candidates in px², rising, around the most probable one.
+    total : (J,) float
+        Log-likelihood of all tracks.
+    others : (P, J) float
+        For each track, that of all others.
+    """
+
+    sigma2: Floats
+    total: Floats
+    others: Floats
+
+    @property
+    def best(self) -> float:
+        """Most probable localisation variance in px²."""
+        step = np.arange(len(self.sigma2))
+        fine = np.linspace(0, len(step) - 1, 20 * len(step))
+        at = fine[CubicSpline(step, self.total)(fine).argmax()]
+        return float(np.exp(CubicSpline(step, np.log(self.sigma2))(at)))
+
+
+def shared_noise(families: list[Family], step2: float) -> SharedNoise:
+    """Find the localisation variance that all tracks share.
+
+    Either all tracks have one shape of one family, or each has its own; the evidence of both ideas is added, each
+    track's scale K integrated out.
+
+    Parameters
+    ----------
+    families : list of Family
+        Of the same P tracks.
+    step2 : float
+        Mean square of one-frame steps per axis in px².
+    """
+    grid = np.geomspace(3e-5 * step2, 0.8 * step2, 24)
+    total, others = _evidence(families, grid)
+    for points in (15, 15):
+        near = np.flatnonzero(total >= total.max() - REACH)
+        if len(grid) == points and len(near) >= 7:
+            break
+        grid = np.geomspace(grid[max(near[0] - 1, 0)], grid[min(near[-1] + 1, len(grid) - 1)], points)
+        total, others = _evidence(families, grid)
+    return SharedNoise(grid, total, others - others.max(1, keepdims=True))
+
+
+def _evidence(families: list[Family], grid: Floats) -> tuple[Floats, Floats]:
+    """Log evidence of each sigma² from all tracks (J,) and from all but one (P, J)."""
+    ideas: list[Floats] = []
+    own: list[Floats] = []
+    for family in families:
+        table = np.stack([at_sigma2(family, float(s)).integrated for s in grid], 2)
+        own.append(logsumexp(table, 1) - np.log(len(family.shape)))
+        fine = np.linspace(0, len(family.shape) - 1, 40 * len(family.shape))
+        summed = CubicSpline(np.arange(len(family.shape)), table.sum(0), axis=0)(fine)
+        # one shape for all: without track i, at the shapes that the whole favours
+        coarse = np.clip(np.rint(fine), 0, len(family.shape) - 1).astype(int)
+        common = logsumexp(summed, 0)
+        ratio = np.stack([_without(summed, table[i][coarse]) for i in range(len(table))]) if len(table) <= 200 else common
+        ideas.append(np.concatenate([common[None], np.broadcast_to(ratio, (len(table), len(grid)))]) - np.log(len(fine)))
+    each = logsumexp(np.stack(own), 0) - np.log(len(own))
+    everyone = each.sum(0)
+    ideas.append(np.concatenate([everyone[None], everyone - each]))
+    both = logsumexp(np.stack(ideas), 0)
+    return both[0], both[1:]
+
+
+def _without(summed: Floats, one: Floats) -> Floats:
+    return np.asarray(logsumexp(summed - one, 0))
