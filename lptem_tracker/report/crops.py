@@ -136,6 +136,16 @@ def strip(pictures: dict[tuple[str, int, int], NDArray[np.uint8]], event: int) -
     return np.concatenate(row[:-1], axis=1)
 
 
+def reduced(picture: NDArray[np.uint8], most_px: int) -> NDArray[np.uint8]:
+    """Return a picture no larger than `most_px`, averaged by a whole number of pixels."""
+    step = max(1, -(-max(picture.shape) // most_px))
+    if step == 1:
+        return picture
+    size = (picture.shape[1] // step, picture.shape[0] // step)
+    small: NDArray[np.uint8] = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return small
+
+
 def data_uri(picture: NDArray[Any], quality: int = 72) -> str:
     """Return a picture as a JPEG in a ``data:`` address."""
     encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]

@@ -176,6 +176,7 @@ def event_plots(results: Results) -> list[dict[str, Any]]:
                 axis("", names=lanes),
                 marks,
                 height=70 + 34 * len(lanes),
+                width=1180,
                 caption="Click a mark to see the event.",
             )
         )

@@ -19,6 +19,7 @@ from lptem_tracker.errors import InputError
 from lptem_tracker.movie.base import Movie
 from lptem_tracker.report import crops, facts, payload
 from lptem_tracker.report.contrast import estimate_contrast
+from lptem_tracker.report.plots import numbers
 from lptem_tracker.report.results import Results, gather
 from lptem_tracker.report.source import frame_times, open_run_movie
 from lptem_tracker.run import Run, jsonable, writing
@@ -88,7 +89,7 @@ def _data(run: Run, results: Results, movie: Movie | None, video: Path) -> dict[
         "pixel_size_nm": results.calibration.pixel_size_nm,
         "frame_interval_s": interval,
         "blur": results.calibration.blur_coefficient,
-        "times_s": payload.plots.numbers(times, 7) if uneven and times is not None else None,
+        "times_s": numbers(times, 7) if uneven and times is not None else None,
         "units": {"length": results.calibration.units.length, "time": results.calibration.units.time},
         "tracks": payload.tracks_data(results),
         "particles": payload.table_data(results.particles),
@@ -116,14 +117,8 @@ def _pictures(results: Results, movie: Movie | None) -> dict[str, Any]:
             particles.setdefault(str(cut.key[1]), []).append(item)
     joined = {str(n): crops.strip(pictures, n) for n in sorted({cut.key[1] for cut in strips})}
     grey = contrast.apply(movie.read(0).pixels, 0)
-    step = max(1, -(-max(grey.shape) // BACKGROUND_PX))
-    small = (
-        grey
-        if step == 1
-        else crops.cv2.resize(grey, (grey.shape[1] // step, grey.shape[0] // step), interpolation=crops.cv2.INTER_AREA)
-    )
     return {
-        "background": crops.data_uri(small, 60),
+        "background": crops.data_uri(crops.reduced(grey, BACKGROUND_PX), 60),
         "crops": particles,
         "strips": {key: crops.data_uri(row) for key, row in joined.items() if row is not None},
         "strip_offsets": crops.STRIP_OFFSETS,

@@ -44,12 +44,13 @@ def tracks_data(results: Results) -> dict[str, Any]:
 
 def _differences(values: NDArray[np.float64]) -> list[int]:
     whole = np.round(values).astype(np.int64)
-    return np.diff(whole, prepend=0).tolist()
+    steps: list[int] = np.diff(whole, prepend=0).tolist()
+    return steps
 
 
 def table_data(table: pd.DataFrame) -> dict[str, Any]:
     """Return a table as its column names and one list a column; numbers with five digits."""
-    columns = []
+    columns: list[list[Any]] = []
     for name in table:
         column = table[name]
         if pd.api.types.is_bool_dtype(column.dtype):

@@ -65,9 +65,19 @@ def plot(
     *,
     caption: str = "",
     height: int = 300,
+    width: int = 560,
 ) -> dict[str, Any]:
     """Return a plot: its key in the page, title, axes, series and what a reader should know of it."""
-    return {"key": key, "title": title, "x": x, "y": y, "series": content, "caption": caption, "height": height}
+    return {
+        "key": key,
+        "title": title,
+        "x": x,
+        "y": y,
+        "series": content,
+        "caption": caption,
+        "height": height,
+        "width": width,
+    }
 
 
 def histogram(

@@ -183,7 +183,7 @@
     const mean = (a) => a.reduce((s, v) => s + v, 0) / a.length;
     const mx = mean(path.x), my = mean(path.y), frames = Array.from(path.f);
     const line = (values, m, name, colour) => ({ kind: "line", name, colour, x: frames, y: Array.from(values, (v) => (v - m) * k), width: 1.3 });
-    const spec = { key: `particle_${id}_position`, title: "Position", height: 250, caption: "", x: { label: "frame" }, y: { label: `about its mean (${u})` },
+    const spec = { key: `particle_${id}_position`, title: "Position", width: 360, height: 220, caption: "", x: { label: "frame" }, y: { label: `about its mean (${u})` },
       series: [line(path.x, mx, "x", "#3b82d6"), line(path.y, my, "y", "#e69f00")] };
     Plot.create(box, spec, { onFrame: showFrame }).frame(state.frame);
     const curve = data.msd[String(id)];
@@ -195,7 +195,7 @@
       const y = curve[0].map((t) => 4 * (D * t + sigma * sigma - 2 * data.blur * D * step));
       series.push({ kind: "line", name: "its own D", colour: "#d55e00", x: curve[0], y });
     }
-    Plot.create(box, { key: `particle_${id}_msd`, title: "MSD", height: 250, caption: "", x: { label: `lag (${data.units.time})`, log: true }, y: { label: `MSD (${u}²)`, log: true }, series });
+    Plot.create(box, { key: `particle_${id}_msd`, title: "MSD", width: 360, height: 220, caption: "", x: { label: `lag (${data.units.time})`, log: true }, y: { label: `MSD (${u}²)`, log: true }, series });
   }
 
   // ---- events ----------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 // and each plot saved as SVG, PNG or CSV.
 const Plot = (() => {
   const NS = "http://www.w3.org/2000/svg";
-  const WIDTH = 560;
+  const wide = (spec) => spec.width || 560;
   const MARGIN = { left: 62, right: 14, top: 10, bottom: 44 };
 
   function node(name, attributes, parent, text) {
@@ -90,11 +90,11 @@ const Plot = (() => {
   }
 
   function axes(svg, spec, sx, sy, height) {
-    const inner = { x0: MARGIN.left, x1: WIDTH - MARGIN.right, y0: MARGIN.top, y1: height - MARGIN.bottom };
+    const inner = { x0: MARGIN.left, x1: wide(spec) - MARGIN.right, y0: topOf(spec), y1: height - MARGIN.bottom };
     const ticks = (axis, s, wanted) => axis.names ? axis.names.map((n, i) => [i, n])
       : axis.log ? logTicks(...s.range) : linearTicks(...s.range, wanted, axis.whole);
     const style = { "font-size": 12, fill: "currentColor" };
-    for (const [v, text] of ticks(spec.x, sx, 6)) {
+    for (const [v, text] of ticks(spec.x, sx, Math.round(wide(spec) / 95))) {
       node("line", { x1: sx(v), x2: sx(v), y1: inner.y0, y2: inner.y1, stroke: "currentColor", "stroke-opacity": 0.09 }, svg);
       node("text", { x: sx(v), y: inner.y1 + 17, "text-anchor": "middle", ...style }, svg, text);
     }
@@ -157,21 +157,24 @@ const Plot = (() => {
     },
     marks(g, s, sx, sy) {
       s.x.forEach((x, i) => {
-        const mark = node("circle", { cx: sx(x), cy: sy(s.y[i]), r: 6, fill: s.colour, "fill-opacity": 0.85, class: "hit" }, g);
+        const mark = node("rect", { x: sx(x) - 2, y: sy(s.y[i]) - 11, width: 4, height: 22, rx: 2, fill: s.colour, "fill-opacity": 0.8, class: "hit" }, g);
         mark.dataset.event = s.events[i];
       });
     },
   };
 
+  const named = (spec) => spec.series.filter((s) => s.name);
+  const topOf = (spec) => MARGIN.top + (named(spec).length ? 18 : 0);
+
   function legend(svg, spec, inner) {
-    const named = spec.series.filter((s) => s.name);
-    named.forEach((s, i) => {
-      const y = inner.y0 + 14 + 17 * i, x = inner.x0 + 10;
-      const dot = s.kind === "points" || s.kind === "errors";
-      if (dot) node("circle", { cx: x + 9, cy: y - 4, r: 3.5, fill: s.colour }, svg);
+    let x = inner.x0;
+    for (const s of named(spec)) {
+      const y = inner.y0 - 8;
+      if (s.kind === "points" || s.kind === "errors") node("circle", { cx: x + 9, cy: y - 4, r: 3.5, fill: s.colour }, svg);
       else node("line", { x1: x, x2: x + 18, y1: y - 4, y2: y - 4, stroke: s.colour, "stroke-width": 2.5 }, svg);
-      node("text", { x: x + 25, y, "font-size": 12, fill: "currentColor" }, svg, s.name);
-    });
+      node("text", { x: x + 24, y, "font-size": 12, fill: "currentColor" }, svg, s.name);
+      x += 44 + 6.6 * s.name.length;
+    }
   }
 
   function nearest(spec, sx, sy, px, py) {
@@ -206,12 +209,12 @@ const Plot = (() => {
   }
 
   function create(container, spec, handlers = {}) {
-    const box = html("div", { class: "plot", id: `plot-${spec.key}` }, container);
+    const box = html("div", { class: wide(spec) > 800 ? "plot wide" : "plot", id: `plot-${spec.key}` }, container);
     html("h3", {}, box, spec.title);
     const height = spec.height || 300;
-    const svg = node("svg", { viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": spec.title }, box);
-    const sx = scale(spec.x, extent(spec, "x"), [MARGIN.left, WIDTH - MARGIN.right]);
-    const sy = scale(spec.y, extent(spec, "y"), [height - MARGIN.bottom, MARGIN.top]);
+    const svg = node("svg", { viewBox: `0 0 ${wide(spec)} ${height}`, role: "img", "aria-label": spec.title }, box);
+    const sx = scale(spec.x, extent(spec, "x"), [MARGIN.left, wide(spec) - MARGIN.right]);
+    const sy = scale(spec.y, extent(spec, "y"), [height - MARGIN.bottom, topOf(spec)]);
     const inner = axes(svg, spec, sx, sy, height);
     const clip = `clip-${spec.key}`;
     const shape = node("clipPath", { id: clip }, node("defs", {}, svg));
@@ -222,7 +225,7 @@ const Plot = (() => {
     const cursor = spec.x.label === "frame" ? node("line", { y1: inner.y0, y2: inner.y1, stroke: "#d55e00", "stroke-width": 1.2, "stroke-opacity": 0.8, class: "cursor" }, svg) : null;
     const chosen = node("g", { class: "chosen-marks" }, svg);
     svg.addEventListener("mousemove", (event) => {
-      const r = svg.getBoundingClientRect(), k = WIDTH / r.width;
+      const r = svg.getBoundingClientRect(), k = wide(spec) / r.width;
       const found = nearest(spec, sx, sy, (event.clientX - r.left) * k, (event.clientY - r.top) * k);
       tip(event, found ? describe(spec, found) : "");
     });
@@ -232,7 +235,7 @@ const Plot = (() => {
       if (data.particle !== undefined && handlers.onParticle) handlers.onParticle(Number(data.particle));
       else if (data.event !== undefined && handlers.onEvent) handlers.onEvent(Number(data.event));
       else if (cursor && handlers.onFrame) {
-        const r = svg.getBoundingClientRect(), px = ((event.clientX - r.left) * WIDTH) / r.width;
+        const r = svg.getBoundingClientRect(), px = ((event.clientX - r.left) * wide(spec)) / r.width;
         const share = (px - inner.x0) / (inner.x1 - inner.x0);
         if (share >= 0 && share <= 1) handlers.onFrame(Math.round(sx.range[0] + share * (sx.range[1] - sx.range[0])));
       }
