@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from lptem_tracker.link.core import Decided, Points, SlidingWindow, frame_starts
 from lptem_tracker.link.parameters import Parameters, Source
@@ -28,14 +29,30 @@ class Scale(NamedTuple):
 
 
 def scale_of(points: Points) -> Scale:
-    """Return the size of the scene from the box around all detections."""
-    n_frames = max(len(frame_starts(points.frame)) - 1, 1)
-    low, high = points.xy.min(0), points.xy.max(0)
-    side = np.maximum(high - low, 1e-6 * max(float((high - low).max()), 1e-6))
+    """Return the size of the scene, from the local density where a frame holds enough particles.
+
+    The fourth neighbour's distance sees a patch of particles as densely as it is, whatever the field.
+    """
+    starts = frame_starts(points.frame)
+    n_frames = max(len(starts) - 1, 1)
     per_frame = len(points.frame) / n_frames
+    pick = np.unique(np.linspace(0, n_frames - 1, min(n_frames, 8)).astype(int))
+    fourth = [_fourth_neighbour(points.xy[starts[f] : starts[f + 1]]) for f in pick if starts[f + 1] - starts[f] >= 8]
+    if fourth:
+        spacing = math.sqrt(math.pi / 4) * float(np.median(np.concatenate(fourth)))
+        if spacing > 0:
+            return Scale(per_frame * spacing**2, per_frame, spacing)
+    boxes = [np.ptp(points.xy[starts[f] : starts[f + 1]], axis=0) for f in pick if starts[f + 1] - starts[f] >= 3]
+    side = np.median(boxes, axis=0) if boxes else np.ptp(points.xy, axis=0)
+    side = np.maximum(side, 1e-6 * max(float(side.max()), 1e-6))
     # the box around n points of a field falls short of it by about one spacing
     area = float(np.prod(side)) * (1 + 1 / math.sqrt(per_frame)) ** 2
     return Scale(area, per_frame, math.sqrt(area / per_frame))
+
+
+def _fourth_neighbour(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+    some = xy[:: max(len(xy) // 200, 1)]
+    return np.asarray(cKDTree(xy).query(some, k=5)[0][:, 4], float)
 
 
 def sample_runs(starts: NDArray[np.int64], budget: int, run: int) -> list[tuple[int, int]]:

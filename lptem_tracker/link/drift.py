@@ -1,0 +1,362 @@
+"""Common motion of all particles between frames, from the particles themselves, before they are linked.
+
+Three kinds are told apart, each applied only where it stands out of its own standard error: a steady
+drift, jumps of single frames (up to the distance between neighbours, as in lattices), and unsteady
+drift in which every frame has its own rigid shift and rotation. With few particles their own diffusion
+has a common part; below `FEW` nothing is taken out.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from lptem_tracker.link.candidates import grid_of, nearest_within
+from lptem_tracker.link.core import Points, frame_starts
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+FEW = 4
+"""Particles a frame below which a common motion cannot be told from their own."""
+
+PATIENCE = 6
+"""Frames, worst first, in which no jump is found before the search is given up."""
+
+SIGNIFICANT = 4.0
+"""Standard errors above which a common motion is believed."""
+
+N, SUM_X, SUM_Y, SQUARE, CROSS, ARM = range(6)
+
+
+@dataclass(frozen=True)
+class Drift:
+    """Rigid motion of the field, frame by frame.
+
+    Attributes
+    ----------
+    frame : int64, shape (F,)
+        Frames that hold detections.
+    shift : float64, shape (F, 2)
+        Displacement since the first of them, px, at `centre`.
+    angle : float64, shape (F,)
+        Rotation since the first of them, rad.
+    centre : float64, shape (2,)
+        Point of the first frame that `shift` tells the displacement of, px.
+    kind : str
+        ``none``, ``steady``, ``jumps`` or ``unsteady``.
+    step_error_px : float
+        Standard error of one frame's shift along an axis.
+    """
+
+    frame: Ints
+    shift: Floats
+    angle: Floats
+    centre: Floats
+    kind: str = "none"
+    step_error_px: float = math.nan
+
+    def displacement(self, frame: Ints, xy: Floats) -> Floats:
+        """Return what has to be subtracted from positions `xy`, shape (n, 2), seen in `frame`."""
+        if self.kind == "none":
+            return np.zeros_like(xy)
+        at = np.clip(np.searchsorted(self.frame, frame), 0, len(self.frame) - 1)
+        c, s = np.cos(self.angle[at]), np.sin(self.angle[at])
+        arm = xy - self.centre - self.shift[at]
+        # turning back by the angle and shifting back to where the particle was in the first frame
+        still = np.column_stack([c * arm[:, 0] + s * arm[:, 1], -s * arm[:, 0] + c * arm[:, 1]]) + self.centre
+        return xy - still
+
+    def then(self, other: Drift) -> Drift:
+        """Return this drift followed by one found after it was taken out (same frames)."""
+        if other.kind == "none":
+            return self
+        if self.kind == "none":
+            return other
+        c, s = np.cos(self.angle), np.sin(self.angle)
+        # other is known in turned-back coordinates and about its own centre
+        moved = other.shift + _turn(self.centre - other.centre, other.angle) - (self.centre - other.centre)
+        rotated = np.column_stack([c * moved[:, 0] - s * moved[:, 1], s * moved[:, 0] + c * moved[:, 1]])
+        order = ("none", "steady", "jumps", "unsteady")
+        kind = max(self.kind, other.kind, key=order.index)
+        return Drift(self.frame, self.shift + rotated, self.angle + other.angle, self.centre, kind, self.step_error_px)
+
+    def report(self) -> dict[str, Any]:
+        """Return the drift as lists, ready for JSON."""
+        out: dict[str, Any] = {"kind": self.kind, "unit": "px, rad"}
+        if self.kind != "none":
+            out.update(frame=self.frame.tolist(), dx=self.shift[:, 0].tolist(), dy=self.shift[:, 1].tolist(),
+                       angle=self.angle.tolist(), centre=self.centre.tolist(), step_error_px=self.step_error_px)
+        return out
+
+
+def _turn(v: Floats, angle: Floats) -> Floats:
+    c, s = np.cos(angle), np.sin(angle)
+    return np.column_stack([c * v[0] - s * v[1], s * v[0] + c * v[1]])
+
+
+def no_drift(points: Points) -> Drift:
+    """Return a drift of zero."""
+    starts = frame_starts(points.frame)
+    frames = points.frame[starts[:-1]]
+    return Drift(frames, np.zeros((len(frames), 2)), np.zeros(len(frames)), np.zeros(2))
+
+
+@njit(cache=True)
+def pair_moments(xy: Any, starts: Any, shift: Any, reach: float, most: int) -> Any:
+    """Match each frame to the next by nearest neighbours and sum the displacements left.
+
+    Parameters
+    ----------
+    xy : float64, shape (n, 2)
+    starts : int64, shape (F + 1,)
+    shift : float64, shape (F − 1, 2)
+        Displacement assumed between the frames.
+    reach : float
+        Largest displacement left, px.
+    most : int
+        About how many particles of a frame are used.
+
+    Returns
+    -------
+    float64, shape (F − 1, 6)
+        Number, sums of x and y, sum of squares, sum of arm × displacement, sum of squared arms.
+    """
+    out = np.zeros((len(starts) - 2, 6))
+    found, square = np.empty(1, np.int64), np.empty(1)
+    for f in range(len(starts) - 2):
+        a, b, c = starts[f], starts[f + 1], starts[f + 2]
+        grid = grid_of(xy[b:c])
+        stride = max((b - a) // most, 1)
+        mx, my = xy[a:b, 0].mean(), xy[a:b, 1].mean()
+        for i in range(a, b, stride):
+            x, y = xy[i, 0] + shift[f, 0], xy[i, 1] + shift[f, 1]
+            if nearest_within(xy[b:c], grid, x, y, reach, found, square):
+                dx, dy = xy[b + found[0], 0] - x, xy[b + found[0], 1] - y
+                ax, ay = xy[i, 0] - mx, xy[i, 1] - my
+                out[f, 0] += 1
+                out[f, 1] += dx
+                out[f, 2] += dy
+                out[f, 3] += square[0]
+                out[f, 4] += ax * dy - ay * dx
+                out[f, 5] += ax * ax + ay * ay
+    return out
+
+
+def particle_drift(points: Points, spacing: float) -> Drift:
+    """Estimate the drift of unlinked detections.
+
+    Parameters
+    ----------
+    points : Points
+        Sorted by frame.
+    spacing : float
+        Mean distance of particles, px.
+
+    Returns
+    -------
+    Drift
+    """
+    starts = frame_starts(points.frame)
+    per_frame = np.diff(starts)
+    if len(starts) < 3 or np.median(per_frame) < FEW or not np.isfinite(spacing):
+        return no_drift(points)
+    frames = points.frame[starts[:-1]]
+    lag = np.diff(frames).astype(float)
+    velocity = steady_velocity(points.xy, starts, lag, spacing)
+    steps = velocity * np.minimum(lag, 10.0)[:, None]
+    reach = residual_reach(points.xy, starts, steps, spacing)
+    moments = pair_moments(points.xy, starts, steps, reach, 300)
+    jumped = find_jumps(points.xy, starts, moments, spacing, steps)
+    if jumped.any():
+        reach = residual_reach(points.xy, starts, steps, spacing)
+        moments = pair_moments(points.xy, starts, steps, reach, 300)
+    mean, angle, error, unsteady = common_motion(moments)
+    kind = "jumps" if jumped.any() else "steady" if velocity.any() else "none"
+    if not (unsteady or jumped.mean() > 0.2):
+        return integrate(points.xy, starts, frames, steps, np.zeros(len(lag)), kind, error) if kind != "none" else no_drift(points)
+    for _ in range(3):
+        steps = steps + mean
+        reach = residual_reach(points.xy, starts, steps, spacing)
+        mean, angle, error, _ = common_motion(pair_moments(points.xy, starts, steps, reach, 300))
+    return integrate(points.xy, starts, frames, steps + mean, angle, "unsteady", error)
+
+
+def residual_reach(xy: Floats, starts: Ints, steps: Floats, spacing: float) -> float:
+    """Return how far from its expected place a particle is looked for: 4.5 times the typical spread."""
+    pick = np.linspace(0, len(steps) - 1, min(len(steps), 12)).astype(int)
+    left = [cKDTree(xy[starts[f + 1] : starts[f + 2]]).query(xy[starts[f] : starts[f + 1]][:200] + steps[f])[0] for f in pick]
+    # 60 % of a Rayleigh distribution lie below 1.354 standard deviations
+    return min(max(4.5 / 1.354 * float(np.quantile(np.concatenate(left), 0.6)), 0.01 * spacing), 0.5 * spacing)
+
+
+def integrate(xy: Floats, starts: Ints, frames: Ints, steps: Floats, angle: Floats, kind: str, error: float) -> Drift:
+    """Add up rigid steps, each about the middle of the particles of its first frame."""
+    centre = xy[: starts[1]].mean(0)
+    middle = np.add.reduceat(xy, starts[:-1]) / np.diff(starts)[:, None]
+    shift, total = np.zeros((len(frames), 2)), np.concatenate(([0.0], np.cumsum(angle)))
+    if angle.any():
+        for f in range(len(steps)):
+            arm = centre + shift[f] - middle[f]
+            c, s = math.cos(angle[f]) - 1, math.sin(angle[f])
+            shift[f + 1] = shift[f] + steps[f] + (c * arm[0] - s * arm[1], s * arm[0] + c * arm[1])
+    else:
+        shift[1:] = np.cumsum(steps, 0)
+    return Drift(frames, shift, total, centre, kind, error)
+
+
+def steady_velocity(xy: Floats, starts: Ints, lag: Floats, spacing: float) -> Floats:
+    """Return the common displacement per frame, shape (2,); zero unless it stands out.
+
+    The peak of all displacements between neighbouring frames, pooled over a sample. Its error is that of
+    one frame's mean, since particles that each keep their own velocity say nothing new in later frames.
+    """
+    pick = np.linspace(0, len(lag) - 1, min(len(lag), 40)).astype(int)
+    apart = []
+    for f in pick[lag[pick] == 1]:
+        a, b = xy[starts[f] : starts[f + 1]][:200], xy[starts[f + 1] : starts[f + 2]]
+        near = cKDTree(b).query(a, k=min(9, len(b)), distance_upper_bound=1.6 * spacing)
+        ok = np.isfinite(near[0])
+        apart.append(b[near[1][ok]] - np.repeat(a[:, None], ok.shape[1] if ok.ndim > 1 else 1, 1)[ok] if ok.ndim > 1
+                     else b[near[1][ok]] - a[ok])
+    d = np.vstack(apart) if apart else np.zeros((0, 2))
+    if len(d) < 20:
+        return np.zeros(2)
+    peak, spread = densest(d, spacing)
+    per_frame = float(np.median(np.diff(starts)))
+    if math.hypot(*peak) < SIGNIFICANT * spread / math.sqrt(per_frame):
+        return np.zeros(2)
+    return peak
+
+
+def densest(d: Floats, spacing: float) -> tuple[Floats, float]:
+    """Return where displacements `d`, shape (n, 2), are densest, and their spread along an axis there."""
+    bins = 0.125 * spacing
+    half = 13
+    at = np.floor(d / bins + 0.5).astype(int)
+    inside = (np.abs(at) <= half).all(1)
+    count = np.zeros((2 * half + 1,) * 2)
+    np.add.at(count, (at[inside, 0] + half, at[inside, 1] + half), 1.0)
+    smooth = sum(np.roll(np.roll(count, i, 0), j, 1) for i in (-1, 0, 1) for j in (-1, 0, 1))
+    here = smooth[half, half]
+    best = np.unravel_index(int(smooth.argmax()), smooth.shape)
+    background = float(np.median(smooth))
+    # elsewhere only if far more particles moved there than stayed
+    far = smooth[best] - here > 5 * math.sqrt(smooth[best] + here) and smooth[best] > 2 * background
+    centre = (np.array(best) - half) * bins if far else np.zeros(2)
+    width = 2 * bins
+    for _ in range(30):
+        w = np.exp(-((d - centre) ** 2).sum(1) / (2 * width**2))
+        new = (w[:, None] * d).sum(0) / max(w.sum(), 1e-12)
+        # a Gaussian of variance v seen through a window of variance h has variance v·h/(v + h)
+        seen = max(float((w * ((d - new) ** 2).sum(1)).sum() / (2 * max(w.sum(), 1e-12))), 1e-12)
+        v = 1 / max(1 / seen - 1 / width**2, 1e-3 / width**2)
+        moved = float(np.abs(new - centre).max())
+        centre, width = new, min(max(2 * math.sqrt(v), 0.02 * spacing), 2 * bins)
+        if moved < 1e-4 * spacing:
+            break
+    return centre, math.sqrt(v)
+
+
+def common_motion(moments: Floats) -> tuple[Floats, Floats, float, bool]:
+    """Return each frame's mean displacement and rotation, the error of the former, and whether they are real.
+
+    They are when their spread over the frames exceeds what independent particles would show, which is
+    a chi-square of two degrees of freedom a frame.
+    """
+    n = np.maximum(moments[:, N], 1)
+    mean = moments[:, [SUM_X, SUM_Y]] / n[:, None]
+    spread = (moments[:, SQUARE] / n - (mean**2).sum(1)) / 2
+    var = float(np.median(spread[moments[:, N] >= FEW])) if (moments[:, N] >= FEW).any() else math.inf
+    var *= float(np.median(n / np.maximum(n - 1, 1)))
+    chi = ((mean**2).sum(1) * n / max(var, 1e-12))[moments[:, N] >= FEW]
+    frames = len(chi)
+    # 1 % of frames exceed 9.2 by chance
+    real = frames > 0 and chi.sum() > 2 * frames + 10 * math.sqrt(frames) and np.mean(chi > 9.2) > 0.1
+    # turning about the middle: least squares of the tangential displacements
+    arm = np.maximum(moments[:, ARM], 1e-12)
+    angle = moments[:, CROSS] / arm
+    turned = (angle**2 * arm / max(var, 1e-12))[moments[:, N] >= FEW]
+    if not (real and turned.sum() > frames + 5 * math.sqrt(2 * frames)):
+        angle = np.zeros(len(n))
+    return mean, angle, math.sqrt(var / float(np.median(n))) if math.isfinite(var) else math.nan, bool(real)
+
+
+def find_jumps(xy: Floats, starts: Ints, moments: Floats, spacing: float, steps: Floats) -> NDArray[np.bool_]:
+    """Look for another shift where a frame fits badly onto the next; `steps` is updated in place.
+
+    Returns
+    -------
+    bool, shape (F − 1,)
+        Frames after which the field jumped.
+    """
+    n = np.maximum(moments[:, N], 1)
+    left = moments[:, SQUARE] / n
+    found = n / np.minimum(np.diff(starts)[:-1], 300)
+    mean = np.hypot(moments[:, SUM_X], moments[:, SUM_Y]) / n
+    typical = float(np.median(left))
+    share = min(float(np.median(found)), 1.0)
+    few = found < share - 3 * np.sqrt(share * (1 - share) / n) - 0.01
+    odd = (left > 1.3 * typical) | (mean > 0.12 * spacing) | few
+    badness = np.where(odd & (np.diff(starts)[:-1] >= FEW), left / max(typical, 1e-300) + mean / spacing + 10 * (share - found), 0.0)
+    jumped = np.zeros(len(steps), bool)
+    misses = 0
+    for f in np.argsort(-badness, kind="stable"):
+        if badness[f] == 0 or misses >= PATIENCE:
+            break
+        a, b = xy[starts[f] : starts[f + 1]], xy[starts[f + 1] : starts[f + 2]]
+        new = best_shift(a, b, steps[f], spacing)
+        jumped[f] = np.hypot(*(new - steps[f])) > 0.1 * spacing
+        misses = 0 if jumped[f] else misses + 1
+        if jumped[f]:
+            steps[f] = new
+    return jumped
+
+
+def best_shift(a: Floats, b: Floats, first: Floats, spacing: float) -> Floats:
+    """Return the shift that brings `a`, shape (n, 2), best onto `b`, preferring `first` unless another is clearly better."""
+    a = a[:: max(len(a) // 300, 1)]
+    tree = cKDTree(b)
+    near, which = tree.query(a + first, k=min(12, len(b)), distance_upper_bound=1.5 * spacing)
+    d = (b[np.minimum(which, len(b) - 1)] - a[:, None])[np.isfinite(near)]
+    if len(d) < FEW:
+        return first
+    bins = 0.1 * spacing
+    key, count = np.unique(np.floor((d - first) / bins + 0.5).astype(int), axis=0, return_counts=True)
+    votes = cKDTree(key)
+    support = np.array([count[k].sum() for k in votes.query_ball_point(key, 1.5)])
+    starts = key[np.argsort(-support, kind="stable")[:24]] * bins + first
+    old_fit = refine_shift(a, tree, b, first, spacing, still=True)[1]
+    best, best_fit = first, old_fit + 10.0
+    for start in [first, *starts]:
+        new, fit = refine_shift(a, tree, b, start, spacing)
+        if fit > best_fit:
+            best, best_fit = new, fit
+    return best
+
+
+def refine_shift(a: Floats, tree: Any, b: Floats, shift: Floats, spacing: float, *, still: bool = False) -> tuple[Floats, float]:
+    """Improve a shift by matching nearest neighbours again and again; return it with its log-likelihood.
+
+    With `still` the shift stays and only the spread about it is fitted.
+    """
+    var = (0.15 * spacing) ** 2
+    for _ in range(8):
+        far, which = tree.query(a + shift)
+        p = 0.9 / (2 * math.pi * var) * np.exp(-(far**2) / (2 * var))
+        p /= p + 0.1 / spacing**2
+        left = b[which] - a - shift
+        move = (p[:, None] * left).sum(0) / max(p.sum(), 1e-12) * (not still)
+        var = max(float((p * ((left - move) ** 2).sum(1)).sum() / (2 * max(p.sum(), 1.0))), (0.01 * spacing) ** 2)
+        shift = shift + move
+        if np.abs(move).max() < 1e-3 * spacing:
+            break
+    far, _ = tree.query(a + shift)
+    fit = np.log(0.9 / (2 * math.pi * var) * np.exp(-(far**2) / (2 * var)) + 0.1 / spacing**2).sum()
+    return shift, float(fit)
