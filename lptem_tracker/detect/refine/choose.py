@@ -6,10 +6,10 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from lptem_tracker.detect.refine.compiled import compiled
 from lptem_tracker.detect.refine import shapes as sh
 from lptem_tracker.detect.refine.fit import CHI2, ELONGATION, N_ACTIVE
 from lptem_tracker.detect.refine.frame import State, Surroundings, run, subtracted
@@ -18,13 +18,13 @@ from lptem_tracker.detect.refine.render import owners
 _ASPECTS = (1.5, 2.2, 3.2, 4.7)
 _ANGLES = 16
 _PIXELS = 400
-_SUSPECT_ASPECT = 1.25
+_SUSPECT_ASPECT, _CLEAR_ASPECT = 1.25, 1.6
 # 99.99 % quantile of χ² with two degrees of freedom: an undistorted disk seldom costs three more fits
-_SUSPECT_SCORE = 18.4
+_SUSPECT_SCORE, _LIKELY_SCORE = 18.4, 6.0
 _MISFIT = 5.0
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled
 def _search(image, around, owner, rows, params, box, tries, kind, noise, table):  # type: ignore[no-untyped-def]
     """Put the best of some outlines into each row of `params`, by the χ² that a linear fit of its contrast gains.
 
@@ -88,7 +88,8 @@ def suspects(state: State, box: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return the rows whose box or fit says that they are no disk."""
     aspect = np.maximum(box[:, 2] / box[:, 3], box[:, 3] / box[:, 2])
     score = state.stats[:, ELONGATION] / state.noise.kappa
-    return np.flatnonzero((aspect > _SUSPECT_ASPECT) | (score > _SUSPECT_SCORE))
+    likely = (aspect > _SUSPECT_ASPECT) & (score > _LIKELY_SCORE)
+    return np.flatnonzero((aspect > _CLEAR_ASPECT) | (score > _SUSPECT_SCORE) | likely)
 
 
 def misfit(state: State) -> NDArray[np.float64]:

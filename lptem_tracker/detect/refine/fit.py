@@ -9,161 +9,37 @@ Far from the outline a model is its background plane alone: those pixels enter o
 from __future__ import annotations
 
 import math
-from typing import Any
 
-import numba
 import numpy as np
 
+from lptem_tracker.detect.refine.compiled import compiled
+from lptem_tracker.detect.refine.model import evaluate, plane_columns
+from lptem_tracker.detect.refine.pixels import COLUMN, DX, DY, INSIDE, LINE, PIXEL_CAP, Z_CUT, gather
 from lptem_tracker.detect.refine.shapes import (
-    A,
-    B,
     CONTRAST,
     CORNER,
     DISK,
-    ELLIPSE,
     LEVEL,
     LOG_S,
     N_PARAMS,
     SLOPE_X,
     SLOPE_Y,
     THETA,
+    A,
+    B,
+    Q,
     X,
     Y,
-    Q,
-    distance,
-    edge,
-    fraction,
-    outline_terms,
 )
 from lptem_tracker.detect.refine.solver import cholesky, invert, substitute
 
 # columns of the statistics of a fit
-CHI2, N_ACTIVE, CHI2_OUT, N_OUT, CHI2_IN, N_IN, ITERATIONS, CONVERGED, ELONGATION, SEEN, CLIPPED, LOG_V = range(12)
-N_STATS = 12
-
-Z_CUT = 4.0  # blurs from the outline beyond which an edge is not seen (Φ(-4) = 3e-5)
-PIXEL_CAP = 40_000
-PLANE_CAP = 6_000
+(CHI2, N_ACTIVE, CHI2_OUT, N_OUT, CHI2_IN, N_IN, ITERATIONS, CONVERGED, ELONGATION, SEEN, CLIPPED, LOG_V,
+ DOME_SCORE, DOME_WEIGHT) = range(14)  # fmt: skip
+N_STATS = 14
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def _gather(image, total, counted, owner, me, kind, p, window, noise, slack, clip, table, px, sums, stats):  # type: ignore[no-untyped-def]
-    """Collect a particle's pixels: x, y, value and root weight near the outline, sums beyond.
-
-    Returns the number of pixels near the outline. px : (7, capacity) rows dx, dy, value, root weight, d, and
-    the integer position of each; sums : (10,) Σw(1, x, y, xx, xy, yy), Σw·value·(1, x, y), Σw·value².
-    """
-    cos, sin, s = math.cos(p[THETA]), math.sin(p[THETA]), math.exp(p[LOG_S])
-    a, b = p[A], (p[A] if kind == DISK else p[B])
-    near, reach2 = Z_CUT * s + slack, window[2] * window[2]
-    x0, x1 = max(0, math.ceil(window[0] - window[2])), min(image.shape[1] - 1, math.floor(window[0] + window[2]))
-    y0, y1 = max(0, math.ceil(window[1] - window[2])), min(image.shape[0] - 1, math.floor(window[1] + window[2]))
-    stride = max(1, math.ceil(math.sqrt(math.pi * reach2 / PLANE_CAP)))
-    rim = max(1, math.ceil(math.sqrt(14 * near * max(a, b) / PIXEL_CAP)))
-    n, seen, inside = 0, 0, 0
-    sums[:] = 0.0
-    stats[N_OUT], stats[CLIPPED], stats[LOG_V] = 0.0, 0.0, 0.0
-    for iy in range(y0, y1 + 1):
-        for ix in range(x0, x1 + 1):
-            if (ix - window[0]) ** 2 + (iy - window[1]) ** 2 > reach2:
-                continue
-            dx, dy = ix - p[X], iy - p[Y]
-            u, v = cos * dx + sin * dy, cos * dy - sin * dx
-            d = distance(kind, u, v, a, b, p[CORNER])
-            skip = stride if abs(d) > near else rim
-            if skip > 1 and (ix % skip != 0 or iy % skip != 0):
-                continue
-            if d > 0:
-                inside += 1
-            value = image[iy, ix]
-            if not math.isfinite(value):
-                continue
-            if owner[iy, ix] >= 0 and owner[iy, ix] != me:
-                continue
-            own = p[CONTRAST] * fraction(kind, u, v, d, p, s, table) if d > -near else 0.0
-            plane = p[LEVEL] + p[SLOPE_X] * dx + p[SLOPE_Y] * dy
-            others = total[iy, ix] - (own if counted else 0.0) if total[iy, ix] != 0.0 else 0.0
-            variance = max(noise[2], noise[1] + noise[0] * (plane - own - others))
-            weight = 1.0 / variance
-            value += others
-            if clip > 0 and (value - plane + own) ** 2 > clip * clip * variance:
-                stats[CLIPPED] += 1
-                continue
-            if d > 0:
-                seen += 1
-            if d > -near:
-                if n < px.shape[1]:
-                    px[0, n], px[1, n], px[2, n], px[3, n], px[4, n] = dx, dy, value, math.sqrt(weight), d
-                    px[5, n], px[6, n] = ix, iy
-                    stats[LOG_V] += math.log(variance)
-                    n += 1
-                continue
-            value -= p[LEVEL]
-            stats[N_OUT] += 1
-            wx, wy, wv = weight * dx, weight * dy, weight * value
-            sums[0] += weight
-            sums[1] += wx
-            sums[2] += wy
-            sums[3] += wx * dx
-            sums[4] += wx * dy
-            sums[5] += wy * dy
-            sums[6] += wv
-            sums[7] += wv * dx
-            sums[8] += wv * dy
-            sums[9] += wv * value
-    if stats[N_OUT] > 0:
-        # the background's variance hardly varies over a window: the logarithm of the mean weight will do
-        stats[LOG_V] -= stats[N_OUT] * math.log(sums[0] / stats[N_OUT])
-    whole = math.pi * a * b if stride == 1 and kind <= ELLIPSE else float(inside)
-    stats[SEEN] = seen / max(whole, float(inside), 1.0)
-    return n
-
-
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def _evaluate(kind, p, origin, px, n, table, d, h, jac, res):  # type: ignore[no-untyped-def]
-    """Write the weighted residuals and Jacobian at p; return the sum of squares near the outline."""
-    cos, sin = math.cos(p[THETA]), math.sin(p[THETA])
-    s, q, c = math.exp(p[LOG_S]), p[Q], p[CONTRAST]
-    ox, oy = origin[X] - p[X], origin[Y] - p[Y]
-    chi2 = 0.0
-    for j in range(n):
-        w = px[3, j]
-        gx, gy = px[0, j], px[1, j]
-        dx, dy = gx + ox, gy + oy
-        u, v = cos * dx + sin * dy, cos * dy - sin * dx
-        outline_terms(kind, u, v, p[A], p[B], p[CORNER], d, h)
-        z = d[0] / s
-        cdf, pdf, g, dg = edge(z, table)
-        f, f_d, f_h, f_s, f_q = cdf, pdf / s, 0.0, -z * pdf, 0.0
-        if g > 0:
-            root = math.sqrt(max(h[0] * s, 1e-12))
-            thick = root * g
-            f_q = thick - cdf
-            f += q * f_q
-            f_d += q * (root * dg - pdf) / s
-            f_h = q * 0.5 * thick / max(h[0], 1e-9)
-            f_s += q * (root * (0.5 * g - z * dg) + z * pdf)
-        f_u, f_v = f_d * d[1] + f_h * h[1], f_d * d[2] + f_h * h[2]
-        cw = -c * w
-        jac[X, j] = cw * (f_v * sin - f_u * cos)
-        jac[Y, j] = -cw * (f_u * sin + f_v * cos)
-        jac[A, j] = cw * (f_d * d[3] + f_h * h[3])
-        jac[B, j] = cw * (f_d * d[4] + f_h * h[4])
-        jac[THETA, j] = cw * (f_u * v - f_v * u)
-        jac[CORNER, j] = cw * (f_d * d[5] + f_h * h[5])
-        jac[LOG_S, j] = cw * f_s
-        jac[Q, j] = cw * f_q
-        jac[CONTRAST, j] = -w * f
-        jac[LEVEL, j] = w
-        jac[SLOPE_X, j] = w * gx
-        jac[SLOPE_Y, j] = w * gy
-        r = w * (px[2, j] - (p[LEVEL] + p[SLOPE_X] * gx + p[SLOPE_Y] * gy - c * f))
-        res[j] = r
-        chi2 += r * r
-    return chi2
-
-
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled
 def _plane(p, origin, sums, grad):  # type: ignore[no-untyped-def]
     """Return the sum of squares of the pixels beyond the outline, and their gradient for the plane."""
     b0, b1, b2 = p[LEVEL] - origin[LEVEL], p[SLOPE_X], p[SLOPE_Y]
@@ -174,7 +50,7 @@ def _plane(p, origin, sums, grad):  # type: ignore[no-untyped-def]
     return max(sums[9] - 2 * (b0 * sums[6] + b1 * sums[7] + b2 * sums[8]) + b0 * s0 + b1 * s1 + b2 * s2, 0.0)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled
 def _normal(jac, res, n, free, m, sums, grad, p, prior, precision, hess, g):  # type: ignore[no-untyped-def]
     """Write the normal matrix and gradient of the free parameters, priors included."""
     for i in range(m):
@@ -200,7 +76,7 @@ def _normal(jac, res, n, free, m, sums, grad, p, prior, precision, hess, g):  # 
         g[i] = total + precision[a] * (prior[a] - p[a])
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled
 def _penalty(p, prior, precision):  # type: ignore[no-untyped-def]
     total = 0.0
     for k in range(N_PARAMS):
@@ -209,7 +85,7 @@ def _penalty(p, prior, precision):  # type: ignore[no-untyped-def]
     return total
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled
 def _step(kind, p, free, m, delta, trial):  # type: ignore[no-untyped-def]
     """Write p plus a step shortened to where the linear model can be trusted, inside the bounds."""
     b = p[A] if kind == DISK else p[B]
@@ -240,19 +116,19 @@ def _step(kind, p, free, m, delta, trial):  # type: ignore[no-untyped-def]
     return scale
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled
 def _sandwich(jac, px, n, free, m, sums, lags, grid, inverse, work, cov):  # type: ignore[no-untyped-def]
     """Write H⁻¹ (JᵀRJ + (H - JᵀJ)) H⁻¹ with R the noise's correlation at the given lags.
 
     lags : (L, 3) rows of x, y (half plane) and correlation. Beyond the outline the plane's columns vary
     slowly, so there the sum over lags is the sum of the correlations.
     """
-    x0, y0 = px[5, 0], px[6, 0]
+    x0, y0 = px[COLUMN, 0], px[LINE, 0]
     for j in range(n):
-        x0, y0 = min(x0, px[5, j]), min(y0, px[6, j])
+        x0, y0 = min(x0, px[COLUMN, j]), min(y0, px[LINE, j])
     grid[:] = -1
     for j in range(n):
-        row, column = int(px[6, j] - y0) + 3, int(px[5, j] - x0) + 3
+        row, column = int(px[LINE, j] - y0) + 3, int(px[COLUMN, j] - x0) + 3
         if row < grid.shape[0] - 3 and column < grid.shape[1] - 3:
             grid[row, column] = j
     extra = np.zeros((m, m))
@@ -262,7 +138,7 @@ def _sandwich(jac, px, n, free, m, sums, lags, grid, inverse, work, cov):  # typ
         lx, ly, rho = int(lags[t, 0]), int(lags[t, 1]), lags[t, 2]
         count = 0
         for j in range(n):
-            row, column = int(px[6, j] - y0) + 3 + ly, int(px[5, j] - x0) + 3 + lx
+            row, column = int(px[LINE, j] - y0) + 3 + ly, int(px[COLUMN, j] - x0) + 3 + lx
             if row < grid.shape[0] and column < grid.shape[1] and grid[row, column] >= 0:
                 work[0, count], work[1, count] = j, grid[row, column]
                 count += 1
@@ -285,12 +161,12 @@ def _sandwich(jac, px, n, free, m, sums, lags, grid, inverse, work, cov):  # typ
             cov[i, k] = inverse[i, k] + half[i, k]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled
 def _elongation(jac, res, px, n, p, origin):  # type: ignore[no-untyped-def]
     """Return the score statistic (two degrees of freedom) of an elliptic deformation of a disk."""
     gc, gs, hc, hs, hcs = 0.0, 0.0, 1e-12, 1e-12, 0.0
     for j in range(n):
-        dx, dy = px[0, j] + origin[X] - p[X], px[1, j] + origin[Y] - p[Y]
+        dx, dy = px[DX, j] + origin[X] - p[X], px[DY, j] + origin[Y] - p[Y]
         r2 = dx * dx + dy * dy + 1e-9
         rim = jac[A, j] * p[A]
         c, s = rim * (dx * dx - dy * dy) / r2, rim * 2 * dx * dy / r2
@@ -303,15 +179,40 @@ def _elongation(jac, res, px, n, p, origin):  # type: ignore[no-untyped-def]
     return (gc * gc * hs - 2 * gc * gs * hcs + gs * gs * hc) / det if det > 1e-9 * hc * hs else 0.0
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def _descend(kind, p, prior, precision, px, n, sums, free, m, table, max_iter, tol, buf, stats):  # type: ignore[no-untyped-def]
+@compiled
+def _dome(jac, res, n, free, m, factor, cross, solved, stats):  # type: ignore[no-untyped-def]
+    """Write the score of a profile that falls towards the rim, and its information (Rao 1948)."""
+    score, information = 0.0, 0.0
+    by_q = jac[Q]
+    for j in range(n):
+        score += by_q[j] * res[j]
+        information += by_q[j] * by_q[j]
+    for i in range(m):
+        row, total = jac[free[i]], 0.0
+        for j in range(n):
+            total += row[j] * by_q[j]
+        cross[i] = total
+        solved[i] = total
+    substitute(factor, m, solved)
+    for i in range(m):
+        information -= cross[i] * solved[i]
+    stats[DOME_SCORE], stats[DOME_WEIGHT] = score, max(information, 0.0)
+
+
+@compiled
+def _descend(kind, p, prior, precision, px, n, sums, free, m, table, max_iter, tol, score, buf, stats):  # type: ignore[no-untyped-def]
     """Levenberg-Marquardt from p, in place; leaves the Jacobian and normal matrix of the last point."""
-    d, h, jac, res, hess, g, factor, damped, trial, grad, origin = buf
+    scratch, jac, res, hess, g, factor, damped, trial, grad, origin = buf
     origin[:] = p
-    chi2 = _evaluate(kind, p, origin, px, n, table, d, h, jac, res)
+    full = False
+    for i in range(m):
+        full = full or free[i] == Q
+    plane_columns(px, n, jac)
+    chi2 = evaluate(kind, p, origin, px, n, table, scratch, jac, res, full)
+    stats[CHI2] = chi2
     cost = chi2 + _plane(p, origin, sums, grad) + _penalty(p, prior, precision)
     _normal(jac, res, n, free, m, sums, grad, p, prior, precision, hess, g)
-    damping, converged, it = 1e-3, 0.0, 0
+    damping, converged, it, at_p = 1e-3, 0.0, 0, True
     while it < max_iter:
         it += 1
         for i in range(m):
@@ -327,11 +228,12 @@ def _descend(kind, p, prior, precision, px, n, sums, free, m, table, max_iter, t
         for i in range(m):
             gain += g[i] * delta[i]
         scale = _step(kind, p, free, m, delta, trial)
-        chi2 = _evaluate(kind, trial, origin, px, n, table, d, h, jac, res)
+        chi2 = evaluate(kind, trial, origin, px, n, table, scratch, jac, res, full)
         new = chi2 + _plane(trial, origin, sums, grad) + _penalty(trial, prior, precision)
         if new <= cost + 1e-9 * abs(cost):
             p[:] = trial
-            cost = new
+            cost, at_p = new, True
+            stats[CHI2] = chi2
             damping *= 0.2
             _normal(jac, res, n, free, m, sums, grad, p, prior, precision, hess, g)
             if gain < tol and scale == 1.0:
@@ -339,27 +241,29 @@ def _descend(kind, p, prior, precision, px, n, sums, free, m, table, max_iter, t
                 break
         else:
             damping *= 8
+            at_p = False
             if damping > 1e8 or gain < tol:
                 converged = 1.0 if gain < 10 * tol else 0.0
                 break
     stats[ITERATIONS], stats[CONVERGED] = it, converged
-    chi2 = _evaluate(kind, p, origin, px, n, table, d, h, jac, res)
-    stats[CHI2], stats[N_ACTIVE] = chi2, n
+    if not at_p or score:
+        stats[CHI2] = evaluate(kind, p, origin, px, n, table, scratch, jac, res, full or score)
     stats[CHI2_OUT] = _plane(p, origin, sums, grad)
-    _normal(jac, res, n, free, m, sums, grad, p, prior, precision, hess, g)
+    if not at_p:
+        _normal(jac, res, n, free, m, sums, grad, p, prior, precision, hess, g)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled
 def _inner(res, px, n, s, stats):  # type: ignore[no-untyped-def]
     """Sum the squared residuals deep inside the outline, for the noise's rise with the mean."""
     stats[CHI2_IN], stats[N_IN] = 0.0, 0.0
     for j in range(n):
-        if px[4, j] > 2 * s:
+        if px[INSIDE, j] > 2 * s:
             stats[CHI2_IN] += res[j] * res[j]
             stats[N_IN] += 1
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled
 def _capacity(chosen, params, slack, lags, want):  # type: ignore[no-untyped-def]
     """Return the most pixels near an outline, and the side of the grid that holds them."""
     most, side = 0.0, 0
@@ -373,7 +277,7 @@ def _capacity(chosen, params, slack, lags, want):  # type: ignore[no-untyped-def
     return int(most) + 64, side
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled
 def fit_particles(  # type: ignore[no-untyped-def]
     image, total, counted, owner, chosen, kinds, params, windows, priors, precisions, free, noise, lags, options, table, covs, stats
 ):
@@ -403,7 +307,7 @@ def fit_particles(  # type: ignore[no-untyped-def]
         Half-plane lags x, y and the noise's correlation there; L = 0 for white noise.
     options : (5,) float64
         Slack in px that an outline may move, clip in standard deviations (0: none), most iterations,
-        tolerance in units of χ², covariance wanted (1) or not (0).
+        tolerance in units of χ², covariance wanted (1), scores of other shapes too (2), or neither (0).
     table : (n, 4) float64
         `shapes.TABLE`.
     covs : (n, 12, 12) float64, stats : (n, N_STATS) float64
@@ -412,10 +316,10 @@ def fit_particles(  # type: ignore[no-untyped-def]
     slack, clip, max_iter, tol, want = options
     capacity, side = _capacity(chosen, params, slack, lags, want)
     px, jac, res = np.empty((7, capacity)), np.zeros((N_PARAMS, capacity)), np.empty(capacity)
-    d, h, grad, sums = np.zeros(6), np.zeros(6), np.zeros(3), np.zeros(10)
+    scratch, grad, sums = np.zeros((7, capacity)), np.zeros(3), np.zeros(12)
     origin, trial, g, column = np.zeros(N_PARAMS), np.zeros(N_PARAMS), np.zeros(12), np.zeros(12)
     hess, factor, damped = np.zeros((12, 12)), np.zeros((12, 12)), np.zeros((12, 12))
-    buf = (d, h, jac, res, hess, g, factor, damped, trial, grad, origin)
+    buf = (scratch, jac, res, hess, g, factor, damped, trial, grad, origin)
     grid = np.empty((side, side), np.int32)
     work = np.empty((2, capacity if side else 0), np.int32)
     for row in range(chosen.shape[0]):
@@ -425,16 +329,20 @@ def fit_particles(  # type: ignore[no-untyped-def]
         m = which.shape[0]
         if kind == DISK:
             p[B] = p[A]
-        n = _gather(image, total, counted[i], owner, i, kind, p, windows[i], noise, slack, clip, table, px, sums, st)
-        st[CONVERGED] = 0.0
+        st[:] = 0.0
+        n, st[SEEN], st[LOG_V] = gather(
+            image, total, counted[i], owner, i, kind, p, windows[i], noise, slack, clip, table, px, scratch, sums
+        )
+        st[N_ACTIVE], st[N_OUT], st[CLIPPED] = n, sums[10], sums[11]
         if n + st[N_OUT] <= m + 3 or n < 4:
-            st[N_ACTIVE], st[CHI2], st[CHI2_OUT], st[N_IN], st[CHI2_IN] = n, 0.0, 0.0, 0.0, 0.0
             covs[i] = np.nan
             continue
-        _descend(kind, p, priors[i], precisions[i], px, n, sums, which, m, table, int(max_iter), tol, buf, st)
+        score = want > 1 and kind == DISK
+        _descend(kind, p, priors[i], precisions[i], px, n, sums, which, m, table, int(max_iter), tol, score, buf, st)
         # slopes refer to the window's origin: move the level to the fitted centre
         p[LEVEL] += p[SLOPE_X] * (p[X] - origin[X]) + p[SLOPE_Y] * (p[Y] - origin[Y])
-        st[ELONGATION] = _elongation(jac, res, px, n, p, origin) if kind == DISK else 0.0
+        if score:
+            st[ELONGATION] = _elongation(jac, res, px, n, p, origin)
         _inner(res, px, n, math.exp(p[LOG_S]), st)
         if want > 0:
             covs[i] = 0.0
@@ -443,6 +351,8 @@ def fit_particles(  # type: ignore[no-untyped-def]
                 continue
             inverse, cov = np.empty((m, m)), np.empty((m, m))
             invert(factor, m, inverse, column)
+            if score:
+                _dome(jac, res, n, which, m, factor, g, column, st)
             cov[:] = inverse
             if side:
                 _sandwich(jac, px, n, which, m, sums, lags, grid, inverse, work, cov)

@@ -123,10 +123,11 @@ def run(
     max_iter: int = 8,
     tol: float = 1e-3,
     covariance: bool = True,
+    scores: bool = False,
     pool: ThreadPoolExecutor | None = None,
 ) -> None:
     """Fit the chosen rows of a state in place; see `fit.fit_particles` for the options."""
-    options = np.array([slack, clip, max_iter, tol, float(covariance)])
+    options = np.array([slack, clip, max_iter, tol, 2.0 if scores else float(covariance)])
 
     def part(rows: NDArray[np.int64]) -> None:
         fit_particles(

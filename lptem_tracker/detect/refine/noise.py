@@ -6,12 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from lptem_tracker.detect.refine.compiled import compiled
+
 _BLOCK = 24
-_MOST_BLOCKS = 1500
+_MOST_BLOCKS = 250
 _REACH = 2
 _LAGS = np.array([(x, y) for y in range(_REACH + 1) for x in range(-_REACH, _REACH + 1) if y > 0 or x > 0])
 _SLOPE_SPREAD = 0.35
@@ -56,7 +57,7 @@ class NoiseModel:
         return np.array([self.gain, self.readout_var, self.floor])
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled
 def _flatten(image: Any, busy: Any, y0: int, x0: int, size: int, buffer: Any, used: Any) -> tuple[int, float, float]:
     """Write a block freed of its plane, zero where not used; return count, mean, and sum of squares."""
     n, sx, sy, xx, xy, yy, sv, vx, vy = 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
@@ -88,7 +89,7 @@ def _flatten(image: Any, busy: Any, y0: int, x0: int, size: int, buffer: Any, us
     return n, mean + base, squares
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled
 def _blocks(image: Any, busy: Any, size: int, step: int, lags: Any, out: Any) -> None:
     """Write mean, count, squares, and lag products and counts of every `step`-th block; see `estimate_noise`."""
     height, width = image.shape
@@ -133,7 +134,7 @@ def estimate_noise(image: NDArray[np.float32], busy: NDArray[np.bool_], *, quant
     n = (image.shape[0] // max(size, 1)) * (image.shape[1] // max(size, 1))
     out = np.zeros((n, 3 + 2 * len(_LAGS)))
     if size >= 8:
-        _blocks(image, busy, size, max(1, n // _MOST_BLOCKS), _LAGS, out)
+        _blocks(image, busy, size, max(1, -(-n // _MOST_BLOCKS)), _LAGS, out)
     out = out[out[:, 1] >= 0.5 * size * size]
     least = quantum**2 / 12
     if len(out) == 0:

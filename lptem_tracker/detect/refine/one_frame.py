@@ -61,9 +61,10 @@ def fit_frame(state: State, box: NDArray[np.float64], pool: ThreadPoolExecutor |
     size = state.params[:, sh.A]
     state.params[:, sh.LOG_S] = np.log(np.maximum(1.5, 0.2 * size))
     around = masked(state, state.params, state.kinds, 2.0)
-    run(state, everyone, around, free=rigid, slack=3.0, max_iter=5, tol=0.1, covariance=False, pool=pool)
+    run(state, everyone, around, free=rigid, slack=2.0, max_iter=5, tol=0.3, covariance=False, pool=pool)
     state.params[:, sh.LOG_S] = BLUR_MEAN
-    run(state, everyone, subtracted(state), free=flat, slack=1.5, max_iter=8, tol=0.01, pool=pool)
+    run(state, everyone, subtracted(state), free=flat, slack=1.5, max_iter=8, tol=0.1,
+        scores=True, pool=pool)  # fmt: skip
     domed = is_domed(state, full, pool)
     free = full if domed else flat
     if domed:
@@ -74,7 +75,7 @@ def fit_frame(state: State, box: NDArray[np.float64], pool: ThreadPoolExecutor |
     lend(state, sh.LOG_S, rows, BLUR_MEAN, BLUR_SPREAD**-2)
     if domed:
         lend(state, sh.Q, rows, 0.5, 1.0)
-    run(state, everyone, subtracted(state), free=free, slack=1.5, clip=_CLIP, max_iter=8, pool=pool)
+    run(state, everyone, subtracted(state), free=free, slack=1.5, clip=_CLIP, max_iter=8, tol=0.01, pool=pool)
 
 
 def _columns(state: State) -> pd.DataFrame:

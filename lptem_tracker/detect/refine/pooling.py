@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lptem_tracker.detect.refine import shapes as sh
-from lptem_tracker.detect.refine.fit import CONVERGED, SEEN
+from lptem_tracker.detect.refine.fit import CONVERGED, DOME_SCORE, DOME_WEIGHT, SEEN
 from lptem_tracker.detect.refine.frame import State, run, subtracted
 
 _LEAST_SPREAD = {sh.LOG_S: 0.03, sh.Q: 0.03, sh.SLOPE_X: 0.0, sh.SLOPE_Y: 0.0}
@@ -68,7 +68,10 @@ def is_domed(state: State, free: NDArray[np.bool_], pool: ThreadPoolExecutor | N
     rows = reliable(state, least=8.0)
     if not len(rows):
         return False
-    rows = np.sort(rows[np.argsort(-state.significance()[rows], kind="stable")[:64]])
+    score, weight = state.stats[rows, DOME_SCORE], state.stats[rows, DOME_WEIGHT]
+    if not score.sum() > 3 * np.sqrt(max(float(weight.sum()) * state.noise.kappa, 1e-12)):
+        return False
+    rows = np.sort(rows[np.argsort(-state.significance()[rows], kind="stable")[:48]])
     trial = state.copy()
     trial.precisions[:, sh.Q] = 1.0
     around = subtracted(state)

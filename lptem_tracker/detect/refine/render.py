@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from lptem_tracker.detect.refine.compiled import compiled
+from lptem_tracker.detect.refine.pixels import normal_edge
 from lptem_tracker.detect.refine.shapes import (
     A,
     B,
+    Q,
     CONTRAST,
     CORNER,
     DISK,
@@ -25,27 +27,39 @@ from lptem_tracker.detect.refine.shapes import (
 )
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _render(kinds: Any, params: Any, use: Any, table: Any, total: Any) -> None:
     height, width = total.shape
+    z, cdf, pdf = np.empty(width), np.empty(width), np.empty(width)
     for i in range(len(kinds)):
         p = params[i]
         if not use[i]:
             continue
         cos, sin, s = math.cos(p[THETA]), math.sin(p[THETA]), math.exp(p[LOG_S])
         reach = max(p[A], p[B]) * (1.0 if kinds[i] < 3 else 1.415) + 5.0 * s
-        x0, x1 = max(0, math.ceil(p[X] - reach)), min(width - 1, math.floor(p[X] + reach))
-        y0, y1 = max(0, math.ceil(p[Y] - reach)), min(height - 1, math.floor(p[Y] + reach))
-        for iy in range(y0, y1 + 1):
-            for ix in range(x0, x1 + 1):
-                dx, dy = ix - p[X], iy - p[Y]
+        flat = kinds[i] == DISK and p[Q] == 0.0
+        for iy in range(max(0, math.ceil(p[Y] - reach)), min(height - 1, math.floor(p[Y] + reach)) + 1):
+            dy = iy - p[Y]
+            half = math.sqrt(max(reach * reach - dy * dy, 0.0))
+            x0, x1 = max(0, math.ceil(p[X] - half)), min(width - 1, math.floor(p[X] + half)) + 1
+            line = total[iy]
+            if flat:
+                count, ox = max(x1 - x0, 0), x0 - p[X]
+                for j in range(count):
+                    z[j] = (p[A] - math.sqrt((ox + j) * (ox + j) + dy * dy)) / s
+                normal_edge(z, count, cdf, pdf)
+                for j in range(count):
+                    line[x0 + j] += p[CONTRAST] * cdf[j]
+                continue
+            for ix in range(x0, x1):
+                dx = ix - p[X]
                 u, v = cos * dx + sin * dy, cos * dy - sin * dx
                 d = distance(kinds[i], u, v, p[A], p[B], p[CORNER])
                 if d > -5.0 * s:
-                    total[iy, ix] += p[CONTRAST] * fraction(kinds[i], u, v, d, p, s, table)
+                    line[ix] += p[CONTRAST] * fraction(kinds[i], u, v, d, p, s, table)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _own(kinds: Any, params: Any, grow: float, depth: Any, owner: Any) -> None:
     height, width = owner.shape
     for i in range(len(kinds)):

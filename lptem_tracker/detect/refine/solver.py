@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
+from lptem_tracker.detect.refine.compiled import compiled
 
 
-@numba.njit(cache=True, nogil=True)
+
+@compiled
 def cholesky(h: Any, n: int, out: Any) -> bool:
     """Write the lower factor of the leading n x n block of h to `out`; False if not positive definite."""
     for i in range(n):
@@ -25,7 +26,7 @@ def cholesky(h: Any, n: int, out: Any) -> bool:
     return True
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def substitute(factor: Any, n: int, b: Any) -> None:
     """Solve (L Lᵀ) x = b in place."""
     for i in range(n):
@@ -38,7 +39,7 @@ def substitute(factor: Any, n: int, b: Any) -> None:
         b[i] /= factor[i, i]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def invert(factor: Any, n: int, out: Any, column: Any) -> None:
     """Write (L Lᵀ)⁻¹ to the leading n x n block of `out`; `column` is scratch of length n."""
     for j in range(n):

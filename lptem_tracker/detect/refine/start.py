@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lptem_tracker.detect.refine.compiled import compiled
 from lptem_tracker.detect.refine import shapes as sh
 from lptem_tracker.detect.refine.frame import State
 from lptem_tracker.detect.refine.noise import estimate_noise
@@ -36,7 +36,7 @@ def boxes(table: pd.DataFrame) -> NDArray[np.float64]:
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _levels(image: Any, params: Any) -> None:
     """Write level and contrast from the means inside 0.7 and between 1.3 and 1.8 radii."""
     height, width = image.shape

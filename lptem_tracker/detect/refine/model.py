@@ -1,0 +1,118 @@
+"""Weighted residuals of a blurred shape on a plane, and their derivatives by its parameters."""
+
+from __future__ import annotations
+
+import math
+
+from lptem_tracker.detect.refine.compiled import compiled
+from lptem_tracker.detect.refine.pixels import DX, DY, VALUE, WEIGHT, normal_edge
+from lptem_tracker.detect.refine.shapes import (
+    CONTRAST,
+    CORNER,
+    DISK,
+    LEVEL,
+    LOG_S,
+    SLOPE_X,
+    SLOPE_Y,
+    THETA,
+    A,
+    B,
+    Q,
+    X,
+    Y,
+    edge,
+    outline_terms,
+)
+
+
+@compiled
+def plane_columns(px, n, jac):  # type: ignore[no-untyped-def]
+    """Write the derivatives by the plane, which are the same in every step."""
+    level, slope_x, slope_y, w, x, y = jac[LEVEL], jac[SLOPE_X], jac[SLOPE_Y], px[WEIGHT], px[DX], px[DY]
+    for j in range(n):
+        level[j] = w[j]
+    for j in range(n):
+        slope_x[j] = w[j] * x[j]
+    for j in range(n):
+        slope_y[j] = w[j] * y[j]
+
+
+@compiled
+def _flat_disk(p, origin, px, n, scratch, jac, res):  # type: ignore[no-untyped-def]
+    """`evaluate` of a disk of flat contrast, each loop short enough to vectorise."""
+    s, c = math.exp(p[LOG_S]), p[CONTRAST]
+    ox, oy, radius, inverse = origin[X] - p[X], origin[Y] - p[Y], p[A], 1 / s
+    x, y, w, value = px[DX], px[DY], px[WEIGHT], px[VALUE]
+    r, z, cdf, pdf, k = scratch[0], scratch[1], scratch[2], scratch[3], scratch[4]
+    for j in range(n):
+        r[j] = math.sqrt((x[j] + ox) ** 2 + (y[j] + oy) ** 2 + 1e-18)
+    for j in range(n):
+        z[j] = (radius - r[j]) * inverse
+    normal_edge(z, n, cdf, pdf)
+    by_x, by_y, by_a, by_s, by_c = jac[X], jac[Y], jac[A], jac[LOG_S], jac[CONTRAST]
+    for j in range(n):
+        by_a[j] = -c * inverse * w[j] * pdf[j]
+    for j in range(n):
+        k[j] = by_a[j] / r[j]
+    for j in range(n):
+        by_x[j] = k[j] * (x[j] + ox)
+    for j in range(n):
+        by_y[j] = k[j] * (y[j] + oy)
+    for j in range(n):
+        by_s[j] = -by_a[j] * s * z[j]
+    for j in range(n):
+        by_c[j] = -w[j] * cdf[j]
+    level, slope_x, slope_y = p[LEVEL], p[SLOPE_X], p[SLOPE_Y]
+    for j in range(n):
+        res[j] = w[j] * (value[j] - level - slope_x * x[j] - slope_y * y[j] + c * cdf[j])
+    chi2 = 0.0
+    for j in range(n):
+        chi2 += res[j] * res[j]
+    return chi2
+
+
+@compiled
+def _any_shape(kind, p, origin, px, n, table, d, h, jac, res):  # type: ignore[no-untyped-def]
+    cos, sin = math.cos(p[THETA]), math.sin(p[THETA])
+    s, q, c = math.exp(p[LOG_S]), p[Q], p[CONTRAST]
+    ox, oy = origin[X] - p[X], origin[Y] - p[Y]
+    chi2 = 0.0
+    for j in range(n):
+        w, gx, gy = px[WEIGHT, j], px[DX, j], px[DY, j]
+        dx, dy = gx + ox, gy + oy
+        u, v = cos * dx + sin * dy, cos * dy - sin * dx
+        outline_terms(kind, u, v, p[A], p[B], p[CORNER], d, h)
+        z = d[0] / s
+        cdf, pdf, g, dg = edge(z, table)
+        root = math.sqrt(max(h[0] * s, 1e-12))
+        f_q = root * g - cdf
+        f, f_d = cdf + q * f_q, ((1 - q) * pdf + q * root * dg) / s
+        f_h = q * 0.5 * root * g / max(h[0], 1e-9)
+        f_s = q * root * (0.5 * g - z * dg) - (1 - q) * z * pdf
+        f_u, f_v = f_d * d[1] + f_h * h[1], f_d * d[2] + f_h * h[2]
+        cw = -c * w
+        jac[X, j] = cw * (f_v * sin - f_u * cos)
+        jac[Y, j] = -cw * (f_u * sin + f_v * cos)
+        jac[A, j] = cw * (f_d * d[3] + f_h * h[3])
+        jac[B, j] = cw * (f_d * d[4] + f_h * h[4])
+        jac[THETA, j] = cw * (f_u * v - f_v * u)
+        jac[CORNER, j] = cw * (f_d * d[5] + f_h * h[5])
+        jac[LOG_S, j] = cw * f_s
+        jac[Q, j] = cw * f_q
+        jac[CONTRAST, j] = -w * f
+        r = w * (px[VALUE, j] - (p[LEVEL] + p[SLOPE_X] * gx + p[SLOPE_Y] * gy - c * f))
+        res[j] = r
+        chi2 += r * r
+    return chi2
+
+
+@compiled
+def evaluate(kind, p, origin, px, n, table, scratch, jac, res, full):  # type: ignore[no-untyped-def]
+    """Write weighted residuals and derivatives at p; return the sum of squares near the outline.
+
+    Positions in `px` are from `origin`. `full` asks for the derivative by the rim profile too, which a
+    flat disk does not need.
+    """
+    if kind == DISK and p[Q] == 0.0 and not full:
+        return _flat_disk(p, origin, px, n, scratch, jac, res)
+    return _any_shape(kind, p, origin, px, n, table, scratch[5], scratch[6], jac, res)
