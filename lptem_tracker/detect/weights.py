@@ -7,14 +7,14 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import nn
 
-from lptem_tracker.detect.network import Architecture, build
 from lptem_tracker.errors import WeightsError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 SHIPPED = "lptem-yolo26-p2.safetensors"
 """File name of the shipped detector, in `weights/` of a source tree and `_weights/` of an installed package."""
@@ -56,13 +56,40 @@ def shipped_weights() -> Path:
     raise WeightsError(f"The shipped detector {SHIPPED} is missing from this installation; reinstall lptem-tracker or give --weights.")
 
 
-def save_weights(path: Path, network: nn.Module, description: Architecture, record: dict[str, Any]) -> None:
+def save_weights(path: Path, network: nn.Module, description: dict[str, Any], record: dict[str, Any]) -> None:
     """Write a network's state with its description, atomically."""
+    from safetensors.torch import save_file
+
     partial = path.with_name(path.name + ".partial")
     tensors = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
     header = {"format": _FORMAT, "architecture": json.dumps(description), "record": json.dumps(record)}
     save_file(tensors, partial, metadata=header)
     os.replace(partial, path)
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Return what a weights file says of itself, without building the network.
+
+    Raises
+    ------
+    WeightsError
+        The file is missing, empty, damaged, or of another kind.
+    """
+    header = _open(path)[0]
+    record: dict[str, Any] = json.loads(header["record"])
+    return record
+
+
+def _open(path: Path, *, tensors: bool = False) -> tuple[dict[str, str], dict[str, Any]]:
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = file.metadata() or {}
+            values = {key: file.get_tensor(key) for key in file.keys()} if tensors else {}  # noqa: SIM118 - no mapping
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(f"{path} is no weights file of this package ({error}); give a detector's .safetensors, .pt or .onnx.") from None
+    if header.get("format") != _FORMAT:
+        raise WeightsError(f"{path} holds tensors but no detector of this package; train one with lptem-tracker train.")
+    return header, values
 
 
 def load_weights(path: Path) -> Weights:
@@ -73,18 +100,16 @@ def load_weights(path: Path) -> Weights:
     WeightsError
         The file is missing, empty, damaged, or of another kind.
     """
+    import torch
+
+    from lptem_tracker.detect.network import build
+
     checksum = file_sha256(path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path} is no weights file of this package ({error}); give a detector's .safetensors, .pt or .onnx.") from None
-    if header.get("format") != _FORMAT:
-        raise WeightsError(f"{path} holds tensors but no detector of this package; train one with lptem-tracker train.")
+    header, values = _open(path, tensors=True)
     try:
         network = build(json.loads(header["architecture"]))
-        network.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in tensors.items()})
+        state = {key: torch.from_numpy(value) for key, value in values.items()}
+        network.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in state.items()})
         record = json.loads(header["record"])
     except Exception as error:  # noqa: BLE001 - a description from outside can fail to build in any way
         raise WeightsError(f"{path} describes a network that cannot be built: {str(error).splitlines()[0]}.") from None

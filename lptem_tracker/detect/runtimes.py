@@ -1,0 +1,201 @@
+"""Where the network runs: torch on a GPU or CPU, OpenVINO, or ONNX Runtime, all from the same graph."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lptem_tracker.detect.weights import Weights, load_weights
+from lptem_tracker.errors import LptemWarning, SettingsError, WeightsError
+
+Images = NDArray[np.float32]
+
+
+class Runtime(Protocol):
+    """Maps images (B, 1, Y, X), sides multiples of 32, to raw outputs (B, 5, A)."""
+
+    name: str
+
+    def run(self, images: Images) -> Images:
+        """Return the raw outputs as float32."""
+
+
+def cores() -> int:
+    """Return how many CPU cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class TorchRuntime:
+    """The network in torch; half precision on a GPU, falling back to smaller batches and then to the CPU."""
+
+    def __init__(self, weights: Weights, device: str) -> None:
+        import torch
+
+        from lptem_tracker.detect.network import RawHead
+
+        self._torch = torch
+        self.name = f"torch {device}"
+        self.device = torch.device(device)
+        self.half = self.device.type == "cuda"
+        network = RawHead(weights.network, weights.record.get("branch", "one2one")).to(self.device)
+        self.network = network.half() if self.half else network
+
+    def run(self, images: Images) -> Images:
+        """Return the raw outputs as float32; see `Runtime`."""
+        try:
+            return self._forward(images)
+        except self._torch.OutOfMemoryError:
+            pass  # handled below, where the failed attempt's memory is free again
+        self._torch.cuda.empty_cache()
+        if len(images) > 1:
+            half = len(images) // 2
+            return np.concatenate([self.run(images[:half]), self.run(images[half:])])
+        warnings.warn("The GPU has too little memory for one tile; the detector goes on with the CPU.", LptemWarning, stacklevel=2)
+        self.network, self.half = self.network.float().cpu(), False
+        self.device, self.name = self._torch.device("cpu"), "torch cpu"
+        return self._forward(images)
+
+    def _forward(self, images: Images) -> Images:
+        torch = self._torch
+        with torch.inference_mode():
+            batch = torch.from_numpy(images).to(self.device)
+            raw = self.network(batch.half() if self.half else batch)
+            return np.asarray(raw.float().cpu().numpy(), np.float32)
+
+
+class OpenVinoRuntime:
+    """The exported graph in OpenVINO on the CPU, in single precision."""
+
+    def __init__(self, graph: Path) -> None:
+        import openvino
+
+        self.name = f"openvino {openvino.__version__.split('-')[0]} cpu"
+        options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": cores()}
+        self._model = openvino.Core().compile_model(str(graph), "CPU", options)
+
+    def run(self, images: Images) -> Images:
+        """Return the raw outputs as float32; see `Runtime`."""
+        return np.array(self._model(images)[0], np.float32)
+
+
+class OnnxRuntime:
+    """The exported graph in ONNX Runtime on the CPU."""
+
+    def __init__(self, graph: Path) -> None:
+        import onnxruntime
+
+        self.name = f"onnxruntime {onnxruntime.__version__} cpu"
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = cores()
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+
+    def run(self, images: Images) -> Images:
+        """Return the raw outputs as float32; see `Runtime`."""
+        return np.asarray(self._session.run(None, {"images": images})[0], np.float32)
+
+
+def make_runtime(path: Path, sha256: str, device: str) -> Runtime:
+    """Load a weights file of this package on the device asked for.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    sha256 : str
+        The file's checksum, the key of its exported graph.
+    device : str
+        `auto`, `cpu`, `cuda` or `cuda:N`, or the name of one CPU runtime: `torch`, `openvino`, `onnxruntime`.
+
+    Raises
+    ------
+    SettingsError
+        There is no such device.
+    WeightsError
+        The file holds no detector.
+    """
+    if device == "auto" or device.startswith("cuda"):
+        found = _cuda(device)
+        if found:
+            return TorchRuntime(load_weights(path), found)
+    elif device not in {"cpu", "torch", "openvino", "onnxruntime"}:
+        raise SettingsError(f"Unknown device {device!r}; expected auto, cpu, cuda or cuda:N.")
+    wanted = [device] if device in {"openvino", "onnxruntime"} else []
+    if device in {"auto", "cpu"}:
+        wanted = [name for name in ("openvino", "onnxruntime") if importlib.util.find_spec(name)]
+    for name in wanted:
+        graph = exported_graph(path, sha256)
+        if graph is not None:
+            return OpenVinoRuntime(graph) if name == "openvino" else OnnxRuntime(graph)
+    return TorchRuntime(load_weights(path), "cpu")
+
+
+def _cuda(device: str) -> str | None:
+    """Return the CUDA device to use, None for `auto` without one."""
+    if device == "auto" and not (importlib.util.find_spec("torch") and _has_driver()):
+        return None
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device == "auto":
+        return "cuda:0" if count else None
+    _, _, number = device.partition(":")
+    if device not in {"cuda", f"cuda:{number}"} or not (number or "0").isdigit():
+        raise SettingsError(f"Unknown device {device!r}; expected auto, cpu, cuda or cuda:N.")
+    if int(number or 0) >= count:
+        raise SettingsError(f"Device {device} was asked for and this machine has {count} CUDA devices; use --device cpu or auto.")
+    return f"cuda:{number or 0}"
+
+
+def _has_driver() -> bool:
+    """Tell whether asking torch for a GPU can succeed; importing torch takes seconds."""
+    return os.name == "nt" or Path("/proc/driver/nvidia").exists() or Path("/dev/nvidia0").exists() or Path("/dev/dxg").exists()
+
+
+def exported_graph(path: Path, sha256: str) -> Path | None:
+    """Return the ONNX graph of a weights file: shipped beside it, from the cache, or exported now; None if it cannot be."""
+    beside = path.with_suffix(".onnx")
+    if beside.is_file():
+        return beside
+    folder = Path(os.environ.get("LPTEM_TRACKER_CACHE") or Path.home() / ".cache" / "lptem-tracker")
+    for base in (folder, Path(tempfile.gettempdir()) / "lptem-tracker"):
+        target = base / f"{sha256[:24]}.onnx"
+        if target.is_file():
+            return target
+        try:
+            base.mkdir(parents=True, exist_ok=True)
+            export_onnx(load_weights(path), target)
+        except WeightsError:
+            raise
+        except Exception as error:  # noqa: BLE001 - exporters fail in many ways; torch can still run the network
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            warnings.warn(f"The network could not be exported to {base} ({reason}); trying elsewhere.", LptemWarning, stacklevel=2)
+            continue
+        return target
+    return None
+
+
+def export_onnx(weights: Weights, target: Path) -> None:
+    """Write the network's raw graph as ONNX with free batch, height and width, atomically."""
+    import torch
+
+    from lptem_tracker.detect.network import RawHead
+
+    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
+    network: Any = RawHead(weights.network, weights.record.get("branch", "one2one"))
+    free = {0: "batch", 2: "height", 3: "width"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracing exporter announces its own end and notes constant shapes
+        torch.onnx.export(
+            network, (torch.zeros(1, 1, 128, 160),), str(partial), input_names=["images"], output_names=["raw"],
+            dynamic_axes={"images": free, "raw": {0: "batch", 2: "anchors"}}, dynamo=False, opset_version=17,
+        )
+    os.replace(partial, target)

@@ -1,0 +1,137 @@
+"""The trained network as a Detector: scales, tiles, batches, calibrated confidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lptem_tracker.detect.base import Detector
+from lptem_tracker.detect.decode import Float, decode
+from lptem_tracker.detect.pyramid import DOUBLE, Level, levels_for, merge, render, tiles, untile
+from lptem_tracker.detect.runtimes import Runtime, make_runtime
+from lptem_tracker.detect.weights import SHIPPED, file_sha256, read_record, shipped_weights
+from lptem_tracker.movie.base import Frame
+from lptem_tracker.tables import DETECTION_DTYPES, empty_table
+
+_FLOOR = 0.02
+"""Raw scores below this are never looked at."""
+_BATCH_PX = {"cpu": 1, "cuda": 32 * 1024 * 1024}
+"""Pixels shown to the network at once; one by one on the CPU, where nothing is gained by more."""
+_TINY_RADIUS_PX = 4.5
+"""Frames whose median particle is smaller than this are also searched at twice the size."""
+
+
+class YoloDetector(Detector):
+    """The network of this package.
+
+    Parameters
+    ----------
+    weights : path, optional
+        A `.safetensors` file written by this package; None: the shipped one.
+    device : str
+        `auto`, `cpu`, `cuda` or `cuda:N`.
+    confidence : float
+        Detections below this probability are dropped.
+    batch_frames : int, optional
+        Frames a batch; None: a few on the CPU, many on a GPU.
+
+    Raises
+    ------
+    WeightsError
+        The file is no detector of this package.
+    SettingsError
+        There is no such device.
+    """
+
+    def __init__(self, weights: str | Path | None = None, *, device: str = "auto", confidence: float = 0.25,
+                 batch_frames: int | None = None) -> None:
+        self.path = shipped_weights() if weights is None else Path(weights)
+        self.sha256 = file_sha256(self.path)
+        self.record = read_record(self.path)
+        self.runtime: Runtime = make_runtime(self.path, self.sha256, device)
+        self.confidence = confidence
+        self._kind = "cuda" if "cuda" in self.runtime.name else "cpu"
+        self.batch_frames = batch_frames or (16 if self._kind == "cuda" else 4)
+
+    def detect(self, frames: Sequence[Frame]) -> pd.DataFrame:
+        """Return the detections of a batch of frames; see `Detector.detect`."""
+        tables = [empty_table(DETECTION_DTYPES)]
+        first = self._search([(frame, level) for frame in frames for level in levels_for(frame.pixels.shape)])
+        found: dict[int, list[tuple[Level, Float, Float]]] = {}
+        for (frame, level), boxes, scores in first:
+            found.setdefault(id(frame), []).append((level, boxes, scores))
+        tiny = [frame for frame in frames if self._is_tiny(found[id(frame)])]
+        for (frame, level), boxes, scores in self._search([(frame, DOUBLE) for frame in tiny]):
+            found[id(frame)].append((level, boxes, scores))
+        for frame in frames:
+            boxes, scores = merge(found[id(frame)], frame.pixels.shape)
+            tables.append(self._table(frame.index, boxes, scores))
+        filled = [table for table in tables if len(table)]
+        return pd.concat(filled, ignore_index=True) if filled else tables[0]
+
+    def _search(self, jobs: list[tuple[Frame, Level]]) -> list[tuple[tuple[Frame, Level], Float, Float]]:
+        """Run the network on frames at scales, tiles of one shape together."""
+        parts = [(job, tile) for job in jobs for tile in tiles(render(job[0].pixels, job[1]))]
+        shapes: dict[tuple[int, ...], list[int]] = {}
+        for k, (_, tile) in enumerate(parts):
+            shapes.setdefault(tile.image.shape, []).append(k)
+        raws: dict[int, NDArray[np.float32]] = {}
+        for shape, rows in shapes.items():
+            step = max(1, _BATCH_PX[self._kind] // (shape[0] * shape[1]))
+            for start in range(0, len(rows), step):
+                some = rows[start : start + step]
+                raw = self.runtime.run(np.stack([parts[k][1].image for k in some])[:, None])
+                raws.update(zip(some, raw))
+        out: list[tuple[tuple[Frame, Level], Float, Float]] = []
+        for job in jobs:
+            pieces = [
+                untile(*decode(raws[k], tile.image.shape, min_score=_FLOOR), tile)
+                for k, (owner, tile) in enumerate(parts)
+                if owner is job
+            ]
+            out.append((job, np.concatenate([p[0] for p in pieces]), np.concatenate([p[1] for p in pieces])))
+        return out
+
+    def _is_tiny(self, found: list[tuple[Level, Float, Float]]) -> bool:
+        level, boxes, scores = found[0]
+        sure = boxes[self._probability(scores) >= max(self.confidence, 0.25)]
+        if len(sure) < 5 or level.scale != 1.0:
+            return False
+        return float(np.median(np.sqrt(np.prod(sure[:, 2:] - sure[:, :2], 1)))) / 2 < _TINY_RADIUS_PX
+
+    def _probability(self, scores: Float) -> NDArray[np.float64]:
+        curve = self.record.get("calibration")
+        if not curve:
+            return scores.astype(np.float64)
+        return np.interp(scores, curve["score"], curve["probability"])
+
+    def _table(self, index: int, boxes: Float, scores: Float) -> pd.DataFrame:
+        probability = self._probability(scores)
+        keep = probability >= self.confidence
+        boxes, probability = boxes[keep].astype(np.float64), probability[keep]
+        order = np.lexsort((boxes[:, 0], boxes[:, 1], -probability))
+        boxes, probability = boxes[order], probability[order]
+        width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
+        area = np.pi / 4 * width * height
+        columns = {
+            "frame": index, "x": (boxes[:, 0] + boxes[:, 2]) / 2 - 0.5, "y": (boxes[:, 1] + boxes[:, 3]) / 2 - 0.5,
+            "x_std": np.nan, "y_std": np.nan, "width": width, "height": height, "angle": 0.0, "area": area,
+            "radius": np.sqrt(area / np.pi), "confidence": probability, "class_id": 0,
+        }  # fmt: skip
+        return pd.DataFrame(columns, index=range(len(boxes))).astype(DETECTION_DTYPES)
+
+    def describe(self) -> dict[str, Any]:
+        """Return name, weights, checksum, runtime and the range of radii the network was trained on."""
+        return {
+            "name": "yolo",
+            "weights": "shipped" if self.path.name == SHIPPED else self.path.name,
+            "sha256": self.sha256,
+            "runtime": self.runtime.name,
+            "confidence": self.confidence,
+            "trained_radius_px": self.record.get("radius_px", [2.0, 60.0]),
+        }
