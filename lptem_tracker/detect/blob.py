@@ -64,7 +64,9 @@ class BlobDetector(Detector):
             "width": 2 * radius, "height": 2 * radius, "angle": 0.0, "area": np.pi * radius**2, "radius": radius,
             "confidence": 1.0 / (1.0 + np.exp(-np.clip(signal - 6.0, -30, 30))), "class_id": 0,
         }  # fmt: skip
-        table = pd.DataFrame({k: np.broadcast_to(np.asarray(v), n) for k, v in columns.items()}).astype(DETECTION_DTYPES)
+        table = pd.DataFrame({k: np.broadcast_to(np.asarray(v), n) for k, v in columns.items()}).astype(
+            DETECTION_DTYPES
+        )
         return table[signal >= 6.0].reset_index(drop=True)
 
     def describe(self) -> dict[str, Any]:

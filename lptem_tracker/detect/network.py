@@ -50,10 +50,18 @@ def architecture(width: float = 0.25, depth: float = 0.5, max_channels: int = 51
     ]
     up: list[list[Any]] = []
     for skip, channels in ((6, 512), (4, 256), (2, 128)):
-        up += [[-1, 1, "nn.Upsample", [None, 2, "nearest"]], [[-1, skip], 1, "Concat", [1]], [-1, 2, block, [channels, True]]]
+        up += [
+            [-1, 1, "nn.Upsample", [None, 2, "nearest"]],
+            [[-1, skip], 1, "Concat", [1]],
+            [-1, 2, block, [channels, True]],
+        ]
     down: list[list[Any]] = []
     for skip, channels, repeats, options in ((16, 128, 2, []), (13, 256, 2, []), (10, 512, 1, [0.5, True])):
-        down += [[-1, 1, conv, [channels, 3, 2]], [[-1, skip], 1, "Concat", [1]], [-1, repeats, block, [channels * 2, True, *options]]]
+        down += [
+            [-1, 1, conv, [channels, 3, 2]],
+            [[-1, skip], 1, "Concat", [1]],
+            [-1, repeats, block, [channels * 2, True, *options]],
+        ]
     head = [*up, *down, [[19, 22, 25, 28], 1, "Detect", ["nc"]]]
     return {
         "nc": 1,
@@ -90,7 +98,10 @@ def ultralytics_quietly() -> Any:
     """Import ultralytics offline, silent and safe, and return the module."""
     if "ultralytics" in sys.modules and hasattr(sys.modules["ultralytics"], "__version__"):
         return sys.modules["ultralytics"]
-    cache = Path(tempfile.gettempdir()) / f"lptem-tracker-ultralytics-{os.environ.get('USER') or os.environ.get('USERNAME') or 'user'}"
+    cache = (
+        Path(tempfile.gettempdir())
+        / f"lptem-tracker-ultralytics-{os.environ.get('USER') or os.environ.get('USERNAME') or 'user'}"
+    )
     with contextlib.suppress(OSError):  # a folder that cannot be made is ultralytics' to warn about
         cache.mkdir(parents=True, exist_ok=True)
     for name, value in (

@@ -74,7 +74,9 @@ def render(pixels: NDArray[Any], level: Level) -> Image:
         return normalise(cv2.resize(image, size, interpolation=how))
     middle = float(np.median(image[valid])) if valid.any() else 0.0
     resized = np.asarray(cv2.resize(np.where(valid, image, middle), size, interpolation=how))
-    known = cv2.resize(valid.astype(np.float32), size, interpolation=cv2.INTER_AREA if level.scale < 1 else cv2.INTER_LINEAR)
+    known = cv2.resize(
+        valid.astype(np.float32), size, interpolation=cv2.INTER_AREA if level.scale < 1 else cv2.INTER_LINEAR
+    )
     resized[np.asarray(known) < 0.5] = np.nan
     return normalise(resized)
 
@@ -124,7 +126,9 @@ def untile(boxes: Float, scores: Float, tile: Tile) -> tuple[Float, Float]:
     return moved[own], scores[own]
 
 
-def merge(found: list[tuple[Level, Float, Float]], shape: tuple[int, int], *, max_overlap: float = 0.55) -> tuple[Float, Float]:
+def merge(
+    found: list[tuple[Level, Float, Float]], shape: tuple[int, int], *, max_overlap: float = 0.55
+) -> tuple[Float, Float]:
     """Bring the boxes of all levels to the frame, keep each level's sizes, and drop what was found twice.
 
     Parameters

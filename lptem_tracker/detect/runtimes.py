@@ -59,7 +59,9 @@ class TorchRuntime:
         if len(images) > 1:
             half = len(images) // 2
             return np.concatenate([self.run(images[:half]), self.run(images[half:])])
-        warnings.warn("The GPU has too little memory for one tile; the detector goes on with the CPU.", LptemWarning, stacklevel=2)
+        warnings.warn(
+            "The GPU has too little memory for one tile; the detector goes on with the CPU.", LptemWarning, stacklevel=2
+        )
         self.network, self.half = self.network.float().cpu(), False
         self.device, self.name = self._torch.device("cpu"), "torch cpu"
         return self._forward(images)
@@ -151,13 +153,20 @@ def _cuda(device: str) -> str | None:
     if device not in {"cuda", f"cuda:{number}"} or not (number or "0").isdigit():
         raise SettingsError(f"Unknown device {device!r}; expected auto, cpu, cuda or cuda:N.")
     if int(number or 0) >= count:
-        raise SettingsError(f"Device {device} was asked for and this machine has {count} CUDA devices; use --device cpu or auto.")
+        raise SettingsError(
+            f"Device {device} was asked for and this machine has {count} CUDA devices; use --device cpu or auto."
+        )
     return f"cuda:{number or 0}"
 
 
 def _has_driver() -> bool:
     """Tell whether asking torch for a GPU can succeed; importing torch takes seconds."""
-    return os.name == "nt" or Path("/proc/driver/nvidia").exists() or Path("/dev/nvidia0").exists() or Path("/dev/dxg").exists()
+    return (
+        os.name == "nt"
+        or Path("/proc/driver/nvidia").exists()
+        or Path("/dev/nvidia0").exists()
+        or Path("/dev/dxg").exists()
+    )
 
 
 def exported_graph(path: Path, sha256: str) -> Path | None:
@@ -177,7 +186,9 @@ def exported_graph(path: Path, sha256: str) -> Path | None:
             raise
         except Exception as error:  # noqa: BLE001 - exporters fail in many ways; torch can still run the network
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            warnings.warn(f"The network could not be exported to {base} ({reason}); trying elsewhere.", LptemWarning, stacklevel=2)
+            warnings.warn(
+                f"The network could not be exported to {base} ({reason}); trying elsewhere.", LptemWarning, stacklevel=2
+            )
             continue
         return target
     return None
@@ -195,7 +206,13 @@ def export_onnx(weights: Weights, target: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracing exporter announces its own end and notes constant shapes
         torch.onnx.export(
-            network, (torch.zeros(1, 1, 128, 160),), str(partial), input_names=["images"], output_names=["raw"],
-            dynamic_axes={"images": free, "raw": {0: "batch", 2: "anchors"}}, dynamo=False, opset_version=17,
+            network,
+            (torch.zeros(1, 1, 128, 160),),
+            str(partial),
+            input_names=["images"],
+            output_names=["raw"],
+            dynamic_axes={"images": free, "raw": {0: "batch", 2: "anchors"}},
+            dynamo=False,
+            opset_version=17,
         )
     os.replace(partial, target)

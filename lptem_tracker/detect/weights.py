@@ -53,7 +53,9 @@ def shipped_weights() -> Path:
     for folder in (package / "_weights", package.parent / "weights"):
         if (folder / SHIPPED).is_file():
             return folder / SHIPPED
-    raise WeightsError(f"The shipped detector {SHIPPED} is missing from this installation; reinstall lptem-tracker or give --weights.")
+    raise WeightsError(
+        f"The shipped detector {SHIPPED} is missing from this installation; reinstall lptem-tracker or give --weights."
+    )
 
 
 def save_weights(path: Path, network: nn.Module, description: dict[str, Any], record: dict[str, Any]) -> None:
@@ -86,7 +88,9 @@ def _open(path: Path, *, tensors: bool = False) -> tuple[dict[str, str], dict[st
             header = file.metadata() or {}
             values = {key: file.get_tensor(key) for key in file.keys()} if tensors else {}  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError, ValueError) as error:
-        raise WeightsError(f"{path} is no weights file of this package ({error}); give a detector's .safetensors, .pt or .onnx.") from None
+        raise WeightsError(
+            f"{path} is no weights file of this package ({error}); give a detector's .safetensors, .pt or .onnx."
+        ) from None
     if header.get("format") != _FORMAT:
         raise WeightsError(f"{path} holds tensors but no detector of this package; train one with lptem-tracker train.")
     return header, values
@@ -109,7 +113,9 @@ def load_weights(path: Path) -> Weights:
     try:
         network = build(json.loads(header["architecture"]))
         state = {key: torch.from_numpy(value) for key, value in values.items()}
-        network.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in state.items()})
+        network.load_state_dict(
+            {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+        )
         record = json.loads(header["record"])
     except Exception as error:  # noqa: BLE001 - a description from outside can fail to build in any way
         raise WeightsError(f"{path} describes a network that cannot be built: {str(error).splitlines()[0]}.") from None

@@ -48,8 +48,14 @@ class YoloDetector(Detector):
         There is no such device.
     """
 
-    def __init__(self, weights: str | Path | None = None, *, device: str = "auto", confidence: float = 0.25,
-                 batch_frames: int | None = None) -> None:
+    def __init__(
+        self,
+        weights: str | Path | None = None,
+        *,
+        device: str = "auto",
+        confidence: float = 0.25,
+        batch_frames: int | None = None,
+    ) -> None:
         self.path = shipped_weights() if weights is None else Path(weights)
         self.sha256 = file_sha256(self.path)
         self.record = read_record(self.path)

@@ -101,8 +101,9 @@ def _assign(found: Float, true: Float, tolerance: Float) -> tuple[NDArray[np.int
     return i[keep], j[keep], distance[keep]
 
 
-def score_detections(detections: pd.DataFrame, truth: pd.DataFrame, *, n_frames: int | None = None,
-                     ignore: pd.DataFrame | None = None) -> DetectionScore:
+def score_detections(
+    detections: pd.DataFrame, truth: pd.DataFrame, *, n_frames: int | None = None, ignore: pd.DataFrame | None = None
+) -> DetectionScore:
     """Count matches, misses and false detections.
 
     Parameters

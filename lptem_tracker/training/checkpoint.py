@@ -46,7 +46,9 @@ class Progress:
     history: list[dict[str, float]] = field(default_factory=list)
 
 
-def save(folder: Path, progress: Progress, network: nn.Module, average: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> None:
+def save(
+    folder: Path, progress: Progress, network: nn.Module, average: dict[str, Tensor], optimizer: torch.optim.Optimizer
+) -> None:
     """Write a checkpoint; the state file comes last, so that an interrupted write is never taken for a whole one."""
     folder.mkdir(parents=True, exist_ok=True)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
@@ -75,10 +77,14 @@ def read_progress(folder: Path) -> Progress:
     try:
         return Progress(**json.loads((folder / STATE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
-        raise WeightsError(f"{folder} holds no checkpoint to resume from ({error}); give the folder of an earlier training.") from None
+        raise WeightsError(
+            f"{folder} holds no checkpoint to resume from ({error}); give the folder of an earlier training."
+        ) from None
 
 
-def restore(folder: Path, progress: Progress, network: nn.Module, average: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> None:
+def restore(
+    folder: Path, progress: Progress, network: nn.Module, average: dict[str, Tensor], optimizer: torch.optim.Optimizer
+) -> None:
     """Load a checkpoint into a network, its running average and its optimiser.
 
     Raises
@@ -93,7 +99,9 @@ def restore(folder: Path, progress: Progress, network: nn.Module, average: dict[
         moments = {name: load_file(folder / f"{name}.safetensors") for name in ("exp_avg", "exp_avg_sq")}
     except (OSError, SafetensorError, RuntimeError, KeyError) as error:
         reason = str(error).splitlines()[0]
-        raise WeightsError(f"The checkpoint {folder} cannot be resumed: {reason}. Start anew or give the same model.") from None
+        raise WeightsError(
+            f"The checkpoint {folder} cannot be resumed: {reason}. Start anew or give the same model."
+        ) from None
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for i, parameter in enumerate(parameters):
         if str(i) in moments["exp_avg"]:

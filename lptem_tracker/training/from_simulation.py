@@ -88,7 +88,9 @@ class Trainer:
             self.network = self.network.to(memory_format=torch.channels_last)
         self.loss = DualLoss(self.network)
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
-        self.optimizer = torch.optim.AdamW(_groups(self.network, plan.weight_decay), lr=plan.learning_rate, betas=(0.9, 0.99))
+        self.optimizer = torch.optim.AdamW(
+            _groups(self.network, plan.weight_decay), lr=plan.learning_rate, betas=(0.9, 0.99)
+        )
         self.progress = checkpoint.Progress(settings={**asdict(plan), "architecture": self.description})
         self.before = 0.0
 
@@ -164,8 +166,13 @@ def _groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:
 
 
 def train_from_simulation(
-    output: str | Path, plan: Plan | None = None, *, resume: str | Path | None = None, draw: Draw = simulated,
-    say: Say | None = None, save_every_s: float = 50.0,
+    output: str | Path,
+    plan: Plan | None = None,
+    *,
+    resume: str | Path | None = None,
+    draw: Draw = simulated,
+    say: Say | None = None,
+    save_every_s: float = 50.0,
 ) -> Path:
     """Train a detector on simulated images and write its weights.
 
@@ -201,7 +208,9 @@ def train_from_simulation(
     seed = int(np.random.SeedSequence([plan.seed, trainer.progress.resumes]).generate_state(1)[0])
     stream = TrainingStream(plan.size, seed, repeats=plan.repeats, draw=draw)
     source = batches(stream, plan.batch, plan.workers, pin=trainer.device.type == "cuda")
-    say(f"{trainer.device}, {sum(p.numel() for p in trainer.network.parameters()):,} parameters, from step {trainer.progress.step}")
+    say(
+        f"{trainer.device}, {sum(p.numel() for p in trainer.network.parameters()):,} parameters, from step {trainer.progress.step}"
+    )
     _loop(trainer, source, folder, say, save_every_s)
     return folder / "weights.safetensors"
 
@@ -220,20 +229,30 @@ def _loop(trainer: Trainer, source: Iterator[dict[str, Tensor]], folder: Path, s
         if now - told >= 10.0:
             box, cls, distance = (float(v) / steps for v in sums)
             rate = (trainer.progress.images - images) / (now - told)
-            entry = {"seconds": trainer.before + now, "step": trainer.progress.step, "box": box, "cls": cls, "distance": distance}
+            entry = {
+                "seconds": trainer.before + now,
+                "step": trainer.progress.step,
+                "box": box,
+                "cls": cls,
+                "distance": distance,
+            }
             trainer.progress.history.append(entry)
             say(
                 f"{trainer.before + now:7.0f} s  {100 * trainer.share():5.1f} %  step {trainer.progress.step:6d}  box {box:.4f}  "
                 f"cls {cls:.4f}  distance {distance:.5f}  {rate:6.1f} images/s  waiting {100 * waited / (now - told):3.0f} %"
             )
             if not math.isfinite(box + cls):
-                raise FloatingPointError("The loss is no longer finite; resume from the last checkpoint at a lower rate.")
+                raise FloatingPointError(
+                    "The loss is no longer finite; resume from the last checkpoint at a lower rate."
+                )
             told, images, waited, sums, steps = now, trainer.progress.images, 0.0, torch.zeros(3), 0
         if now - saved >= save_every_s:
             trainer.save(folder)
             saved = trainer.elapsed()
     trainer.save(folder)
-    say(f"saved {folder} at step {trainer.progress.step}, {trainer.progress.images} images, {trainer.progress.seconds:.0f} s")
+    say(
+        f"saved {folder} at step {trainer.progress.step}, {trainer.progress.images} images, {trainer.progress.seconds:.0f} s"
+    )
 
 
 def main() -> None:
@@ -242,7 +261,9 @@ def main() -> None:
     parser.add_argument("--out", required=True)
     parser.add_argument("--resume")
     for name, value in asdict(Plan()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, choices=MODELS if name == "model" else None)
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", type=type(value), default=value, choices=MODELS if name == "model" else None
+        )
     options = vars(parser.parse_args())
     output, resume = options.pop("out"), options.pop("resume")
     train_from_simulation(output, Plan(**options), resume=resume)

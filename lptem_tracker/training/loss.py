@@ -45,7 +45,9 @@ class NearAssigner(nn.Module):
         labels (B, A), boxes (B, A, 4), scores (B, A, 1), is_positive (B, A), index of truth (B, A)
         """
         batch, n_anchors = scores.shape[:2]
-        image, row = known.squeeze(-1).bool().nonzero(as_tuple=True) if truth.shape[1] else (anchors.new_zeros(0).long(),) * 2
+        image, row = (
+            known.squeeze(-1).bool().nonzero(as_tuple=True) if truth.shape[1] else (anchors.new_zeros(0).long(),) * 2
+        )
         index = torch.zeros((batch, n_anchors), dtype=torch.long, device=scores.device)
         target_boxes = torch.zeros_like(boxes)
         target_scores = torch.zeros_like(scores)
@@ -131,7 +133,9 @@ class DualLoss:
             loss.assigner = NearAssigner(topk, final)
             self.losses[branch] = loss
 
-    def __call__(self, maps: dict[str, dict[str, Any]], batch: dict[str, Tensor], progress: float) -> tuple[Tensor, Tensor]:
+    def __call__(
+        self, maps: dict[str, dict[str, Any]], batch: dict[str, Tensor], progress: float
+    ) -> tuple[Tensor, Tensor]:
         """Return the loss per image and its parts (box, cls, distance) of the one-to-one head.
 
         Parameters

@@ -79,7 +79,9 @@ def to_sample(image: Image, boxes: Boxes) -> Sample:
     height, width = image.shape
     size = np.array([width, height], np.float32)
     centre, extent = (boxes[:, :2] + boxes[:, 2:]) / 2 / size, (boxes[:, 2:] - boxes[:, :2]) / size
-    return torch.from_numpy(normalise(image))[None].half(), torch.from_numpy(np.concatenate([centre, extent], 1).astype(np.float32))
+    return torch.from_numpy(normalise(image))[None].half(), torch.from_numpy(
+        np.concatenate([centre, extent], 1).astype(np.float32)
+    )
 
 
 def collate(samples: list[Sample]) -> dict[str, Tensor]:
@@ -97,7 +99,11 @@ def collate(samples: list[Sample]) -> dict[str, Tensor]:
 def batches(stream: TrainingStream, batch: int, workers: int, *, pin: bool) -> Iterator[dict[str, Tensor]]:
     """Yield batches without end."""
     loader = DataLoader(
-        stream, batch_size=batch, num_workers=workers, collate_fn=collate, pin_memory=pin,
+        stream,
+        batch_size=batch,
+        num_workers=workers,
+        collate_fn=collate,
+        pin_memory=pin,
         prefetch_factor=4 if workers else None,
         # a forked worker inherits the locks of OpenCV's and torch's threads and can wait on them for ever
         multiprocessing_context="spawn" if workers else None,
