@@ -11,13 +11,14 @@ from lptem_tracker.simulate.training_image import random_training_image
 
 if TYPE_CHECKING:
     from lptem_tracker.simulate.movie import SimulatedMovie, simulate_movie
-    from lptem_tracker.simulate.scene import PRESETS, Scene
+    from lptem_tracker.simulate.presets import PRESETS
+    from lptem_tracker.simulate.scene import Scene
     from lptem_tracker.simulate.write import write_simulation
 
 _LATE = {
     "SimulatedMovie": "movie",
     "simulate_movie": "movie",
-    "PRESETS": "scene",
+    "PRESETS": "presets",
     "Scene": "scene",
     "write_simulation": "write",
 }

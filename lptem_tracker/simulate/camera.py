@@ -108,4 +108,4 @@ def jpeg(pixels: Pixels, quality: int) -> Pixels:
     coded = cv2.imencode(
         ".jpg", np.clip(np.rint(pixels), 0, 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, quality]
     )[1]
-    return cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE).astype(np.float32)
+    return np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE), np.float32)

@@ -21,6 +21,7 @@ _NEW_SIZE, _GROWTH_FRAMES = 0.4, 18
 _LAST_SIZE, _SHRINK_FRAMES = 0.35, 25
 _SMALLEST_PX = 1.0
 _CONTACT_GAP_PX = 0.4
+_TOUCH_GAP_PX = 2.0
 _ROUNDING_FRAMES = 12.0
 
 
@@ -40,9 +41,15 @@ class State:
     def copy(self) -> State:
         """Return an independent copy."""
         return State(
-            self.xy.copy(), self.radius.copy(), self.angle.copy(), self.alive.copy(), self.stretch.copy(), self.tilt.copy(),
-            self.walkers.copy(), dict(self.bonds),
-        )  # fmt: skip
+            self.xy.copy(),
+            self.radius.copy(),
+            self.angle.copy(),
+            self.alive.copy(),
+            self.stretch.copy(),
+            self.tilt.copy(),
+            self.walkers.copy(),
+            dict(self.bonds),
+        )
 
 
 @dataclass(frozen=True)
@@ -109,8 +116,16 @@ class Story:
         self._fbm = fractional_paths(scene, n, rng) if scene.motion == "fractional" else None
         self.drift = _drift(scene, rng)
         radius = np.where(self.plan.birth > 0, _NEW_SIZE, 1.0) * self.plan.radius
-        start = State(self.plan.xy.copy(), radius, self.plan.angle.copy(), self.plan.birth == 0, np.zeros(n), rng.uniform(-np.pi, np.pi, n),
-                      walkers, {})  # fmt: skip
+        start = State(
+            self.plan.xy.copy(),
+            radius,
+            self.plan.angle.copy(),
+            self.plan.birth == 0,
+            np.zeros(n),
+            rng.uniform(-np.pi, np.pi, n),
+            walkers,
+            {},
+        )
         self._checkpoints: dict[int, State] = {0: start}
         self._next, self._state = 0, start.copy()
         self._recent: dict[int, FrameTruth] = {}
@@ -156,8 +171,18 @@ class Story:
             Event(e.kind, e.frame, e.particle_a, e.particle_b, e.x + self.drift[frame, 0], e.y + self.drift[frame, 1])
             for e in events
         )
-        return FrameTruth(ids, where.mean(axis=0), where, state.radius[ids], state.angle[ids], state.stretch[ids], state.tilt[ids],
-                          state.walkers.slow[ids].copy(), cluster[ids], moved)  # fmt: skip
+        return FrameTruth(
+            ids,
+            where.mean(axis=0),
+            where,
+            state.radius[ids],
+            state.angle[ids],
+            state.stretch[ids],
+            state.tilt[ids],
+            state.walkers.slow[ids].copy(),
+            cluster[ids],
+            moved,
+        )
 
     # -- where particles may go -------------------------------------------------------------------------------
 
@@ -205,6 +230,8 @@ class Story:
         self._planned(state, frame, events)
         if self.scene.sticking > 0:
             self._meet(state, frame, rng, events)
+        if self.scene.growth_nm_s > 0 or self.scene.ripening_K_nm3_s > 0 or self.scene.n_nucleate > 0:
+            self._touch(state, frame, events)
         if state.bonds and (self.scene.break_rate_s > 0 or self.scene.coalesce_rate_s > 0):
             self._chance(state, frame, rng, events)
         return events
@@ -228,7 +255,7 @@ class Story:
             self._remove(state, int(i), frame, "dissolve", events)
 
     def _ripen(self, state: State, frame: int, events: list[Event]) -> None:
-        """Mean-field ripening: dR³/dt = 3k(R/<R>-1), which keeps the sum of R³; d<R>³/dt = 4k/9 (Lifshitz & Slyozov 1961)."""
+        """Ripen by dR³/dt = 3k(R/<R> - 1), which keeps the sum of R³; d<R>³/dt = 4k/9, Lifshitz & Slyozov 1961."""
         k = 2.25 * self.scene.ripening_K_nm3_s * self.scene.frame_interval_s / self.scene.pixel_size_nm**3
         r = state.radius[state.alive]
         n = 4
@@ -258,6 +285,15 @@ class Story:
         for i, j in near_pairs(state.xy, state.radius, state.alive, gap):
             if (i, j) not in state.bonds and state.alive[i] and state.alive[j] and rng.random() < self.scene.sticking:
                 self._bond(state, i, j, frame, events)
+
+    def _touch(self, state: State, frame: int, events: list[Event]) -> None:
+        """Bond particles that have grown into one another, and keep bonded ones side by side as they grow."""
+        due = {(min(m.a, m.b), max(m.a, m.b)) for m in self.plan.meetings if m.frame > frame}
+        for i, j in near_pairs(state.xy, state.radius, state.alive, _TOUCH_GAP_PX):
+            if (i, j) not in state.bonds and (i, j) not in due:
+                self._bond(state, i, j, frame, events)
+        for i, j in state.bonds:
+            place_at_contact(state.xy, state.radius, i, j, _CONTACT_GAP_PX)
 
     def _chance(self, state: State, frame: int, rng: np.random.Generator, events: list[Event]) -> None:
         dt = self.scene.frame_interval_s

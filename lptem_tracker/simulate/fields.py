@@ -68,7 +68,8 @@ def illumination(rng: np.random.Generator, shape: tuple[int, int], swing: float)
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
     turn = rng.uniform(0, 2 * np.pi)
-    cx, cy, curve = rng.uniform(-0.7, 0.7, 2).tolist() + [rng.uniform(-0.6, 0.6)]
+    cx, cy = rng.uniform(-0.7, 0.7), rng.uniform(-0.7, 0.7)
+    curve = rng.uniform(-0.6, 0.6)
     log = (
         np.float32(np.cos(turn)) * x
         + np.float32(np.sin(turn)) * y
@@ -123,7 +124,7 @@ def blob_field(
     grains = new_particles(n)
     where = rng.uniform(-0.05, 1.05, (n, 2)) * (width, height) if centres is None else centres
     grains["x"], grains["y"] = where[:, 0] / shrink, where[:, 1] / shrink
-    grains["radius"] = np.exp(rng.uniform(*np.log(radius_px), n)) / shrink
+    grains["radius"] = np.exp(rng.uniform(np.log(radius_px[0]), np.log(radius_px[1]), n)) / shrink
     grains["angle"] = rng.uniform(-np.pi, np.pi, n)
     grains["depth"] = grains["radius"] / grains["radius"].max() * rng.uniform(0.5, 1.5, n)
     grains["profile"] = np.where(rng.random(n) < flat, 0.12, 0.5)
@@ -139,7 +140,7 @@ def blob_field(
     )
     field = np.zeros(small, np.float32)
     reach = extents(pool[grains["outline"]], grains["radius"], grains["angle"])
-    stamp(field, grains, pool, slopes(pool), reach, additive=True)
+    stamp(field, grains, pool, slopes(pool), reach, additive=True, coarse=True)
     if shrink > 1:
         field = cv2.resize(field, (width, height), interpolation=cv2.INTER_CUBIC)
     return np.asarray(np.maximum(field, 0), np.float32)

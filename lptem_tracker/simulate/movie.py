@@ -45,7 +45,7 @@ class SimulatedMovie(Movie):
         self._story = Story(scene, seed)
         self._film = Film(scene, self._story)
         shape = (scene.n_frames, scene.height_px, scene.width_px)
-        times = np.arange(scene.n_frames) * scene.frame_interval_s
+        times = np.asarray(np.arange(scene.n_frames) * scene.frame_interval_s, np.float64)
         super().__init__(
             name,
             "simulated",
@@ -106,9 +106,15 @@ class SimulatedMovie(Movie):
         planned = np.zeros(n, bool)
         planned[[k for m in plan.meetings for k in (m.a, m.b)]] = True
         return pd.DataFrame(
-            {"particle": np.arange(n), "shape": list(plan.kinds), "radius_nm": plan.radius * scene.pixel_size_nm,
-             "motion": scene.motion, "D_nm2_s": d, "planned": planned}
-        )  # fmt: skip
+            {
+                "particle": np.arange(n),
+                "shape": list(plan.kinds),
+                "radius_nm": plan.radius * scene.pixel_size_nm,
+                "motion": scene.motion,
+                "D_nm2_s": d,
+                "planned": planned,
+            }
+        )
 
     @property
     def drift_px(self) -> NDArray[np.float64]:
@@ -181,12 +187,25 @@ def _rows(scene: Scene, film: Film, truth: FrameTruth, index: int) -> pd.DataFra
     n = len(truth.ids)
     table = pd.DataFrame(
         {
-            "particle": truth.ids, "frame": np.full(n, index), "x": x, "y": y, "x_std": np.zeros(n), "y_std": np.zeros(n),
-            "width": width, "height": height, "angle": (truth.angle + np.pi / 2) % np.pi - np.pi / 2, "area": np.pi * truth.radius**2,
-            "radius": truth.radius, "confidence": np.ones(n), "class_id": np.zeros(n, int), "observed": np.ones(n, bool),
-            "rotation": truth.angle, "slow": truth.slow, "cluster": truth.cluster,
+            "particle": truth.ids,
+            "frame": np.full(n, index),
+            "x": x,
+            "y": y,
+            "x_std": np.zeros(n),
+            "y_std": np.zeros(n),
+            "width": width,
+            "height": height,
+            "angle": (truth.angle + np.pi / 2) % np.pi - np.pi / 2,
+            "area": np.pi * truth.radius**2,
+            "radius": truth.radius,
+            "confidence": np.ones(n),
+            "class_id": np.zeros(n, int),
+            "observed": np.ones(n, bool),
+            "rotation": truth.angle,
+            "slow": truth.slow,
+            "cluster": truth.cluster,
         }
-    ).astype(TRUTH_DTYPES)  # fmt: skip
+    ).astype(TRUTH_DTYPES)
     inside = (x >= -0.5) & (x < scene.width_px - 0.5) & (y >= -0.5) & (y < scene.height_px - 0.5)
     return table[inside]
 
@@ -215,9 +234,14 @@ def _event_table(events: list[Event], clusters: dict[tuple[int, int], int]) -> p
         return empty_table(EVENT_DTYPES)
     ordered = sorted(events, key=lambda e: (e.frame, e.kind, e.particle_a))
     rows = {
-        "kind": [e.kind for e in ordered], "frame": [e.frame for e in ordered], "frame_last": [e.frame for e in ordered],
-        "particle_a": [e.particle_a for e in ordered], "particle_b": [e.particle_b for e in ordered],
+        "kind": [e.kind for e in ordered],
+        "frame": [e.frame for e in ordered],
+        "frame_last": [e.frame for e in ordered],
+        "particle_a": [e.particle_a for e in ordered],
+        "particle_b": [e.particle_b for e in ordered],
         "cluster": [clusters.get((e.frame, e.particle_a), e.particle_a) for e in ordered],
-        "x": [e.x for e in ordered], "y": [e.y for e in ordered], "score": [1.0] * len(ordered),
-    }  # fmt: skip
+        "x": [e.x for e in ordered],
+        "y": [e.y for e in ordered],
+        "score": [1.0] * len(ordered),
+    }
     return pd.DataFrame({name: pd.Series(values, dtype=EVENT_DTYPES[name]) for name, values in rows.items()})

@@ -165,7 +165,7 @@ def _fractional(scene: Scene, fbm: Array, frame: int) -> tuple[Array, Array]:
     nodes = np.arange(FBM_GRID + 1)
     # the exact mean of the path's polygon over each part, from its running integral
     integral = np.concatenate(
-        [np.zeros(window.shape[:2] + (1,)), np.cumsum(0.5 * (window[:, :, 1:] + window[:, :, :-1]), axis=2)], axis=2
+        [np.zeros((*window.shape[:2], 1)), np.cumsum(0.5 * (window[:, :, 1:] + window[:, :, :-1]), axis=2)], axis=2
     )
     low = np.minimum(edges.astype(int), FBM_GRID - 1)
     share = edges - nodes[low]

@@ -138,8 +138,9 @@ def _crystal(plan: PopulationPlan, rng: np.random.Generator, shape: tuple[int, i
     if rng.random() < 0.35:  # a second grain on the other side of a straight boundary
         other = lattice(rng, shape, spacing, square=square, jitter=jitter)
         turn, shift = rng.uniform(0, 2 * np.pi), rng.uniform(-0.25, 0.25) * min(shape)
-        side = lambda p: (p[:, 0] - shape[1] / 2) * np.cos(turn) + (p[:, 1] - shape[0] / 2) * np.sin(turn) - shift  # noqa: E731
-        points = np.vstack([points[side(points) > 0.5 * spacing], other[side(other) < -0.5 * spacing]])
+        normal, middle = np.array([np.cos(turn), np.sin(turn)]), np.array(shape[::-1]) / 2
+        here, there = (points - middle) @ normal - shift, (other - middle) @ normal - shift
+        points = np.vstack([points[here > 0.5 * spacing], other[there < -0.5 * spacing]])
     if rng.random() < 0.5:  # an island instead of a full film
         centre, size = rng.uniform(0.2, 0.8, 2) * shape[::-1], rng.uniform(0.15, 0.7) * max(shape)
         away = points - centre
@@ -152,7 +153,7 @@ def _crystal(plan: PopulationPlan, rng: np.random.Generator, shape: tuple[int, i
             1 + 0.25 * np.cos(2 * np.arctan2(away[:, 1], away[:, 0]) + turn_of(rng))
         )
         points = points[np.argsort(bent)[:MAX_PARTICLES]]
-    return points
+    return np.asarray(points, np.float64)
 
 
 def turn_of(rng: np.random.Generator) -> float:

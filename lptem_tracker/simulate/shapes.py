@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -41,6 +42,7 @@ _PROFILE: dict[str, float] = {
 }
 
 Outlines = NDArray[np.float64]
+_Maker = Callable[[int, np.random.Generator, NDArray[np.float64]], Outlines]
 
 
 def thickness_exponent(shape: Shape) -> float:
@@ -101,14 +103,14 @@ def _polygon(
     return result
 
 
-def _regular(sides: int, sharp: tuple[float, float], spread: float):
+def _regular(sides: int, sharp: tuple[float, float], spread: float) -> _Maker:
     def make(n: int, rng: np.random.Generator, ratio: NDArray[np.float64]) -> Outlines:
         return _polygon(n, rng, sides, 1 + spread * rng.standard_normal((n, sides)).clip(-2, 2), sharp)
 
     return make
 
 
-def _box(sharp: tuple[float, float]):
+def _box(sharp: tuple[float, float]) -> _Maker:
     def make(n: int, rng: np.random.Generator, ratio: NDArray[np.float64]) -> Outlines:
         one = np.ones((n, 1))
         return _polygon(n, rng, 4, np.hstack([ratio, one, ratio, one]), sharp)
@@ -126,7 +128,7 @@ def _capsule(n: int, rng: np.random.Generator, ratio: NDArray[np.float64]) -> Ou
 
 def _harmonics(n: int, rng: np.random.Generator, ratio: NDArray[np.float64]) -> Outlines:
     ellipse = (_COS**2 / ratio**2 + _SIN**2) ** -0.5
-    return ellipse * _bumps(n, rng, 0.10)
+    return np.asarray(ellipse * _bumps(n, rng, 0.10), np.float64)
 
 
 def _two_disks(n: int, rng: np.random.Generator, ratio: NDArray[np.float64]) -> Outlines:
@@ -151,7 +153,7 @@ def _bumps(n: int, rng: np.random.Generator, amplitude: float) -> Outlines:
     size = amplitude * rng.standard_normal((n, order.size)) / (order - 1)
     phase = rng.uniform(0, 2 * np.pi, (n, order.size))
     waves = np.cos(order[None, :, None] * _THETA + phase[:, :, None])
-    return np.maximum(1 + np.einsum("nk,nka->na", size, waves), 0.3)
+    return np.asarray(np.maximum(1 + np.einsum("nk,nka->na", size, waves), 0.3), np.float64)
 
 
 def _unit_area(rho: Outlines) -> Outlines:
@@ -216,7 +218,7 @@ def extents(outlines: Outlines, radius: NDArray[np.float64], angle: NDArray[np.f
     if not other.all():
         if other.any():
             away[other] = extents(outlines[other], radius[other], angle[other])
-        return away
+        return np.asarray(away, np.float64)
     x, y = outlines * _COS, outlines * _SIN
     c, s = np.cos(angle)[:, None], np.sin(angle)[:, None]
     u, v = (x * c - y * s) * radius[:, None], (x * s + y * c) * radius[:, None]

@@ -84,7 +84,7 @@ def _fringe(sd, depth, spacing):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, fastmath=True, nogil=True)
 def _depth_at(dx, dy, radius, turned, profile, rim, round_, rho_row, slope_row, over):  # type: ignore[no-untyped-def]
-    """Return relative thickness, averaged over the pixel where its edge or a steep flank passes, and distance to the edge."""
+    """Return relative thickness, averaged over the pixel where the edge or a steep flank passes, and edge distance."""
     r = math.sqrt(dx * dx + dy * dy)
     if round_:
         rho, sd = radius, r - radius
@@ -113,7 +113,7 @@ def _depth_at(dx, dy, radius, turned, profile, rim, round_, rho_row, slope_row, 
 
 
 @numba.njit(cache=True, fastmath=True, nogil=True)
-def _stamp(image, particles, rho, slope, longest, reach, sub_x, sub_y, additive):  # type: ignore[no-untyped-def]
+def _stamp(image, particles, rho, slope, longest, reach, sub_x, sub_y, additive, coarse):  # type: ignore[no-untyped-def]
     height, width = image.shape
     n_sub = sub_x.shape[1]
     for i in range(particles.shape[0]):
@@ -150,7 +150,7 @@ def _stamp(image, particles, rho, slope, longest, reach, sub_x, sub_y, additive)
         y0 = max(0, math.floor(py + lo_y + reach[i, 1] - pad))
         x1 = min(width, math.ceil(px + hi_x + reach[i, 2] + pad) + 1)
         y1 = min(height, math.ceil(py + hi_y + reach[i, 3] + pad) + 1)
-        over = 3 if radius < 4 else (2 if radius < 40 else 1)
+        over = 1 if coarse else (3 if radius < 4 else (2 if radius < 40 else 1))
         for yy in range(y0, y1):
             for xx in range(x0, x1):
                 total = 0.0
@@ -187,6 +187,7 @@ def stamp(
     sub_x: NDArray[np.float64] | None = None,
     sub_y: NDArray[np.float64] | None = None,
     additive: bool = False,
+    coarse: bool = False,
 ) -> None:
     """Draw particles into a picture of the beam, in place.
 
@@ -205,22 +206,15 @@ def stamp(
         Shape (n, k): positions relative to x, y within the exposure, in px; the picture is their mean.
     additive : bool
         Add scattered intensity (dark field) instead of taking transmission (bright field).
+    coarse : bool
+        One sample a pixel, for supports that are blurred afterwards.
     """
     if len(particles) == 0:
         return
     still = np.zeros((len(particles), 1))
     longest = outlines.max(axis=1)
-    _stamp(
-        image,
-        particles,
-        outlines,
-        slope,
-        longest,
-        reach,
-        still if sub_x is None else sub_x,
-        still if sub_y is None else sub_y,
-        additive,
-    )
+    dx, dy = still if sub_x is None else sub_x, still if sub_y is None else sub_y
+    _stamp(image, particles, outlines, slope, longest, reach, dx, dy, additive, coarse)
 
 
 @numba.njit(cache=True, fastmath=True, nogil=True)

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from lptem_tracker.errors import SettingsError
 from lptem_tracker.simulate.camera import apply_mtf, count_electrons, fast_generator, jpeg, mtf_noise_factor
+from lptem_tracker.simulate.canvas import Canvas, loguniform
 from lptem_tracker.simulate.population import Population
-from lptem_tracker.simulate.recipes import RECIPES, Canvas, loguniform
+from lptem_tracker.simulate.recipes import RECIPES
 from lptem_tracker.simulate.stamp import stamp, under
 
 Pixels = NDArray[np.float32]
@@ -166,8 +167,10 @@ def _boxes(canvas: Canvas, clean: Pixels, dose: float, depth: _Depth, min_integr
     if not tables:
         return pd.DataFrame({name: pd.Series(dtype="object" if name == "shape" else "float64") for name in BOX_COLUMNS})
     truth = pd.concat(tables, ignore_index=True)
-    seen = (truth["visibility"] >= min_integrated_snr) & (truth["visible"] >= _MIN_VISIBLE)
-    seen &= (truth["width"] >= 2) & (truth["height"] >= 2) & (truth["snr"] >= 0.25)
+    cut_little = truth["visible"] >= _MIN_VISIBLE
+    large = (np.minimum(truth["width"], truth["height"]) >= 6) & (truth["visible"] * truth["area"] >= 60)
+    seen = (truth["visibility"] >= min_integrated_snr) & (cut_little | (truth["visible"] >= 0.1) & large)
+    seen &= (truth["width"] >= 2) & (truth["height"] >= 2) & (truth["snr"] >= 0.35)
     truth = truth[seen]
     return truth[_distinct(truth)][list(BOX_COLUMNS)].reset_index(drop=True)
 

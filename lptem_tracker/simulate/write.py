@@ -52,6 +52,11 @@ def _write_stack(movie: SimulatedMovie, path: Path) -> None:
     scene = movie.scene
     metadata = {"axes": "TYX", "unit": "nm", "finterval": scene.frame_interval_s, "tunit": "s"}
     tifffile.imwrite(
-        path, (frame.pixels for frame in movie.frames()), shape=movie.shape, dtype=movie.dtype, imagej=True,
-        resolution=(1 / scene.pixel_size_nm, 1 / scene.pixel_size_nm), metadata=metadata,
-    )  # fmt: skip
+        path,
+        (frame.pixels for frame in movie.frames()),
+        shape=movie.shape,
+        dtype=movie.dtype,
+        imagej=True,
+        resolution=(1 / scene.pixel_size_nm, 1 / scene.pixel_size_nm),
+        metadata=metadata,
+    )
