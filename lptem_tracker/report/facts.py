@@ -25,12 +25,11 @@ def movie_facts(results: Results) -> list[tuple[str, str]]:
     facts = []
     if movie.get("shape"):
         n, height, width = movie["shape"]
-        facts.append(
-            (
-                "Movie",
-                f"{n} frames of {width} × {height} px, {movie.get('dtype', '')} {movie.get('format', '')}".strip(),
-            )
-        )
+        kind = f"{movie.get('dtype', '')} {movie.get('format', '')}".strip()
+        text = f"{n} frames of {width} × {height} px" + (f", {kind}" if kind else "")
+        if results.n_frames - results.first_frame < n:
+            text += f"; frames {results.first_frame} to {results.n_frames - 1} analysed"
+        facts.append(("Movie", text))
     for label, value, unit, source in (
         ("Pixel size", calibration.pixel_size_nm, "nm", calibration.pixel_size_source),
         ("Frame interval", calibration.frame_interval_s, "s", calibration.frame_interval_source),

@@ -172,7 +172,7 @@ def event_plots(results: Results) -> list[dict[str, Any]]:
             plot(
                 "timeline",
                 "Events",
-                axis("frame", low=0, high=results.n_frames - 1),
+                axis("frame", low=results.first_frame, high=results.n_frames - 1),
                 axis("", names=lanes),
                 marks,
                 height=70 + 34 * len(lanes),
@@ -259,12 +259,13 @@ def quality_plots(results: Results) -> list[dict[str, Any]]:
                 caption="The common motion, taken out before linking.",
             )
         )
+    shown = results.shown_frames
     counts = per_frame(results.tracks[results.tracks["observed"]], results.n_frames)
     content = [
         series(
             "steps",
-            range(0, results.n_frames, results.stride),
-            counts[:: results.stride],
+            shown,
+            counts[shown],
             name="tracked",
             colour=plots.BLUE,
         )
@@ -275,8 +276,8 @@ def quality_plots(results: Results) -> list[dict[str, Any]]:
             0,
             series(
                 "steps",
-                range(0, results.n_frames, results.stride),
-                found[:: results.stride],
+                shown,
+                found[shown],
                 name="detected",
                 colour=plots.GREY,
             ),

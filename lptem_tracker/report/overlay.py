@@ -14,7 +14,7 @@ from lptem_tracker.errors import SettingsError
 from lptem_tracker.movie.base import Movie
 from lptem_tracker.report.options import OverlayOptions, playback
 from lptem_tracker.report.painter import Painter
-from lptem_tracker.report.source import open_run_movie
+from lptem_tracker.report.source import analysed_part, open_run_movie
 from lptem_tracker.report.writer import open_writer
 from lptem_tracker.run import Run
 
@@ -64,7 +64,8 @@ def write_overlay(
         The file cannot be written.
     """
     report = run.settings.report
-    chosen = _options({"colour_by": report.colour_by, "trail_frames": report.trail_frames} | options)
+    defaults = {"colour_by": report.colour_by, "trail_frames": report.trail_frames, **analysed_part(run)}
+    chosen = _options(defaults | options)
     path = Path(output) if output is not None else run.path / f"overlay.{format}"
     if movie is not None:
         return _write(run, movie, path, chosen, progress)

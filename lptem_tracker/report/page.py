@@ -84,6 +84,7 @@ def _data(run: Run, results: Results, movie: Movie | None, video: Path) -> dict[
     uneven = times is not None and len(times) > 2 and np.ptp(np.diff(times)) > 1e-3 * float(np.median(np.diff(times)))
     shape = results.record.get("movie", {}).get("shape")
     return {
+        "first_frame": results.first_frame,
         "n_frames": results.n_frames,
         "field": [int(shape[2]), int(shape[1])] if shape else None,
         "pixel_size_nm": results.calibration.pixel_size_nm,

@@ -16,7 +16,7 @@ from lptem_tracker.report.colouring import Colouring, colour_rows
 from lptem_tracker.report.contrast import Contrast, estimate_contrast
 from lptem_tracker.report.options import OverlayOptions
 from lptem_tracker.report.scene import Scene
-from lptem_tracker.report.source import frame_times
+from lptem_tracker.report.source import frame_times, measured_tracks
 from lptem_tracker.report.view import View, fit_view
 from lptem_tracker.run import Run
 
@@ -46,7 +46,7 @@ class Painter:
     def __init__(self, run: Run, movie: Movie, options: OverlayOptions) -> None:
         self._options = options
         self._calibration: Calibration = run.calibration
-        tracks = run.tracks.sort_values(["particle", "frame"], kind="stable")
+        tracks = measured_tracks(run)
         colouring = _colouring(run, tracks, options.colour_by)
         self._scene, self._legend = Scene(tracks, colouring), colouring.legend
         self._view = _first_view(movie, self._scene, options)

@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 from lptem_tracker.calibration import Calibration
+from lptem_tracker.report.source import measured_tracks
 from lptem_tracker.run import Run
-from lptem_tracker.tables import EVENT_DTYPES, TRACK_DTYPES, empty_table
+from lptem_tracker.tables import EVENT_DTYPES, empty_table
 
 MOST_FRAME_POINTS = 4000
 
@@ -62,16 +63,22 @@ class Results:
 
     @cached_property
     def n_frames(self) -> int:
-        """Frames of the movie, or up to the last one with a particle."""
-        shape = self.record.get("movie", {}).get("shape")
-        if shape:
-            return int(shape[0])
+        """One more than the last frame analysed, or than the last one with a particle."""
+        movie = self.record.get("movie") or {}
+        if movie.get("frames") or movie.get("shape"):
+            return int(movie["frames"][1] if movie.get("frames") else movie["shape"][0])
         return int(self.tracks["frame"].max()) + 1 if len(self.tracks) else 1
 
     @property
-    def stride(self) -> int:
-        """Frames for one point of a plot against time."""
-        return max(1, self.n_frames // MOST_FRAME_POINTS)
+    def first_frame(self) -> int:
+        """First frame that was analysed."""
+        frames = (self.record.get("movie") or {}).get("frames")
+        return int(frames[0]) if frames else 0
+
+    @property
+    def shown_frames(self) -> range:
+        """Frames that have a point in plots against time."""
+        return range(self.first_frame, self.n_frames, max(1, self.n_frames // MOST_FRAME_POINTS))
 
 
 def gather(run: Run) -> Results:
@@ -86,12 +93,8 @@ def gather(run: Run) -> Results:
         name: (run.path / name).exists()
         for name in ("tracks.parquet", "particles.csv", "msd.csv", "events.csv", "detections.parquet")
     }
-    tracks = run.tracks if have["tracks.parquet"] else empty_table(TRACK_DTYPES)
-    if "observed" not in tracks:
-        tracks = tracks.assign(observed=True)
-    tracks = tracks[tracks["particle"] >= 0].sort_values(["particle", "frame"], kind="stable", ignore_index=True)
     return Results(
-        tracks=tracks,
+        tracks=measured_tracks(run),
         detections=run.detections if have["detections.parquet"] else None,
         particles=run.particles if have["particles.csv"] else pd.DataFrame({"particle": pd.Series(dtype="int64")}),
         msd=run.msd if have["msd.csv"] else pd.DataFrame({"particle": pd.Series(dtype="int64")}),

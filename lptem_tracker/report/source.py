@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from lptem_tracker.errors import InputError
 from lptem_tracker.movie import open_movie
 from lptem_tracker.movie.base import Movie
 from lptem_tracker.run import Run
+from lptem_tracker.tables import FRAME, OBSERVED, PARTICLE, TRACK_DTYPES, empty_table
 
 
 def open_run_movie(run: Run) -> Movie:
@@ -23,6 +25,28 @@ def open_run_movie(run: Run) -> Movie:
     if not source:
         raise InputError(f"The run {run.path} was made from a table: there are no frames to draw on.")
     return open_movie(source)
+
+
+def analysed_part(run: Run) -> dict[str, tuple[int, ...]]:
+    """Return the `frames` (start, stop) and the `crop` (x, y, width, height) that a run was limited to."""
+    movie = run.record.get("movie") or {}
+    wanted = {"frames": movie.get("frames"), "crop": movie.get("roi")}
+    return {name: tuple(int(v) for v in value) for name, value in wanted.items() if value}
+
+
+def measured_tracks(run: Run) -> pd.DataFrame:
+    """Return the linked tracks that were measured, sorted by particle and frame, with `observed`.
+
+    Tracks too short to be measured are mostly detections of noise; they stay in the run's tables. Where
+    nothing was measured all tracks are returned.
+    """
+    tracks = run.tracks if (run.path / "tracks.parquet").exists() else empty_table(TRACK_DTYPES)
+    if OBSERVED not in tracks:
+        tracks = tracks.assign(observed=True)
+    keep = tracks[PARTICLE] >= 0
+    if (run.path / "particles.csv").exists() and len(run.particles):
+        keep &= tracks[PARTICLE].isin(run.particles[PARTICLE])
+    return tracks[keep].sort_values([PARTICLE, FRAME], kind="stable", ignore_index=True)
 
 
 def frame_times(run: Run, movie: Movie) -> NDArray[np.float64] | None:

@@ -53,7 +53,7 @@
       line.dataset.particle = p.id;
       drawn.set(p.id, line);
     }
-    const dots = node("g", {}, svg), chosen = node("g", { fill: "none" }, svg), shown = new Map();
+    const chosen = node("g", { fill: "none" }, svg), dots = node("g", {}, svg), shown = new Map();
     svg.addEventListener("click", (e) => { if (e.target.dataset.particle !== undefined) choose(Number(e.target.dataset.particle)); });
     svg.addEventListener("mousemove", (e) => Plot.tip(e, e.target.dataset.particle !== undefined ? `particle ${e.target.dataset.particle}` : ""));
     svg.addEventListener("mouseleave", () => Plot.tip(null, ""));
@@ -108,6 +108,7 @@
 
   // ---- frame -----------------------------------------------------------------------------------
   const video = $("video"), slider = $("frame");
+  slider.min = data.first_frame;
   slider.max = Math.max(0, data.n_frames - 1);
 
   function clockText(f) {
@@ -125,7 +126,7 @@
     return Math.min(data.n_frames - 1, data.video.first + data.video.step * Math.max(0, Math.min(k, data.video.n - 1)));
   }
   function showFrame(f, fromVideo) {
-    state.frame = Math.max(0, Math.min(data.n_frames - 1, f));
+    state.frame = Math.max(data.first_frame, Math.min(data.n_frames - 1, f));
     slider.value = state.frame;
     $("clock").textContent = clockText(state.frame);
     map.frame(state.frame);
@@ -314,6 +315,6 @@
     root.dataset.theme = dark ? "light" : "dark";
   });
   if (video) video.addEventListener("loadeddata", () => { if (!timer) video.currentTime = videoTime(state.frame); }, { once: true });
-  showFrame(0);
+  showFrame(data.first_frame);
   document.documentElement.dataset.ready = String(plots.length);
 })();
