@@ -58,6 +58,8 @@ class Plan:
     seed : int
     device : str
         `auto`, `cpu`, `cuda` or `cuda:N`.
+    precision : str
+        `float32`, `bfloat16` (fast on CPUs with matrix units too), or `auto`: bfloat16 on a GPU.
     """
 
     minutes: float = 20.0
@@ -71,6 +73,7 @@ class Plan:
     weight_decay: float = 0.02
     seed: int = 0
     device: str = "auto"
+    precision: str = "auto"
 
 
 class Trainer:
@@ -82,10 +85,11 @@ class Trainer:
         torch.manual_seed(plan.seed)
         self.description = architecture(**MODELS[plan.model])
         self.network = build(self.description).to(self.device).train()
+        self.half = self.device.type == "cuda" if plan.precision == "auto" else plan.precision == "bfloat16"
+        self.network = self.network.to(memory_format=torch.channels_last)
         if self.device.type == "cuda":
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
             torch.backends.cudnn.benchmark = True
-            self.network = self.network.to(memory_format=torch.channels_last)
         self.loss = DualLoss(self.network)
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         self.optimizer = torch.optim.AdamW(
@@ -119,10 +123,10 @@ class Trainer:
             group["lr"] = rate
         cuda = self.device.type == "cuda"
         batch = {key: value.to(self.device, non_blocking=cuda) for key, value in batch.items()}
-        images = batch["img"].float()
-        if cuda:
-            images = images.contiguous(memory_format=torch.channels_last)
-        mixed: AbstractContextManager[Any] = torch.autocast("cuda", torch.bfloat16) if cuda else nullcontext()
+        images = batch["img"].float().contiguous(memory_format=torch.channels_last)
+        mixed: AbstractContextManager[Any] = nullcontext()
+        if self.half:
+            mixed = torch.autocast(self.device.type, torch.bfloat16)
         with mixed:
             maps = self.network(images)
         loss, parts = self.loss(maps, batch, share)
