@@ -51,13 +51,13 @@ class Contrast:
         low, high = self.limits(frame)
         scale = 255.0 / (high - low)
         if pixels.dtype == np.uint8:
-            table = np.clip((np.arange(256) - low) * scale, 0, 255).astype(np.uint8)
+            table = np.rint(np.clip((np.arange(256) - low) * scale, 0, 255)).astype(np.uint8)
             looked_up: NDArray[np.uint8] = table[pixels]
             return looked_up
         grey = pixels.astype(np.float32)
         grey -= np.float32(low)
         grey *= np.float32(scale)
-        np.clip(grey, 0, 255, out=grey)
+        np.rint(np.clip(grey, 0, 255, out=grey), out=grey)
         return np.nan_to_num(grey, copy=False, nan=0.0).astype(np.uint8)
 
 

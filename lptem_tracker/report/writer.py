@@ -57,6 +57,7 @@ class MovieWriter(ABC):
         self._pending: deque[Future[None]] = deque()
         self._last_pts = -1
         with writing(path):
+            self._part.touch()  # the library opens the file with the first picture only
             self._container = av.open(
                 str(self._part), "w", format=self.container_format, options=self._container_options()
             )

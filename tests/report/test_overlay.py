@@ -1,0 +1,180 @@
+"""The overlay of a run with known content."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+import pandas as pd
+import pytest
+
+from lptem_tracker.errors import InputError, SettingsError
+from lptem_tracker.movie.base import ArrayMovie
+from lptem_tracker.report.options import OverlayOptions, playback
+from lptem_tracker.report.overlay import write_overlay
+from lptem_tracker.report.painter import Painter
+from lptem_tracker.run import open_run
+
+MakeRun = Callable[..., Path]
+
+
+def _frames(path: Path) -> list[np.ndarray]:
+    with av.open(str(path)) as file:
+        return [f.to_ndarray(format="rgb24") for f in file.decode(video=0)]
+
+
+def _coloured(picture: np.ndarray) -> np.ndarray:
+    return np.ptp(picture.astype(int), axis=2) > 40
+
+
+def test_every_frame_is_in_the_overlay_at_a_size_for_marks(make_run: MakeRun) -> None:
+    """40 frames of 128 × 96 px come out as 40 pictures of 512 × 384."""
+    frames = _frames(write_overlay(open_run(make_run())))
+    assert len(frames) == 40
+    assert frames[0].shape == (384, 512, 3)
+
+
+def test_marks_are_where_the_particles_are(make_run: MakeRun) -> None:
+    """Around each of the five particles there is colour; in an empty corner there is none."""
+    run = open_run(make_run())
+    colour = _coloured(_frames(write_overlay(run, run.path / "a.mkv", events=False))[5])
+    for row in run.tracks[run.tracks["frame"] == 5].itertuples():
+        x, y = round(4 * row.x + 1.5), round(4 * row.y + 1.5)
+        assert colour[max(y - 30, 0) : y + 30, max(x - 30, 0) : x + 30].sum() > 40
+    assert not colour[340:380, 200:500].any()
+
+
+def test_an_event_flashes_and_goes(make_run: MakeRun) -> None:
+    """The attachment of frame 20 is marked from then on and gone by the end of a second."""
+    run = open_run(make_run())
+    options = {"ids": False, "outline": "none", "trail_frames": 0, "time_stamp": False, "scale_bar": False}
+    colour = [_coloured(f).sum() for f in _frames(write_overlay(run, run.path / "a.mkv", **options, fps=10.0))]
+    assert colour[19] == 0
+    assert colour[20] > 200
+    assert colour[35] == 0
+
+
+def test_side_by_side_keeps_the_left_half_bare(make_run: MakeRun) -> None:
+    """The raw frame on the left has no coloured pixel; the picture is twice as wide."""
+    run = open_run(make_run())
+    frame = _frames(write_overlay(run, run.path / "a.mkv", side_by_side=True))[10]
+    assert frame.shape[1] == 1024
+    assert not _coloured(frame[:, :512]).any()
+    assert _coloured(frame[:, 512:]).any()
+
+
+def test_a_followed_particle_stays_in_the_middle(make_run: MakeRun) -> None:
+    """The dark disk of the circling particle is at the centre of every picture."""
+    run = open_run(make_run())
+    options = {"follow": 2, "ids": False, "outline": "none", "trail_frames": 0, "time_stamp": False, "scale_bar": False}
+    for frame in _frames(write_overlay(run, run.path / "a.mkv", **options))[::13]:
+        h, w = frame.shape[:2]
+        middle = frame[h // 2 - 10 : h // 2 + 10, w // 2 - 10 : w // 2 + 10].mean()
+        assert middle < frame.mean() - 30
+
+
+def test_every_second_frame_and_their_mean(make_run: MakeRun) -> None:
+    """With `every` 2 there are half as many pictures, and averaging lowers the noise."""
+    run = open_run(make_run())
+    bare = {
+        "ids": False,
+        "outline": "none",
+        "trail_frames": 0,
+        "time_stamp": False,
+        "scale_bar": False,
+        "events": False,
+    }
+    single = _frames(write_overlay(run, run.path / "a.mkv", every=4, **bare))
+    mean = _frames(write_overlay(run, run.path / "b.mkv", every=4, average=True, **bare))
+    assert len(single) == len(mean) == 10
+    corner = (slice(300, 380), slice(300, 400))
+    assert mean[3][corner].std() < 0.7 * single[3][corner].std()
+
+
+def test_only_the_analysed_part_is_drawn(make_run: MakeRun) -> None:
+    """A run of frames 10 to 19 and of a region gives ten pictures of that region."""
+    folder = make_run()
+    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    record["movie"] |= {"frames": [10, 20], "roi": [32, 16, 64, 64]}
+    (folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
+    frames = _frames(write_overlay(open_run(folder)))
+    assert len(frames) == 10
+    assert frames[0].shape == (512, 512, 3)
+
+
+def test_tracks_that_were_not_measured_are_not_drawn(make_run: MakeRun) -> None:
+    """A particle that is not in particles.csv, and rows of no particle, leave no mark."""
+    run = open_run(make_run(particles=pd.DataFrame({"particle": [0]})))
+    movie = ArrayMovie(np.random.default_rng(0).normal(100, 9, (40, 96, 128)))
+    frame = _frames(write_overlay(run, run.path / "a.mkv", movie=movie, events=False))[5]
+    assert _coloured(frame[:150, :150]).any()
+    assert not _coloured(frame[220:, 40:]).any()
+
+
+def test_no_particles_still_give_a_movie(make_run: MakeRun) -> None:
+    """An empty run is drawn as bare frames with scale and time."""
+    run = open_run(make_run())
+    empty = open_run(make_run("none", tracks=run.tracks[:0], particles=run.particles[:0], events=run.events[:0]))
+    assert len(_frames(write_overlay(empty))) == 40
+
+
+def test_overlays_of_the_same_run_are_the_same_bytes(make_run: MakeRun) -> None:
+    """Nothing random and no date is in the file."""
+    run = open_run(make_run())
+    first, second = (write_overlay(run, run.path / name).read_bytes() for name in ("a.mp4", "b.mp4"))
+    assert first == second
+
+
+def test_a_run_without_frames_says_so(make_run: MakeRun) -> None:
+    """A run that was made from a table cannot be drawn on."""
+    with pytest.raises(InputError, match="made from a table"):
+        write_overlay(open_run(make_run(movie=False)))
+
+
+def test_a_particle_that_is_not_there_is_named(make_run: MakeRun) -> None:
+    """Following particle 99 of five is refused in one sentence."""
+    with pytest.raises(InputError, match="Particle 99 is not in the tracks"):
+        write_overlay(open_run(make_run()), follow=99)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"binning": 0}, "binning"),
+        ({"fps": 10.0, "speed": 2.0}, "not both"),
+        ({"zoom": -1.0}, "zoom"),
+        ({"tail": 3}, "known:"),
+        ({"frames": (90, 95)}, "No frames"),
+    ],
+)
+def test_bad_options_are_one_sentence(make_run: MakeRun, options: dict[str, object], message: str) -> None:
+    """Each says which option and what it takes."""
+    with pytest.raises(SettingsError, match=message):
+        write_overlay(open_run(make_run()), **options)  # type: ignore[arg-type]
+
+
+def test_playback_keeps_the_proportions_of_uneven_times() -> None:
+    """A pause of ten frames is ten pictures long at any speed."""
+    times = np.array([0.0, 1.0, 2.0, 12.0])
+    assert playback(times, np.arange(4), OverlayOptions(fps=10.0)) == pytest.approx([0, 0.1, 0.2, 1.2])
+    assert playback(times, np.arange(4), OverlayOptions(speed=4.0)) == pytest.approx([0, 0.25, 0.5, 3.0])
+
+
+def test_a_speed_needs_the_frame_interval() -> None:
+    """Without times the message names the option that gives them."""
+    with pytest.raises(SettingsError, match="--frame-interval-s"):
+        playback(None, np.arange(4), OverlayOptions(speed=4.0))
+
+
+def test_memory_does_not_grow_with_the_movie(make_run: MakeRun) -> None:
+    """The painter keeps no frame: it holds as much after 40 pictures as before."""
+    run = open_run(make_run())
+    movie = ArrayMovie(np.zeros((40, 96, 128), np.uint8))
+    painter = Painter(run, movie, OverlayOptions())
+    before = {name: id(value) for name, value in vars(painter).items()}
+    for frame in movie.frames():
+        painter.paint(frame.pixels, frame.index)
+    assert {name: id(value) for name, value in vars(painter).items()} == before
