@@ -75,7 +75,7 @@ def architecture(width: float = 0.25, depth: float = 0.5, max_channels: int = 51
 
 
 @contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """Undo what importing or calling ultralytics changes in the process."""
     import cv2
 
@@ -112,7 +112,7 @@ def ultralytics_quietly() -> Any:
     ):
         os.environ.setdefault(name, value)
     os.environ["ULTRALYTICS_SAFE_LOAD"] = "1"
-    with _undisturbed():
+    with undisturbed():
         import ultralytics
         import ultralytics.nn.tasks
     return ultralytics
@@ -129,7 +129,7 @@ def build(description: Architecture) -> nn.Module:
     ultralytics_quietly()
     from ultralytics.nn.tasks import DetectionModel
 
-    with _undisturbed():
+    with undisturbed():
         network: nn.Module = DetectionModel(copy.deepcopy(description), ch=1, nc=1, verbose=False)
     return network
 
@@ -151,7 +151,7 @@ class RawHead(nn.Module):
         network = copy.deepcopy(network).float().eval()
         head = network.model[-1]  # type: ignore[index, union-attr]
         head.end2end = branch == "one2one"
-        with _undisturbed():
+        with undisturbed():
             self.network = network.fuse(verbose=False)  # type: ignore[operator]
         head = self.network.model[-1]
         if branch == "one2many":

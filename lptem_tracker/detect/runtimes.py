@@ -125,7 +125,7 @@ def make_runtime(path: Path, sha256: str, device: str) -> Runtime:
         The file holds no detector.
     """
     if device == "auto" or device.startswith("cuda"):
-        found = _cuda(device)
+        found = cuda_device(device)
         if found:
             return TorchRuntime(load_weights(path), found)
     elif device not in {"cpu", "torch", "openvino", "onnxruntime"}:
@@ -140,7 +140,7 @@ def make_runtime(path: Path, sha256: str, device: str) -> Runtime:
     return TorchRuntime(load_weights(path), "cpu")
 
 
-def _cuda(device: str) -> str | None:
+def cuda_device(device: str) -> str | None:
     """Return the CUDA device to use, None for `auto` without one."""
     if device == "auto" and not (importlib.util.find_spec("torch") and _has_driver()):
         return None
