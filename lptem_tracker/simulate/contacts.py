@@ -42,6 +42,7 @@ def near_pairs(xy: Array, radius: Array, alive: NDArray[np.bool_], gap: float) -
 def settle(
     xy: Array,
     end: Array,
+    middle: Array,
     radius: Array,
     alive: NDArray[np.bool_],
     cluster: Ids,
@@ -53,8 +54,8 @@ def settle(
 
     Parameters
     ----------
-    xy, end : numpy.ndarray
-        Shape (n, 2): positions, and moves within the frame, in px.
+    xy, end, middle : numpy.ndarray
+        Shape (n, 2): positions, moves by the frame's end, and mean moves over its exposure, in px.
     radius, alive, cluster : numpy.ndarray
         Shape (n,).
     core_gap : float
@@ -71,16 +72,16 @@ def settle(
     """
     stay = np.zeros(len(xy), bool)
     for _ in range(50):
-        move = np.where(stay[:, None], 0.0, end)
-        after = xy + move
         bad: set[int] = set()
-        for i, j in near_pairs(after, radius, alive, core_gap - 1e-9):
-            if cluster[i] == cluster[j] or (i, j) in bonds:
-                continue
-            before, now = np.hypot(*(xy[i] - xy[j])), np.hypot(*(after[i] - after[j]))
-            if now >= before - 1e-12 or ((i, j) in due and now >= radius[i] + radius[j]):
-                continue
-            bad |= {int(cluster[k]) for k in (i, j) if not stay[k]}
+        for move in (end, middle):
+            after = xy + np.where(stay[:, None], 0.0, move)
+            for i, j in near_pairs(after, radius, alive, core_gap - 1e-9):
+                if cluster[i] == cluster[j] or (i, j) in bonds:
+                    continue
+                before, now = np.hypot(*(xy[i] - xy[j])), np.hypot(*(after[i] - after[j]))
+                if now >= before - 1e-12 or ((i, j) in due and now >= radius[i] + radius[j]):
+                    continue
+                bad |= {int(cluster[k]) for k in (i, j) if not stay[k]}
         if not bad:
             return stay
         stay |= np.isin(cluster, list(bad))

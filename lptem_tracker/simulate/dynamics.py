@@ -157,7 +157,7 @@ class Story:
         if state.bonds:
             parts, end = _together(parts, cluster), _together(end[None], cluster)[0]
         parts, end = self._guide(state, frame, parts, end)
-        parts, end = self._confine(state, parts, end, cluster)
+        parts, end = self._confine(state, frame, parts, end, cluster)
         truth = self._truth(state, frame, parts, cluster, tuple(events))
         state.xy = state.xy + end
         state.angle = state.angle + turn
@@ -203,7 +203,7 @@ class Story:
                 end[m.a], end[m.b] = end[m.a] + pull, end[m.b] - pull
         return parts, end
 
-    def _confine(self, state: State, parts: Array, end: Array, cluster: Ids) -> tuple[Array, Array]:
+    def _confine(self, state: State, frame: int, parts: Array, end: Array, cluster: Ids) -> tuple[Array, Array]:
         """Take back moves that lead through another particle or through a reflecting edge."""
         scene = self.scene
         if scene.boundary == "reflect":
@@ -216,8 +216,10 @@ class Story:
             parts[:, stay], end[stay] = 0.0, 0.0
         if scene.core_gap_px < 0 or len(state.xy) < 2 or self._fbm is not None:
             return parts, end
-        due = {(min(m.a, m.b), max(m.a, m.b)) for m in self.plan.meetings}
-        stay = settle(state.xy, end, state.radius, state.alive, cluster, scene.core_gap_px, due, state.bonds)
+        due = {(min(m.a, m.b), max(m.a, m.b)) for m in self.plan.meetings if m.frame > frame}
+        stay = settle(
+            state.xy, end, parts.mean(axis=0), state.radius, state.alive, cluster, scene.core_gap_px, due, state.bonds
+        )
         parts[:, stay], end[stay] = 0.0, 0.0
         return parts, end
 

@@ -168,12 +168,14 @@ class Scene(BaseModel):
             return cls.model_validate({**values, **changes})
         except ValidationError as error:
             first = error.errors()[0]
-            name = ".".join(map(str, first["loc"])) or "scene"
+            name, reason = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+            if not name:
+                raise SettingsError(f"The scene is not valid: {reason}.") from None
             if first["type"] == "extra_forbidden":
                 raise SettingsError(
                     f"Unknown scene value {name}; known: {', '.join(sorted(cls.model_fields))}."
                 ) from None
-            raise SettingsError(f"Scene value {name} is not valid: {first['msg']}.") from None
+            raise SettingsError(f"Scene value {name} is not valid: {reason}.") from None
 
     @property
     def calibration(self) -> Calibration:

@@ -118,6 +118,10 @@ def _box(sharp: tuple[float, float]) -> _Maker:
     return make
 
 
+def _disk(n: int, rng: np.random.Generator, ratio: NDArray[np.float64]) -> Outlines:
+    return np.ones((n, N_ANGLES))
+
+
 def _capsule(n: int, rng: np.random.Generator, ratio: NDArray[np.float64]) -> Outlines:
     half = np.maximum(ratio - 1, 0.0)  # half length of the straight part over the cap radius
     c, s = np.abs(_COS), np.abs(_SIN)
@@ -174,7 +178,7 @@ def _unit_area(rho: Outlines) -> Outlines:
 
 
 _RAW = {
-    "sphere": _box((2.0, 2.0)),
+    "sphere": _disk,
     "ellipse": _box((2.0, 2.0)),
     "rod": _capsule,
     "cube": _regular(4, (6.0, 30.0), 0.03),

@@ -150,7 +150,7 @@ def _stamp(image, particles, rho, slope, longest, reach, sub_x, sub_y, additive,
         y0 = max(0, math.floor(py + lo_y + reach[i, 1] - pad))
         x1 = min(width, math.ceil(px + hi_x + reach[i, 2] + pad) + 1)
         y1 = min(height, math.ceil(py + hi_y + reach[i, 3] + pad) + 1)
-        over = 1 if coarse else (3 if radius < 4 else (2 if radius < 40 else 1))
+        over = 1 if coarse else (4 if radius < 4 else (2 if radius < 40 else 1))
         for yy in range(y0, y1):
             for xx in range(x0, x1):
                 total = 0.0
