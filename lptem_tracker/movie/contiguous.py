@@ -7,7 +7,7 @@ than memory would fill it; plain reads stay at one frame.
 from __future__ import annotations
 
 import math
-from io import BufferedReader
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ class ContiguousFrames:
         self.path, self.dtype, self.shape, self.offset = path, np.dtype(dtype), tuple(map(int, shape)), int(offset)
         self.frame_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
         self.stride = self.frame_bytes if stride is None else int(stride)
-        self._file: BufferedReader | None = None
+        self._file: FileIO | None = None
 
     def whole(self) -> int:
         """Return how many of the frames lie in the file with all their bytes."""
@@ -70,12 +70,12 @@ class ContiguousFrames:
 
     def __getitem__(self, index: int) -> NDArray[Any]:
         if self._file is None:
-            self._file = self.path.open("rb")
+            self._file = self.path.open("rb", buffering=0)
         self._file.seek(self.offset + index * self.stride)
-        flat = np.fromfile(self._file, self.dtype, self.frame_bytes // self.dtype.itemsize)
-        if flat.nbytes != self.frame_bytes:
+        out = np.empty(self.shape[1:], self.dtype)
+        if self._file.readinto(out.reshape(-1).view(np.uint8).data) != self.frame_bytes:
             raise MovieError(f"Frame {index} of {self.path} is cut off; the file is incomplete.")
-        return flat.reshape(self.shape[1:])
+        return out
 
     def close(self) -> None:
         """Close the file; it is opened again when a frame is asked for."""

@@ -17,10 +17,10 @@ from lptem_tracker.errors import MovieError
 from lptem_tracker.movie.base import Movie
 from lptem_tracker.movie.grey import to_grey
 from lptem_tracker.movie.guard import check_frame, reading
-from lptem_tracker.movie.microscope import open_microscope
+from lptem_tracker.movie.microscope import open_microscope, read_picture
 from lptem_tracker.movie.natural import frame_numbers, missing_numbers
 from lptem_tracker.movie.sniff import family
-from lptem_tracker.movie.tiff import TiffMovie
+from lptem_tracker.movie.tiff import TiffMovie, read_page
 
 _PROBED = 16
 
@@ -91,13 +91,12 @@ class ImageSequence(Movie):
 
     def _read(self, index: int) -> NDArray[Any]:
         path = self.paths[index]
-        with _open_single(path) as movie:
-            if movie.shape[1:] != self.shape[1:]:
-                raise MovieError(
-                    f"{path.name} is {movie.shape[2]} × {movie.shape[1]} px; "
-                    f"the movie is {self.shape[2]} × {self.shape[1]}."
-                )
-            pixels = movie.read(0).pixels
+        pixels = _pixels(path)
+        if pixels.shape != self.shape[1:]:
+            raise MovieError(
+                f"{path.name} is {pixels.shape[1]} × {pixels.shape[0]} px; "
+                f"the movie is {self.shape[2]} × {self.shape[1]}."
+            )
         if pixels.dtype != self.dtype:
             raise MovieError(f"{path.name} has {pixels.dtype} pixels; the movie has {self.dtype}.")
         return pixels
@@ -121,14 +120,36 @@ class PlainImage(Movie):
         super().__init__(str(path), kind, (1, height, width), np.dtype(np.uint8), Calibration())
 
     def _read(self, index: int) -> NDArray[Any]:
-        with reading(self.source, "an image"), Image.open(self._path) as opened:
-            image: Image.Image = opened
-            if opened.format == "PNG" and image.mode in {"RGB", "RGBA"}:
-                # Pillow takes 16-bit colour down to 8 bits
-                return to_grey(np.asarray(imagecodecs.png_decode(self._path.read_bytes())))
-            if image.mode not in {"1", "L", "LA", "I", "F", "RGB", "RGBA"} and not image.mode.startswith("I;16"):
-                image = image.convert("RGB")
-            return to_grey(np.asarray(image))
+        return read_plain(self._path)
+
+
+def read_plain(path: Path) -> NDArray[Any]:
+    """Return the picture of a png, jpeg, bmp, … file, shape (Y, X), in its own depth.
+
+    Raises
+    ------
+    MovieError
+        It is damaged.
+    """
+    with reading(str(path), "an image"), Image.open(path) as opened:
+        image: Image.Image = opened
+        if opened.format == "PNG" and image.mode in {"RGB", "RGBA"}:
+            # Pillow takes 16-bit colour down to 8 bits
+            return to_grey(np.asarray(imagecodecs.png_decode(path.read_bytes())))
+        if image.mode not in {"1", "L", "LA", "I", "F", "RGB", "RGBA"} and not image.mode.startswith("I;16"):
+            image = image.convert("RGB")
+        return to_grey(np.asarray(image))
+
+
+def _pixels(path: Path) -> NDArray[Any]:
+    kind, module = family(path)
+    if kind == "tiff":
+        return read_page(path)
+    if kind == "microscope":
+        return read_picture(path, module)
+    if kind == "image":
+        return read_plain(path)
+    raise MovieError(f"{path} is a video, not an image.")
 
 
 def _open_single(path: Path) -> Movie:

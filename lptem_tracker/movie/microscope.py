@@ -110,6 +110,25 @@ def open_microscope(path: Path, module: str) -> Movie:
     return MicroscopeMovie(path, module)
 
 
+def read_picture(path: Path, module: str) -> NDArray[Any]:
+    """Return the one picture of a file, shape (Y, X): for series, where opening each file lazily would cost most.
+
+    Raises
+    ------
+    MovieError
+        It is damaged, or holds a movie or none.
+    """
+    if module != "digitalmicrograph":  # other formats may be compressed: only a lazy reader looks at the header first
+        with open_microscope(path, module) as movie:
+            return movie.read(0).pixels
+    with reading(str(path), "a DigitalMicrograph file"):
+        datasets = import_module(f"rsciio.{module}").file_reader(str(path))
+        pictures = [data for data in (np.squeeze(dataset["data"]) for dataset in datasets) if data.ndim == 2]
+        if not pictures:
+            raise MovieError(f"{path} holds no single picture; a series has one frame a file.")
+        return np.ascontiguousarray(to_grey(max(pictures, key=lambda picture: picture.size)))
+
+
 def _load(path: Path, module: str) -> list[dict[str, Any]]:
     read = import_module(f"rsciio.{module}").file_reader
     if module == "mrc" and _big_endian_mrc(path):

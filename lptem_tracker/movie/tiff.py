@@ -136,6 +136,23 @@ class TiffMovie(Movie):
             self._tif = None
 
 
+def read_page(path: Path) -> NDArray[Any]:
+    """Return the picture of a TIFF file of one page, shape (Y, X).
+
+    Raises
+    ------
+    MovieError
+        It is damaged, or has more than one page.
+    """
+    with reading(str(path), "a TIFF image"), tifffile.TiffFile(path) as tif:
+        page = tif.pages[0]
+        check_frame(str(path), int(page.imagelength), int(page.imagewidth), int(page.dtype.itemsize))
+        if page.compression == 1:
+            check_fits(str(path), "a TIFF image", math.prod(page.shape) * page.dtype.itemsize, path)
+        pixels = page.asarray()
+        return to_grey(np.moveaxis(pixels, 0, -1) if str(page.axes).startswith("S") else pixels)
+
+
 def _frame_axes(source: str, series: Any) -> str:
     """Return the axes within one frame ('YX', 'YXS' or 'SYX'), or refuse more than one axis beside them."""
     sizes = dict(zip(series.axes, series.shape, strict=True))

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
 from lptem_tracker.errors import MovieError
 from lptem_tracker.movie.base import Frame, Movie
-from lptem_tracker.movie.ffv1 import slices_are_whole
 from lptem_tracker.movie.grey import native, to_grey
 from lptem_tracker.movie.guard import check_frame, opening, reading
-from lptem_tracker.movie.video_index import VideoIndex, scan
+from lptem_tracker.movie.video_decoder import Decoder
+from lptem_tracker.movie.video_index import VideoIndex
 
-_NO_FILM = {"hls", "concat", "concatf", "sdp", "rtsp", "rtp", "tty", "dash", "image2", "lavfi"}
-# playlists and scripts point at other files or at the network; tty draws a text file as a film
+_FIRST_WITHIN = 500
+"""A video none of whose first frames can be decoded is refused without decoding it to its end."""
 
 
 class VideoMovie(Movie):
     """A video file, decoded frame by frame.
 
     Frames are found by their presentation time stamps, so `read` gives the same pixels as `frames`
-    whatever the order. `times_s` are the stream's own times, the first frame at 0.
+    whatever the order. `times_s` are the stream's own times, the first frame at 0: a playback clock, unless
+    the user gives the frame interval.
 
     The frame interval stays unknown: a container tells how fast a film is *played*. In-situ movies are
     routinely exported at 10 to 30 frames/s whatever the camera's rate (and films beside a paper are sped up),
@@ -47,25 +46,28 @@ class VideoMovie(Movie):
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._decoder: Iterator[tuple[int, Any]] | None = None
-        self._next = 0
         self._last: tuple[int, NDArray[Any]] | None = None
         with opening(str(path), "a video"):
-            self._container, self._stream = self._open()
-            self._size = (int(self._stream.codec_context.height), int(self._stream.codec_context.width))
+            self._decoder: Decoder | None = Decoder(path)
+            context = self._decoder.stream.codec_context
+            self._size = (int(context.height), int(context.width))
             check_frame(str(path), *self._size, 2)
-            self._index = scan(self._container, self._stream)
-            name = str(self._container.format.name)
-            metadata = _describe(self._container, self._stream)
-        if not self._index.count:
+            metadata = _describe(self._decoder)
+            index = self._decoder.index
+            times = _times(index, self._decoder.stream)
+        if not index.count:
+            self.close()
             raise MovieError(f"{path} holds no video frames; it is empty or incomplete.")
+        kind = f"video ({metadata['container'].split(',')[0]}, {metadata['codec']}, {metadata['pixel_format']})"
         super().__init__(
-            str(path), f"video ({name.split(',')[0]}, {metadata['codec']}, {metadata['pixel_format']})",
-            (self._index.count, *self._size), np.dtype(np.uint8), metadata=metadata,
-            times_s=_times(self._index, self._stream), warnings=list(self._index.warnings),
+            str(path), kind, (index.count, *self._size), np.dtype(np.uint8), metadata=metadata, times_s=times,
+            warnings=list(index.warnings),
         )  # fmt: skip
-        self.dtype = self._first_readable().dtype
+        try:
+            self.dtype = next(iter(self.frames(0, _FIRST_WITHIN))).pixels.dtype
+        except MovieError:
+            self.close()
+            raise
         rate = metadata["container_frame_rate"]
         if rate and len(self) > 1:
             self.warnings.append(
@@ -73,63 +75,45 @@ class VideoMovie(Movie):
                 f"give --frame-interval-s {1 / rate:.6g}."
             )
 
-    def _open(self) -> tuple[Any, Any]:
-        container = av.open(str(self._path), options={"protocol_whitelist": "file"})
-        if set(str(container.format.name).split(",")) & _NO_FILM:
-            raise MovieError(f"{self._path} is a {container.format.long_name} and holds no film of its own.")
-        pictures = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
-        if not pictures:
-            raise MovieError(f"{self._path} holds no video stream (sound only?); expected a movie.")
-        pictures[0].thread_type = "AUTO"
-        # a damaged packet must be an error: the decoder's concealment would invent pixels
-        pictures[0].codec_context.options = {"err_detect": "crccheck+explode"}
-        return container, pictures[0]
-
-    def _first_readable(self) -> NDArray[Any]:
-        reason = "no frame can be decoded"
-        for index in range(min(3, len(self))):
-            try:
-                return self.read(index).pixels
-            except MovieError as error:
-                reason = str(error)
-        for frame in self.frames(3):
-            return frame.pixels
-        raise MovieError(reason)
-
     def _read(self, index: int) -> NDArray[Any]:
         if self._last is not None and self._last[0] == index:
             return self._last[1]
         with reading(self.source, f"frame {index}"):
-            for found, frame in self._from(index):
-                if found == index:
-                    return self._keep(index, frame)
-                if found > index:
-                    break
+            found, frame = next(self._pictures(index), (-1, None))
+            if found == index:
+                return self._keep(index, frame)
         raise MovieError(f"Frame {index} of {self.source} cannot be decoded; the file is damaged or incomplete there.")
+
+    def _pictures(self, index: int) -> Iterator[tuple[int, Any]]:
+        if self._decoder is None:
+            raise MovieError(f"{self.source} is closed; open it again.")
+        return self._decoder.pictures(index)
 
     def frames(self, start: int = 0, stop: int | None = None, step: int = 1) -> Iterator[Frame]:
         """Yield the readable frames in order, decoding each packet once; see `Movie.frames`."""
         wanted = range(*slice(start, stop, step).indices(len(self)))
-        if step < 0 or step > 64 or not wanted:
+        if step < 0 or not wanted:
             yield from super().frames(start, stop, step)
             return
         at, some = wanted.start, False
         while at < wanted.stop:
-            for index, frame in self._from(at):
+            for index, frame in self._pictures(at):
                 self._miss(at, min(index, wanted.stop), wanted)
                 at = index + 1
-                if index in wanted:
-                    given = self._give(index, frame)
-                    some = some or given is not None
-                    if given is not None:
-                        yield given
-                if at >= wanted.stop or self._next != at:  # somebody read another frame between two of ours
-                    break
+                given = self._give(index, frame) if index in wanted else None
+                if given is not None:
+                    some = True
+                    yield given
+                if at >= wanted.stop or self._decoder is None or self._decoder.next_index != at:
+                    break  # done, or somebody read another frame between two of ours
             else:
                 break
         self._miss(at, wanted.stop, wanted)
         if not some:
-            raise MovieError(f"None of the frames {wanted.start} to {wanted[-1]} of {self.source} can be decoded.")
+            raise MovieError(
+                f"None of the frames {wanted.start} to {wanted[-1]} of {self.source} can be decoded: "
+                "it is damaged or incomplete."
+            )
 
     def _give(self, index: int, frame: Any) -> Frame | None:
         try:
@@ -155,96 +139,11 @@ class VideoMovie(Movie):
         self._last = (index, pixels)
         return pixels
 
-    def _from(self, index: int) -> Iterator[tuple[int, Any]]:
-        """Yield (index, decoded frame) from `index` on, at the latest from the key frame before it."""
-        if self._container is None:
-            raise MovieError(f"{self.source} is closed; open it again.")
-        if self._decoder is None or not self._near(index):
-            self._seek(index)
-        while self._decoder is not None:
-            got = next(self._decoder, None)
-            if got is None:
-                self._decoder = None
-                return
-            self._next = got[0] + 1
-            if got[0] >= index:
-                yield got
-
-    def _near(self, index: int) -> bool:
-        if index < self._next:
-            return False
-        if self._index.pts is None or index == self._next:
-            return True
-        keys = np.searchsorted(self._index.key_pts, self._index.pts[[self._next, index]], side="right")
-        return bool(keys[0] == keys[1])
-
-    def _seek(self, index: int) -> None:
-        pts, keys = self._index.pts, self._index.key_pts
-        if pts is not None and len(keys):
-            behind = max(int(np.searchsorted(keys, pts[index], side="right")), 1)
-            self._container.seek(int(keys[behind - 1]), stream=self._stream, backward=True)
-            self._decoder = self._decode()
-            first = next(self._decoder, None)
-            if first is not None and first[0] <= index:
-                self._decoder = chain([first], self._decoder)
-                return
-        self._container.close()
-        self._container, self._stream = (
-            self._open()
-        )  # nothing to seek by, or the container's own index led past the frame: from the first packet
-        self._decoder = self._decode()
-
-    def _decode(self) -> Iterator[tuple[int, Any]]:
-        """Yield (index, frame); after a damaged packet nothing until the next key frame.
-
-        What is between leans on the damaged packet and would show invented pixels.
-        """
-        count, damaged = 0, False
-        for packet in self._packets():
-            whole = packet.size == 0 or not self._index.checked or slices_are_whole(bytes(packet))
-            try:
-                decoded = packet.decode() if whole else []
-                damaged = damaged or not whole
-            except av.FFmpegError:
-                decoded, damaged, count = [], True, count + 1
-            for frame in decoded:
-                index = self._place(frame, count)
-                count += 1
-                damaged = damaged and not frame.key_frame
-                if index is not None and index < len(self) and not damaged and not frame.is_corrupt:
-                    yield index, frame
-
-    def _packets(self) -> Iterator[Any]:
-        packets = self._container.demux(self._stream)
-        while True:
-            try:
-                packet = next(packets, None)
-            except av.FFmpegError:  # the container breaks off here; what was before it has been given
-                return
-            if packet is None:
-                return
-            yield packet
-
-    def _place(self, frame: Any, count: int) -> int | None:
-        pts = self._index.pts
-        if pts is None:
-            return count
-        if frame.pts is None:
-            return None
-        at = int(np.searchsorted(pts, frame.pts))
-        if at < len(pts) and pts[at] == frame.pts:
-            return at
-        if self._index.exact:
-            return None
-        nearest = min((i for i in (at - 1, at) if 0 <= i < len(pts)), key=lambda i: abs(int(pts[i]) - frame.pts))
-        return int(nearest)
-
     def close(self) -> None:
         """Release the file."""
-        self._decoder = None
-        if self._container is not None:
-            self._container.close()
-            self._container = None
+        if self._decoder is not None:
+            self._decoder.close()
+            self._decoder = None
 
 
 def pixels_of(frame: Any) -> NDArray[Any]:
@@ -273,7 +172,8 @@ def _times(index: VideoIndex, stream: Any) -> NDArray[np.float64] | None:
     return np.arange(index.count) / float(rate) if rate else None
 
 
-def _describe(container: Any, stream: Any) -> dict[str, Any]:
+def _describe(decoder: Decoder) -> dict[str, Any]:
+    container, stream = decoder.container, decoder.stream
     rate = stream.average_rate or stream.guessed_rate
     return {
         "container": str(container.format.name),

@@ -89,11 +89,11 @@ def scan(container: Any, stream: Any, *, budget_s: float = SCAN_S) -> VideoIndex
 
 def _missing_end_s(container: Any, stream: Any, pts: NDArray[np.int64] | None) -> float:
     """Return how much is missing at the end of a Matroska file, which announces its length but no number of frames."""
-    if pts is None or len(pts) < 2 or not container.duration or len(container.streams) > 1:
+    if pts is None or not len(pts) or not container.duration or len(container.streams) > 1:
         return 0.0
-    if "matroska" not in container.format.name:
+    if "matroska" not in container.format.name or not stream.average_rate:
         return 0.0
-    step = float(np.median(np.diff(pts)) * stream.time_base)
+    step = float(np.median(np.diff(pts)) * stream.time_base) if len(pts) > 1 else 1 / float(stream.average_rate)
     end = float((pts[-1] - min(int(pts[0]), 0)) * stream.time_base) + step
     missing = container.duration / av.time_base - end
     return missing if missing > 0.5 * step else 0.0
