@@ -44,7 +44,7 @@ def particle_curves(msd: pd.DataFrame, calibration: Calibration) -> list[Curve]:
         return []
     own = msd[msd["particle"].notna() & (msd["particle"] != -1) & (msd[names[1]] > 0)]
     out = []
-    for particle, rows in own.groupby("particle"):
+    for particle, rows in own.groupby(own["particle"].astype("int64")):
         keep = thin(len(rows))
         table = rows.sort_values(names[0])
         out.append(

@@ -1,0 +1,120 @@
+"""The page in a real browser: Chromium, headless, where it is installed."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lptem_tracker.report.overlay import write_overlay
+from lptem_tracker.report.page import write_report
+from lptem_tracker.run import open_run
+
+MakeRun = Callable[..., Path]
+BROWSER = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+)
+OPTIONS = [
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update", "--enable-logging=stderr"),
+    *("--virtual-time-budget=3000", "--window-size=1400,1200", "--dump-dom"),
+]
+
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed to open the page in")
+
+
+def _open(page: Path, profile: Path) -> tuple[str, list[str]]:
+    """Return the page's elements after its script ran, and what the console said."""
+    command = [str(BROWSER), *OPTIONS, f"--user-data-dir={profile}", page.as_uri()]
+    done = subprocess.run(
+        command, capture_output=True, text=True, encoding="utf-8", errors="replace", timeout=120, check=False
+    )
+    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
+
+def _act(page: Path, profile: Path, script: str) -> tuple[str, list[str]]:
+    """Run a script in a copy of the page without its policy and return the result and the console."""
+    html = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text(encoding="utf-8"))
+    copy = page.with_name("acted.html")
+    act = f"<script>const answer = (() => {{{script}}})(); document.documentElement.dataset.answer = answer;</script>"
+    copy.write_text(html.replace("</body>", f"{act}</body>"), encoding="utf-8")
+    dom, console = _open(copy, profile)
+    found = re.search(r'data-answer="([^"]*)"', dom)
+    return found[1] if found else "no answer", console
+
+
+@pytest.fixture
+def page(make_run: MakeRun) -> Path:
+    """Report of the small run with its overlay, under a name with a space and a sign."""
+    folder = make_run("run µ 1")
+    write_overlay(open_run(folder))
+    return write_report(open_run(folder))
+
+
+def test_the_page_opens_without_an_error(page: Path, tmp_path: Path) -> None:
+    """The script runs to its end under the page's own policy; nine plots and a map are there."""
+    dom, console = _open(page, tmp_path / "profile")
+    assert console == []
+    assert 'data-ready="9"' in dom
+    for key in ("map", "msd", "msd_residuals", "D_ranked", "alpha_histogram", "radius", "timeline", "counts"):
+        assert f'id="plot-{key}"' in dom
+
+
+ACTS = """
+const $ = (s) => document.querySelector(s), all = (s) => [...document.querySelectorAll(s)];
+const click = (e) => e.dispatchEvent(new MouseEvent("click", { bubbles: true }));
+const type = (e, v) => { e.value = v; e.dispatchEvent(new Event("input")); };
+const out = [];
+click($('#map path[data-particle="2"]'));
+out.push($("#particle h3").textContent, all("#particle img").length);
+click($("#plot-timeline .hit"));
+out.push($("#clock").textContent, $("#video").currentTime, $("#particle h3").textContent);
+type($("#filter-particles"), "D_nm2_s > 10");
+click(all("#table-particles th")[4]); click(all("#table-particles th")[4]);
+out.push(all("#table-particles tbody tr").map((r) => r.dataset.key).join(" "));
+click($(".event input"));
+out.push($("#save-rejected").disabled, $(".event").className);
+type($("#frame"), 7);
+out.push($("#clock").textContent);
+const saved = [], make = URL.createObjectURL;
+URL.createObjectURL = (b) => { if (b.size > 100) saved.push(b.type); return make(b); };
+click(all("#plot-msd .save button")[0]); click(all("#plot-msd .save button")[2]);
+out.push(saved.join(" "));
+return out.join("|");
+"""
+
+
+def test_a_click_does_what_it_says(page: Path, tmp_path: Path) -> None:
+    """A trajectory, an event, a filter, a column, a rejection, the slider and saving a plot each work."""
+    answer, console = _act(page, tmp_path / "profile", ACTS)
+    assert console == []
+    assert answer.split("|") == [
+        "Particle 2",
+        "3",
+        "frame 20 · 0.25 s",
+        "0.82",
+        "Particle 3",
+        "1 2",
+        "false",
+        "event rejected",
+        "frame 7 · 0.0875 s",
+        "image/svg+xml text/csv",
+    ]
+
+
+def test_scripts_in_names_do_not_run(make_run: MakeRun, tmp_path: Path) -> None:
+    """With the policy taken away, a script in a table's value is still only text."""
+    folder = make_run()
+    nasty = open_run(folder).particles.assign(motion="<img src=x onerror=document.title='broken'>")
+    nasty.to_csv(folder / "particles.csv", index=False)
+    page = write_report(open_run(folder))
+    answer, _ = _act(
+        page,
+        tmp_path / "profile",
+        "document.querySelector('#table-particles tbody tr').click(); return document.title;",
+    )
+    assert answer.startswith("run.tif")
