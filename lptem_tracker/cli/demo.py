@@ -35,11 +35,13 @@ def demo(output: Path | None, seed: int) -> None:
     folder = output or _free_name()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OutputError(f"{folder} exists and is not empty; give another -o.")
-    settings = Settings()
     simulation = folder / "simulation"
     with progress() as bars:
         bars.stage("simulate", None)
-        write_simulation(simulate_movie("demo", seed=seed), simulation)
+        movie = simulate_movie("demo", seed=seed)
+        write_simulation(movie, simulation)
+        # a TIFF stack holds pixel size and frame interval, but has no place for the exposure
+        settings = Settings.load(overrides={"movie.exposure_s": movie.calibration.exposure_s})
         # the folder holds the simulation alone, so forcing replaces nothing
         run = analyze(simulation / "movie.tif", folder, settings=settings, force=True, progress=bars)
         draw(run, settings, bars)
@@ -68,7 +70,9 @@ def _compare(run: Run, scores: dict[str, dict[str, Any]]) -> None:
     unit = motion["unit"]
     table.add_row(f"D ({unit})", f"{motion['truth']:.4g}", f"{motion['found']:.4g}  [{low:.4g}, {high:.4g}] 95 %")
     for kind, counts in events.items():
-        if isinstance(counts, dict):
-            table.add_row(kind, str(counts["n_truth"]), f"{counts['n_matched']} right, {counts['n_false']} false")
+        if kind != "all" and (counts["n_truth"] or counts["n_found"]):
+            table.add_row(
+                f"{kind} events", str(counts["n_truth"]), f"{counts['n_matched']} right, {counts['n_false']} false"
+            )
     plain_console().print(table)
     say(f"Everything is in {run.path}; open {run.path / 'report.html'}")
