@@ -22,6 +22,8 @@ _SUSPECT_ASPECT, _CLEAR_ASPECT = 1.25, 1.6
 # 99.99 % quantile of χ² with two degrees of freedom: an undistorted disk seldom costs three more fits
 _SUSPECT_SCORE, _LIKELY_SCORE = 18.4, 6.0
 _MISFIT = 5.0
+# share of doubtful particles above which all of a frame's are tried as ellipses and rods
+_COMMON = 0.25
 
 
 @compiled
@@ -89,7 +91,10 @@ def suspects(state: State, box: NDArray[np.float64]) -> NDArray[np.int64]:
     aspect = np.maximum(box[:, 2] / box[:, 3], box[:, 3] / box[:, 2])
     score = state.stats[:, ELONGATION] / state.noise.kappa
     likely = (aspect > _SUSPECT_ASPECT) & (score > _LIKELY_SCORE)
-    return np.flatnonzero((aspect > _CLEAR_ASPECT) | (score > _SUSPECT_SCORE) | likely)
+    doubtful = (aspect > _CLEAR_ASPECT) | (score > _SUSPECT_SCORE) | likely
+    if doubtful.mean() > _COMMON:
+        return np.arange(len(doubtful))
+    return np.flatnonzero(doubtful)
 
 
 def misfit(state: State) -> NDArray[np.float64]:
@@ -100,10 +105,10 @@ def misfit(state: State) -> NDArray[np.float64]:
     return out
 
 
-def choose_shapes(
+def choose_elongated(
     state: State, box: NDArray[np.float64], free: NDArray[np.bool_], pool: ThreadPoolExecutor | None
 ) -> None:
-    """Fit ellipses and rods where disks are in doubt, rectangles where all of those are, and keep the likeliest.
+    """Fit ellipses and rods where disks are in doubt, and keep the likeliest.
 
     A shape of k more parameters must gain k ln(n)/2 in log-likelihood over n pixels near the outline
     (Schwarz 1978), times the noise's power at long wavelengths where it is correlated.
@@ -112,12 +117,13 @@ def choose_shapes(
     if len(rows):
         around = _apart(state, box, rows)
         _compete(state, rows, around, (sh.ELLIPSE, sh.ROD), box, _tries(_ASPECTS, np.pi, _ANGLES), free, pool)
-    rows = np.flatnonzero(misfit(state) > _MISFIT)
+
+
+def choose_rectangles(state: State, free: NDArray[np.bool_], pool: ThreadPoolExecutor | None) -> None:
+    """Fit rounded rectangles where all other shapes leave more than the noise, and keep the likelier."""
+    rows = np.flatnonzero((misfit(state) > _MISFIT) & (state.significance() > _MISFIT))
     if len(rows):
-        outline = box.copy()
-        outline[:, 0:2] = state.params[:, [sh.X, sh.Y]]
-        bounding = _bounding(state)
-        outline[:, 2:4], outline[:, 4] = bounding[:, 0:2], state.params[:, sh.THETA]
+        outline = np.column_stack([state.params[:, [sh.X, sh.Y]], _bounding(state), state.params[:, sh.THETA]])
         around = _apart(state, outline, rows)
         _compete(state, rows, around, (sh.BOX,), outline, _tries((1.0, 1.3), np.pi / 2, 9), free, pool)
 
@@ -152,30 +158,45 @@ def _compete(
 ) -> None:
     rigid = free.copy()
     rigid[:, [sh.LOG_S, sh.Q]] = False
-    best = state.copy()
-    run(best, rows, around, free=free, slack=1.5, max_iter=10, pool=pool)
-    score = _evidence(best, free)
-    trial_start = state.copy()
-    trial_start.params[rows, 0:2] = box[rows, 0:2]
-    _search(state.image, around.total, around.owner, rows, trial_start.params, box, tries, kinds[0],
+    trials = [state.copy()]
+    run(trials[0], rows, around, free=free, slack=1.5, max_iter=10, scores=True, pool=pool)
+    start = state.copy()
+    start.params[rows, 0:2] = box[rows, 0:2]
+    _search(state.image, around.total, around.owner, rows, start.params, box, tries, kinds[0],
             state.noise.packed(), sh.TABLE)  # fmt: skip
     for kind in kinds:
-        trial = trial_start.copy()
+        trial = start.copy()
         trial.kinds[rows] = kind
         for entry in (sh.A, sh.B, sh.CORNER):
             trial.priors[rows, entry] = trial.params[rows, entry]
         trial.precisions[rows, sh.CORNER] = 1 / (0.4 * trial.params[rows, sh.B]) ** 2
         trial.params[rows, sh.LOG_S] = np.log(np.maximum(1.2, 0.15 * trial.params[rows, sh.B]))
-        run(trial, rows, around, free=rigid, slack=3.0, max_iter=8, tol=0.05, covariance=False, pool=pool)
+        run(trial, rows, around, free=rigid, slack=3.0, max_iter=8, tol=0.3, covariance=False, pool=pool)
         trial.params[rows, sh.LOG_S] = np.log(1.2)
-        run(trial, rows, around, free=free, slack=2.0, max_iter=12, pool=pool)
+        run(trial, rows, around, free=free, slack=2.0, max_iter=12, tol=0.1, covariance=False, pool=pool)
         # the weights of the first run were those of the start
-        run(trial, rows, around, free=free, slack=1.5, max_iter=4, pool=pool)
-        new = _evidence(trial, free)
-        wins = rows[(new > score)[rows] & np.isfinite(trial.covs[rows, 0, 0])]
-        best.adopt(trial, wins)
-        score[wins] = new[wins]
-    state.adopt(best, rows)
+        run(trial, rows, around, free=free, slack=1.5, max_iter=4, tol=0.1, scores=True, pool=pool)
+        trials.append(trial)
+    evidence = np.stack([_evidence(trial, free)[rows] for trial in trials])
+    winner = _elect(evidence)
+    for k, trial in enumerate(trials):
+        state.adopt(trial, rows[winner == k])
+
+
+def _elect(evidence: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the most probable model of each particle, with the models' shares learned from all of them.
+
+    evidence : shape (models, n), log marginal likelihoods. Shares by expectation-maximisation (Dempster et al.
+    1977) from equal ones, with one particle's worth of equal shares as a prior.
+    """
+    shares = np.full(len(evidence), 1 / len(evidence))
+    finite = np.maximum(evidence, evidence.max(axis=0) - 700.0)
+    for _ in range(20):
+        weight = np.exp(finite - finite.max(axis=0)) * shares[:, None]
+        weight /= weight.sum(axis=0)
+        shares = (weight.sum(axis=1) + 1 / len(shares)) / (weight.shape[1] + 1)
+    out: NDArray[np.int64] = np.argmax(finite + np.log(shares)[:, None], axis=0)
+    return out
 
 
 def _evidence(state: State, free: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from lptem_tracker.detect.refine.compiled import compiled
 from lptem_tracker.detect.refine.model import evaluate, plane_columns
-from lptem_tracker.detect.refine.pixels import COLUMN, DX, DY, INSIDE, LINE, PIXEL_CAP, Z_CUT, gather
+from lptem_tracker.detect.refine.pixels import COLUMN, DX, DY, INSIDE, LINE, PIXEL_CAP, WEIGHT, Z_CUT, gather
 from lptem_tracker.detect.refine.shapes import (
     CONTRAST,
     CORNER,
@@ -163,20 +163,28 @@ def _sandwich(jac, px, n, free, m, sums, lags, grid, inverse, work, cov):  # typ
 
 @compiled
 def _elongation(jac, res, px, n, p, origin):  # type: ignore[no-untyped-def]
-    """Return the score statistic (two degrees of freedom) of an elliptic deformation of a disk."""
-    gc, gs, hc, hs, hcs = 0.0, 0.0, 1e-12, 1e-12, 0.0
-    for j in range(n):
-        dx, dy = px[DX, j] + origin[X] - p[X], px[DY, j] + origin[Y] - p[Y]
-        r2 = dx * dx + dy * dy + 1e-9
-        rim = jac[A, j] * p[A]
-        c, s = rim * (dx * dx - dy * dy) / r2, rim * 2 * dx * dy / r2
-        gc += c * res[j]
-        gs += s * res[j]
-        hc += c * c
-        hs += s * s
-        hcs += c * s
-    det = hc * hs - hcs * hcs
-    return (gc * gc * hs - 2 * gc * gs * hcs + gs * gs * hc) / det if det > 1e-9 * hc * hs else 0.0
+    """Return the larger of two statistics (two degrees of freedom each) that a disk's residuals are twofold.
+
+    One is the score of an elliptic deformation of the rim (Rao 1948); the other weighs residuals by their
+    distance, for outlines far from the disk's.
+    """
+    best = 0.0
+    for wide in range(2):
+        gc, gs, hc, hs, hcs = 0.0, 0.0, 1e-12, 1e-12, 0.0
+        for j in range(n):
+            dx, dy = px[DX, j] + origin[X] - p[X], px[DY, j] + origin[Y] - p[Y]
+            r2 = dx * dx + dy * dy + 1e-9
+            along = px[WEIGHT, j] / math.sqrt(r2) if wide else jac[A, j] / r2
+            c, s = along * (dx * dx - dy * dy), along * 2 * dx * dy
+            gc += c * res[j]
+            gs += s * res[j]
+            hc += c * c
+            hs += s * s
+            hcs += c * s
+        det = hc * hs - hcs * hcs
+        if det > 1e-9 * hc * hs:
+            best = max(best, (gc * gc * hs - 2 * gc * gs * hcs + gs * gs * hc) / det)
+    return best
 
 
 @compiled
@@ -337,11 +345,11 @@ def fit_particles(  # type: ignore[no-untyped-def]
         if n + st[N_OUT] <= m + 3 or n < 4:
             covs[i] = np.nan
             continue
-        score = want > 1 and kind == DISK
+        score = want > 1
         _descend(kind, p, priors[i], precisions[i], px, n, sums, which, m, table, int(max_iter), tol, score, buf, st)
         # slopes refer to the window's origin: move the level to the fitted centre
         p[LEVEL] += p[SLOPE_X] * (p[X] - origin[X]) + p[SLOPE_Y] * (p[Y] - origin[Y])
-        if score:
+        if score and kind == DISK:
             st[ELONGATION] = _elongation(jac, res, px, n, p, origin)
         _inner(res, px, n, math.exp(p[LOG_S]), st)
         if want > 0:

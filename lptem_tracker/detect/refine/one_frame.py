@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lptem_tracker.detect.refine import describe, shapes as sh
-from lptem_tracker.detect.refine.choose import choose_shapes
+from lptem_tracker.detect.refine.choose import choose_elongated, choose_rectangles
 from lptem_tracker.detect.refine.fit import SEEN
 from lptem_tracker.detect.refine.frame import State, masked, run, subtracted
 from lptem_tracker.detect.refine.pooling import is_domed, lend, reliable
@@ -65,12 +65,13 @@ def fit_frame(state: State, box: NDArray[np.float64], pool: ThreadPoolExecutor |
     state.params[:, sh.LOG_S] = BLUR_MEAN
     run(state, everyone, subtracted(state), free=flat, slack=1.5, max_iter=8, tol=0.1,
         scores=True, pool=pool)  # fmt: skip
+    choose_elongated(state, box, flat, pool)
     domed = is_domed(state, full, pool)
     free = full if domed else flat
     if domed:
         state.params[:, sh.Q], state.priors[:, sh.Q], state.precisions[:, sh.Q] = 0.5, 0.5, 1.0
         run(state, everyone, subtracted(state), free=free, slack=2.0, max_iter=10, pool=pool)
-    choose_shapes(state, box, free, pool)
+    choose_rectangles(state, free, pool)
     rows = reliable(state)
     lend(state, sh.LOG_S, rows, BLUR_MEAN, BLUR_SPREAD**-2)
     if domed:

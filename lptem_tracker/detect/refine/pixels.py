@@ -32,7 +32,7 @@ DX, DY, VALUE, WEIGHT, INSIDE, COLUMN, LINE = range(7)
 
 Z_CUT = 3.7  # blurs from the outline beyond which an edge is not seen: Φ(-3.7) = 1e-4
 PIXEL_CAP = 40_000
-PLANE_CAP = 6_000
+PLANE_CAP = 60_000
 
 
 @compiled
