@@ -10,10 +10,15 @@ import pandas as pd
 
 from lptem_tracker.analysis.bodies import Bodies, bodies_from_tracks
 from lptem_tracker.analysis.clusters import History, follow_clusters
-from lptem_tracker.analysis.contacts import Bonds, ContactRule, contact_rule, find_bonds, near_pairs
+from lptem_tracker.analysis.contacts import MIN_ROWS, Bonds, ContactRule, contact_rule, find_bonds, near_pairs
 from lptem_tracker.analysis.events import build_events, drop_rejected
 from lptem_tracker.analysis.fates import Fates, find_fates
+from lptem_tracker.analysis.growth import growth_table, ripening
+from lptem_tracker.analysis.kinetics import measure_kinetics
+from lptem_tracker.analysis.lifetimes import bond_lifetimes
 from lptem_tracker.analysis.noise import Noise, estimate_noise
+from lptem_tracker.analysis.population import particle_sizes, summarise
+from lptem_tracker.analysis.structure import measure_structure
 from lptem_tracker.tables import validate_tracks
 
 if TYPE_CHECKING:
@@ -114,8 +119,36 @@ def measure_assembly(
     table = validate_tracks(tracks)
     found = assemble(table, settings, field_px=field_px, n_frames=n_frames)
     events = drop_rejected(build_events(found.bodies, found.bonds, found.fates, found.history), rejected)
-    particles = pd.DataFrame({"particle": found.bodies.ids})
-    return AssemblyResult(events, particles, warnings=_warnings(found))
+    bodies, fates = found.bodies, found.fates
+    sizes = particle_sizes(bodies, table, calibration)
+    growth = growth_table(bodies, fates, calibration)
+    structure, warnings = measure_structure(bodies, found.history, calibration)
+    return AssemblyResult(
+        events,
+        sizes.merge(growth, on="particle"),
+        structure,
+        _kinetics(found, growth, calibration),
+        summarise(sizes[bodies.n_rows >= MIN_ROWS]),
+        [*_warnings(found), *warnings],
+    )
+
+
+def _kinetics(found: Assembly, growth: pd.DataFrame, calibration: Calibration) -> dict[str, Any]:
+    rule, scale = found.rule, calibration.units.nm_per_px
+    unit = calibration.units.length
+    out: dict[str, Any] = {
+        "contact": {
+            f"on_{unit}": rule.on_px * scale, f"off_{unit}": rule.off_px * scale, f"gap_std_{unit}": rule.gap_std_px * scale,
+            "min_contact_frames": rule.min_contact_frames, "min_separation_frames": rule.min_separation_frames,
+        }
+    }  # fmt: skip
+    if not np.isfinite(found.bodies.radius).any():
+        return out
+    out.update(measure_kinetics(found.history, calibration, found.bodies.field))
+    out["bond_lifetimes"] = bond_lifetimes(found.bonds, calibration, rule.min_contact_frames)
+    out.update(ripening(found.bodies, found.fates, growth, calibration))
+    out["fates"] = {str(k): int(v) for k, v in growth["fate"][found.bodies.n_rows >= MIN_ROWS].value_counts().items()}
+    return out
 
 
 def _warnings(found: Assembly) -> list[str]:

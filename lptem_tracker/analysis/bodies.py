@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,7 +67,7 @@ class Bodies:
     origin: tuple[float, float] = (0.0, 0.0)
     field_known: bool = True
     outline: Floats | None = None
-    merged_into: dict[int, int] = field(default_factory=dict)
+    merged_into: dict[int, int] = dataclasses.field(default_factory=dict)
 
     @property
     def first(self) -> Ints:
@@ -87,7 +88,7 @@ class Bodies:
     def is_round(self) -> npt.NDArray[np.bool_]:
         """Which rows are plain disks, (M,)."""
         plain = (self.half_length == self.half_width) & (self.exponent == 2)
-        return plain if self.outline is None else plain & np.isnan(self.outline[:, 0, 0])
+        return np.asarray(plain if self.outline is None else plain & np.isnan(self.outline[:, 0, 0]))
 
     @property
     def size(self) -> Floats:
@@ -114,9 +115,7 @@ class Bodies:
     def border_distance(self, row: Ints) -> Floats:
         """Distance of a row's centre from the nearest border of the field in px."""
         x, y = self.x[row] - self.origin[0], self.y[row] - self.origin[1]
-        return np.minimum(
-            np.minimum(x + 0.5, self.field[0] - 0.5 - x), np.minimum(y + 0.5, self.field[1] - 0.5 - y)
-        )
+        return np.minimum(np.minimum(x + 0.5, self.field[0] - 0.5 - x), np.minimum(y + 0.5, self.field[1] - 0.5 - y))
 
 
 def bodies_from_tracks(
@@ -156,7 +155,9 @@ def bodies_from_tracks(
     )  # fmt: skip
 
 
-def _field(x: Floats, y: Floats, field_px: tuple[float, float] | None) -> tuple[tuple[float, float], tuple[float, float]]:
+def _field(
+    x: Floats, y: Floats, field_px: tuple[float, float] | None
+) -> tuple[tuple[float, float], tuple[float, float]]:
     if field_px is not None:
         return (0.0, 0.0), (float(field_px[0]), float(field_px[1]))
     if len(x) == 0:
@@ -178,7 +179,10 @@ def _radius(table: pd.DataFrame, particle: Ints, n: int) -> Floats:
 
     radius = _column(table, "radius")
     radius[~(radius > 0)] = np.nan
-    for other in (np.sqrt(_column(table, "area") / np.pi), np.sqrt(_column(table, "width") * _column(table, "height")) / 2):
+    for other in (
+        np.sqrt(_column(table, "area") / np.pi),
+        np.sqrt(_column(table, "width") * _column(table, "height")) / 2,
+    ):
         radius = np.where(np.isnan(radius) & (other > 0), other, radius)
     typical = pd.Series(radius).groupby(particle).median().reindex(range(n)).to_numpy()
     return np.where(np.isnan(radius), typical[particle], radius)

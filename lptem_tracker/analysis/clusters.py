@@ -213,7 +213,9 @@ class _Replay:
             whole[:, 0], whole[:, 1], whole[:, 2], whole[:, 3], series[:, 4], self.membership,
         )  # fmt: skip
 
-    def _record(self, kind: str, frame: int, a: int, b: int, bond: int, sides: tuple[frozenset[int], frozenset[int]]) -> None:
+    def _record(
+        self, kind: str, frame: int, a: int, b: int, bond: int, sides: tuple[frozenset[int], frozenset[int]]
+    ) -> None:
         self.joinings.append(Joining(kind, frame, a, b, self.graph.label[a], bond, sides))
 
     def _sides(self, a: int, b: int) -> tuple[frozenset[int], frozenset[int]]:

@@ -217,13 +217,22 @@ def _shift(bodies: Bodies, gone: int, before: Ints, after: Ints, share: float) -
 
 
 def _into_partner(
-    bodies: Bodies, index: _ByFrame, rule: ContactRule, noise: Noise, gone: int, partner: int, gap: float, typical: Floats
+    bodies: Bodies,
+    index: _ByFrame,
+    rule: ContactRule,
+    noise: Noise,
+    gone: int,
+    partner: int,
+    gap: float,
+    typical: Floats,
 ) -> Merger | Split | None:
     size = float(typical[gone])
     near = bodies.rows(partner)
     other = float(np.nanmedian(bodies.radius[near]))
     jump = measure_jump(bodies, noise, gone, partner, size**2 / (size**2 + other**2))
-    if jump is None or not _sized(jump, size, gap <= rule.off_px, bodies.merged_into.get(int(bodies.ids[gone])) is not None):
+    if jump is None or not _sized(
+        jump, size, gap <= rule.off_px, bodies.merged_into.get(int(bodies.ids[gone])) is not None
+    ):
         return None
     back = _came_back(bodies, index, rule, noise, gone, partner, jump, size)
     if back is not None:
@@ -305,7 +314,9 @@ def _into_fresh(
     for fresh in index.started(tail, end + LOOK_FRAMES + 1):
         head = int(bodies.offset[fresh])
         wait = max(1, int(bodies.first[fresh]) - end)
-        if np.hypot(bodies.x[head] - x, bodies.y[head] - y) > 0.6 * (small + large) + 4.5 * noise.step_px * np.sqrt(wait):
+        if np.hypot(bodies.x[head] - x, bodies.y[head] - y) > 0.6 * (small + large) + 4.5 * noise.step_px * np.sqrt(
+            wait
+        ):
             continue
         after = float(np.nanmedian(bodies.raw_radius[head : min(head + SIDE_ROWS, int(bodies.offset[fresh + 1]))]))
         n = min(SIDE_ROWS, int(bodies.n_rows[fresh]))

@@ -163,7 +163,9 @@ def _touches(near: NearPairs, rule: ContactRule) -> Iterator[tuple[Ints, Ints]]:
         yield lo[chunk == number], hi[chunk == number]
 
 
-def _bonds_of(bodies: Bodies, near: NearPairs, rule: ContactRule, lo: Ints, hi: Ints) -> tuple[npt.NDArray[np.generic], ...]:
+def _bonds_of(
+    bodies: Bodies, near: NearPairs, rule: ContactRule, lo: Ints, hi: Ints
+) -> tuple[npt.NDArray[np.generic], ...]:
     a, b = near.a[lo], near.b[lo]
     begin = np.maximum(near.frame[lo] - PAD_FRAMES, np.maximum(bodies.first[a], bodies.first[b]))
     stop = np.minimum(near.frame[hi - 1] + PAD_FRAMES, np.minimum(bodies.last[a], bodies.last[b])) + 1
@@ -176,7 +178,9 @@ def _bonds_of(bodies: Bodies, near: NearPairs, rule: ContactRule, lo: Ints, hi: 
     gap[offset[segment] + near.frame[row] - begin[segment]] = near.gap[row]
     unknown = np.flatnonzero(np.isnan(gap))
     seen = np.ones(len(frame), bool)
-    seen[unknown] = (bodies.row(a[group[unknown]], frame[unknown]) >= 0) & (bodies.row(b[group[unknown]], frame[unknown]) >= 0)
+    seen[unknown] = (bodies.row(a[group[unknown]], frame[unknown]) >= 0) & (
+        bodies.row(b[group[unknown]], frame[unknown]) >= 0
+    )
     code = np.where(~seen, 0, np.where(np.isnan(gap), -1, np.where(gap <= rule.on_px, 1, 0)))
     state = median_state(hysteresis(code, group), group)
     start, end = runs_of_bonds(state, group, rule.min_contact_frames, rule.min_separation_frames)
@@ -190,7 +194,7 @@ def _bonds_of(bodies: Bodies, near: NearPairs, rule: ContactRule, lo: Ints, hi: 
 
 def _expand(lo: Ints, hi: Ints) -> Ints:
     length = hi - lo
-    return np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length) + np.repeat(lo, length)
+    return np.asarray(np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length) + np.repeat(lo, length))
 
 
 def hysteresis(code: Ints, group: Ints) -> Bools:
@@ -240,7 +244,16 @@ def runs_of_bonds(state: Bools, group: Ints, min_on: int, min_off: int) -> tuple
 
 
 def _describe(
-    a: Ints, b: Ints, group: Ints, frame: Ints, offset: Ints, seen: Bools, state: Bools, start: Ints, end: Ints, rule: ContactRule
+    a: Ints,
+    b: Ints,
+    group: Ints,
+    frame: Ints,
+    offset: Ints,
+    seen: Bools,
+    state: Bools,
+    start: Ints,
+    end: Ints,
+    rule: ContactRule,
 ) -> tuple[npt.NDArray[np.generic], ...]:
     of = group[start]
     seen_sum = np.concatenate([[0], np.cumsum(seen)])

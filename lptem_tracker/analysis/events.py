@@ -42,7 +42,9 @@ def build_events(bodies: Bodies, bonds: Bonds, fates: Fates, history: History) -
         return empty_table(COLUMNS)
     table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
     order = pd.Categorical(table["kind"], categories=EVENT_KINDS, ordered=True).codes
-    return table.iloc[np.lexsort((table["particle_a"].to_numpy(np.int64), order, table["frame"]))].reset_index(drop=True)
+    return table.iloc[np.lexsort((table["particle_a"].to_numpy(np.int64), order, table["frame"]))].reset_index(
+        drop=True
+    )
 
 
 def drop_rejected(events: pd.DataFrame, rejected: pd.DataFrame | None) -> pd.DataFrame:
@@ -100,10 +102,12 @@ class _Membership:
 def _nearest_row(bodies: Bodies, particle: int, frame: int) -> int:
     rows = bodies.rows(particle)
     at = int(np.searchsorted(bodies.frame[rows], frame))
-    return rows.start + min(at, rows.stop - rows.start - 1)
+    return int(rows.start + min(at, rows.stop - rows.start - 1))
 
 
-def _row(kind: str, frame: int, last: int, a: int, b: Any, cluster: Any, x: float, y: float, score: float) -> dict[str, Any]:
+def _row(
+    kind: str, frame: int, last: int, a: int, b: Any, cluster: Any, x: float, y: float, score: float
+) -> dict[str, Any]:
     return {
         "kind": kind, "frame": frame, "frame_last": max(frame, last), "particle_a": a, "particle_b": b,
         "cluster": cluster, "x": x, "y": y, "score": float(np.clip(score, 0, 1)), "angle": np.nan, "survivor": pd.NA,

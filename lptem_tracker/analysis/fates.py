@@ -92,8 +92,13 @@ def find_fates(bodies: Bodies, rule: ContactRule, noise: Noise, settings: EventS
     remnant = ends.last_radius / ends.largest
     born = begun & ~ends.start_at_border & (growth < NUCLEUS_SHARE) & (alive >= MIN_NUCLEUS_FRAMES)
     gone = ended & ~ends.end_at_border & (remnant < REMNANT_SHARE) & (bodies.n_rows >= RESTART_FRAMES)
-    single = [Fate("nucleate", int(k), int(bodies.first[k]), _score(growth[k], NUCLEUS_SHARE)) for k in np.flatnonzero(born)]
-    single += [Fate("dissolve", int(k), int(bodies.last[k]) + 1, _score(remnant[k], REMNANT_SHARE)) for k in np.flatnonzero(gone)]
+    single = [
+        Fate("nucleate", int(k), int(bodies.first[k]), _score(growth[k], NUCLEUS_SHARE)) for k in np.flatnonzero(born)
+    ]
+    single += [
+        Fate("dissolve", int(k), int(bodies.last[k]) + 1, _score(remnant[k], REMNANT_SHARE))
+        for k in np.flatnonzero(gone)
+    ]
     lasting = np.minimum(bodies.n_rows / MIN_NUCLEUS_FRAMES, 1.0) * bodies.n_rows / alive
     steady = bodies.n_rows >= RESTART_FRAMES
     enter, leave = begun & ends.start_at_border & steady, ended & ends.end_at_border & steady
@@ -143,7 +148,11 @@ def _extrapolated(bodies: Bodies, *, start: bool) -> Floats:
     out = np.full(len(bodies.ids), np.nan)
     for k in range(len(bodies.ids)):
         rows = bodies.rows(k)
-        rows = slice(rows.start, min(rows.stop, rows.start + 8)) if start else slice(max(rows.start, rows.stop - 8), rows.stop)
+        rows = (
+            slice(rows.start, min(rows.stop, rows.start + 8))
+            if start
+            else slice(max(rows.start, rows.stop - 8), rows.stop)
+        )
         radius, frame = bodies.raw_radius[rows], bodies.frame[rows]
         near = radius[:3] if start else radius[-3:]
         if not np.isfinite(near).any():
@@ -168,7 +177,9 @@ def _restarts(bodies: Bodies, noise: Noise) -> tuple[Bools, Bools]:
     when = bodies.first[starts]
     for k in real:
         end = int(bodies.last[k])
-        candidates = starts[np.searchsorted(when, end, "right") : np.searchsorted(when, end + RESTART_FRAMES + 1, "right")]
+        candidates = starts[
+            np.searchsorted(when, end, "right") : np.searchsorted(when, end + RESTART_FRAMES + 1, "right")
+        ]
         if len(candidates) == 0:
             continue
         row = bodies.offset[k + 1] - 1

@@ -39,7 +39,7 @@ def surface_gap(bodies: Bodies, a: Ints, b: Ints) -> Floats:
     for start in range(0, len(shaped), _CHUNK):
         part = shaped[start : start + _CHUNK]
         gap[part] = _convex_gap(bodies, a[part], b[part])
-    return gap
+    return np.asarray(gap)
 
 
 def _convex_gap(bodies: Bodies, a: Ints, b: Ints) -> Floats:
@@ -57,7 +57,7 @@ def _convex_gap(bodies: Bodies, a: Ints, b: Ints) -> Floats:
         f_fresh = _separation(bodies, a, b, fresh)
         inner, outer = np.where(left, fresh, outer), np.where(left, inner, fresh)
         f_inner, f_outer = np.where(left, f_fresh, f_outer), np.where(left, f_inner, f_fresh)
-    return np.maximum(np.maximum(f_inner, f_outer), values.max(0))
+    return np.asarray(np.maximum(np.maximum(f_inner, f_outer), values.max(0)))
 
 
 def _separation(bodies: Bodies, a: Ints, b: Ints, direction: Floats) -> Floats:
@@ -81,4 +81,4 @@ def support(bodies: Bodies, row: Ints, direction: Floats) -> Floats:
     corners = bodies.outline[row]
     u = np.stack([np.cos(direction), np.sin(direction)], axis=1)
     far = np.einsum("kcd,kd->kc", corners, u).max(1)
-    return np.where(np.isnan(far), reach, far)
+    return np.asarray(np.where(np.isnan(far), reach, far))

@@ -140,7 +140,12 @@ def _at_border(table: pd.DataFrame, field_px: tuple[float, float] | None, border
 
 
 def identify_particles(
-    events: pd.DataFrame, tracks: pd.DataFrame, truth: pd.DataFrame, *, max_distance_px: float = 5.0, window_frames: int = 10
+    events: pd.DataFrame,
+    tracks: pd.DataFrame,
+    truth: pd.DataFrame,
+    *,
+    max_distance_px: float = 5.0,
+    window_frames: int = 10,
 ) -> pd.DataFrame:
     """Give each event's particles the number of the true particle that they sit on when it happens.
 

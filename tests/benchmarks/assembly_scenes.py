@@ -79,7 +79,9 @@ def make_scene(recipe: Recipe, seed: int) -> Scene:
         _advance(state, t)
         _record(state, t)
     rows = np.concatenate(state.rows)
-    tracks = pd.DataFrame(rows, columns=["particle", "frame", "x", "y", "radius"]).astype({"particle": int, "frame": int})
+    tracks = pd.DataFrame(rows, columns=["particle", "frame", "x", "y", "radius"]).astype(
+        {"particle": int, "frame": int}
+    )
     events = pd.DataFrame(state.events, columns=["kind", "frame", "particle_a", "particle_b", "x", "y"])
     return Scene(tracks, events, (recipe.field, recipe.field), recipe.frames, np.array(state.clusters))
 
@@ -104,7 +106,13 @@ def _start(recipe: Recipe, rng: np.random.Generator) -> _State:
 
 def _plan(recipe: Recipe, rng: np.random.Generator) -> dict[int, list[str]]:
     plan: dict[int, list[str]] = {}
-    spans = {"nucleate": (0.05, 0.75), "dissolve": (0.05, 0.7), "detach": (0.35, 0.9), "coalesce": (0.2, 0.85), "attach": (0.03, 0.75)}
+    spans = {
+        "nucleate": (0.05, 0.75),
+        "dissolve": (0.05, 0.7),
+        "detach": (0.35, 0.9),
+        "coalesce": (0.2, 0.85),
+        "attach": (0.03, 0.75),
+    }
     for kind in ("attach", "detach", "coalesce", "nucleate", "dissolve", "near_pass", "rest", "grow", "blob", "exits"):
         lo, hi = spans.get(kind, (0.05, 0.8))
         for _ in range(getattr(recipe, kind)):
@@ -142,7 +150,9 @@ def _begin(state: _State, kind: str, t: int) -> None:
         if options:
             a, b = options[rng.integers(len(options))]
             state.busy |= {a, b}
-            state.scripts.append({"kind": kind, "a": a, "b": b, "t": t, "phase": "wait", "touch": int(rng.integers(8, 20))})
+            state.scripts.append(
+                {"kind": kind, "a": a, "b": b, "t": t, "phase": "wait", "touch": int(rng.integers(8, 20))}
+            )
     elif kind == "nucleate":
         _nucleate(state, t)
     elif kind in ("dissolve", "grow", "exits"):
@@ -150,7 +160,17 @@ def _begin(state: _State, kind: str, t: int) -> None:
         if free:
             a = int(rng.choice(free))
             state.busy.add(a)
-            state.scripts.append({"kind": kind, "a": a, "b": -1, "t": t, "phase": "run", "touch": int(rng.integers(30, 80)), "from": state.radius[a]})
+            state.scripts.append(
+                {
+                    "kind": kind,
+                    "a": a,
+                    "b": -1,
+                    "t": t,
+                    "phase": "run",
+                    "touch": int(rng.integers(30, 80)),
+                    "from": state.radius[a],
+                }
+            )
 
 
 def _nucleate(state: _State, t: int) -> None:
@@ -164,7 +184,17 @@ def _nucleate(state: _State, t: int) -> None:
             state.busy.add(k)
             target = state.radius[k]
             state.radius[k] = 2.5
-            state.scripts.append({"kind": "nucleate", "a": k, "b": -1, "t": t, "phase": "run", "touch": int(state.rng.integers(25, 80)), "from": target})
+            state.scripts.append(
+                {
+                    "kind": "nucleate",
+                    "a": k,
+                    "b": -1,
+                    "t": t,
+                    "phase": "run",
+                    "touch": int(state.rng.integers(25, 80)),
+                    "from": target,
+                }
+            )
             _event(state, "nucleate", t, k)
             return
 
@@ -347,7 +377,9 @@ def _record(state: _State, t: int) -> None:
     state.rows.append(np.column_stack([seen, np.full(len(seen), t), xy, radius]))
 
 
-def degrade(scene: Scene, seed: int, *, miss: float = 0.05, false: float = 0.02, loc: float = 0.3, size: float = 0.02) -> pd.DataFrame:
+def degrade(
+    scene: Scene, seed: int, *, miss: float = 0.05, false: float = 0.02, loc: float = 0.3, size: float = 0.02
+) -> pd.DataFrame:
     """Detections as a detector gives them: misses, false ones, noise in position and radius (a share of it)."""
     rng = np.random.default_rng(seed)
     rows = scene.tracks[rng.random(len(scene.tracks)) >= miss].copy()
@@ -355,10 +387,15 @@ def degrade(scene: Scene, seed: int, *, miss: float = 0.05, false: float = 0.02,
     rows["y"] += rng.normal(0, loc, len(rows))
     rows["radius"] *= 1 + rng.normal(0, size, len(rows))
     n = rng.binomial(len(scene.tracks), false)
-    ghosts = pd.DataFrame({
-        "frame": rng.integers(0, scene.frames, n), "x": rng.uniform(0, scene.field[0], n), "y": rng.uniform(0, scene.field[1], n),
-        "radius": rng.uniform(3, 12, n), "truth": -1,
-    })
+    ghosts = pd.DataFrame(
+        {
+            "frame": rng.integers(0, scene.frames, n),
+            "x": rng.uniform(0, scene.field[0], n),
+            "y": rng.uniform(0, scene.field[1], n),
+            "radius": rng.uniform(3, 12, n),
+            "truth": -1,
+        }
+    )
     rows = rows.rename(columns={"particle": "truth"})
     out = pd.concat([rows, ghosts], ignore_index=True).sort_values("frame", kind="stable").reset_index(drop=True)
     out["x_std"] = out["y_std"] = loc

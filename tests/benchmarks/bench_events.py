@@ -42,7 +42,9 @@ SCENES = {
     "dense": dataclasses.replace(PLAIN, n=90, attach=24, detach=12, coalesce=10),
     "exits": dataclasses.replace(PLAIN, exits=14),
 }
-QUIET = dataclasses.replace(PLAIN, attach=0, detach=0, coalesce=0, nucleate=0, dissolve=0, near_pass=20, rest=15, grow=6, exits=4)
+QUIET = dataclasses.replace(
+    PLAIN, attach=0, detach=0, coalesce=0, nucleate=0, dissolve=0, near_pass=20, rest=15, grow=6, exits=4
+)
 
 
 def measured(scene: Scene, tracks: pd.DataFrame):
@@ -73,7 +75,9 @@ def evaluate(name: str, recipe: Recipe, seeds: range, total: Counter, *, degrade
         total[key] += value
     rms = 100 * float(np.sqrt(np.mean(np.square(errors)))) if errors else float("nan")
     cells = "  ".join(f"{kind} {f1(counts[5, kind]):.3f}" for kind in SCORED_KINDS)
-    print(f"  {name:28s} F1 {f1(counts[5, 'all']):.3f} (2: {f1(counts[2, 'all']):.3f}, 10: {f1(counts[10, 'all']):.3f})  {cells}  N_c rms {rms:.2f} %")
+    print(
+        f"  {name:28s} F1 {f1(counts[5, 'all']):.3f} (2: {f1(counts[2, 'all']):.3f}, 10: {f1(counts[10, 'all']):.3f})  {cells}  N_c rms {rms:.2f} %"
+    )
 
 
 def f1(counts: np.ndarray) -> float:
@@ -87,7 +91,9 @@ def show_misses(events: pd.DataFrame, scene: Scene, seed: int) -> None:
     for what, table, used in (("false", found, pairs["found"]), ("missed", truth, pairs["truth"])):
         left = table.drop(index=list(used))
         for row in left.itertuples():
-            print(f"      seed {seed} {what}: {row.kind} frame {row.frame} {row.particle_a} {row.particle_b} at {row.x:.0f}, {row.y:.0f}")
+            print(
+                f"      seed {seed} {what}: {row.kind} frame {row.frame} {row.particle_a} {row.particle_b} at {row.x:.0f}, {row.y:.0f}"
+            )
 
 
 def quiet(seeds: range, *, degraded: bool) -> None:
@@ -100,7 +106,9 @@ def quiet(seeds: range, *, degraded: bool) -> None:
         rows += len(scene.tracks)
         if false:
             print(events[events["kind"].isin(SCORED_KINDS)].to_string())
-    print(f"  no events: {false} false in {rows} particle-frames ({1000 * false / rows:.3f} per 1,000; reach 0 in 20,000)")
+    print(
+        f"  no events: {false} false in {rows} particle-frames ({1000 * false / rows:.3f} per 1,000; reach 0 in 20,000)"
+    )
 
 
 def main() -> None:
@@ -118,7 +126,9 @@ def main() -> None:
         print(f"{title}:")
         for name, recipe in SCENES.items():
             evaluate(name, recipe, seeds, total, degraded=degraded, verbose=args.verbose)
-        print(f"  all: F1 {f1(total[5, 'all']):.4f} (reach {reach}), of {total[5, 'all'][2]} true events; {time.perf_counter() - began:.0f} s")
+        print(
+            f"  all: F1 {f1(total[5, 'all']):.4f} (reach {reach}), of {total[5, 'all'][2]} true events; {time.perf_counter() - began:.0f} s"
+        )
         quiet(seeds, degraded=degraded)
 
 
