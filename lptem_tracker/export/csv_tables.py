@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,9 @@ from lptem_tracker.errors import TableError
 from lptem_tracker.export.branches import split_branches
 from lptem_tracker.export.columns import IN_NM, PIXEL_UNITS, canonical, need_pixel_size, to_px, unit_nm
 
+# before 3.1 pandas read the last digit of a number wrongly unless asked not to
+_OLD_PANDAS = tuple(int(part) for part in pd.__version__.split(".")[:2]) < (3, 1)
+_EXACT: dict[str, Any] = {"float_precision": "round_trip"} if _OLD_PANDAS else {}
 _TRACKMATE = frozenset({"TRACK_ID", "POSITION_X", "POSITION_Y", "FRAME"})
 
 
@@ -57,7 +61,7 @@ def _parse(path: Path) -> pd.DataFrame:
         if not header:
             raise TableError(f"{path} is empty; a table with the columns frame, x and y was expected.")
         separator = max(",;\t", key=header.count)
-        return pd.read_csv(path, sep=separator, encoding="utf-8-sig", float_precision="round_trip", low_memory=False)
+        return pd.read_csv(path, sep=separator, encoding="utf-8-sig", low_memory=False, **_EXACT)
     except OSError as error:
         raise TableError(f"The table {path} cannot be read ({error.strerror}); check its name.") from None
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:

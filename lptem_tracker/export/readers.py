@@ -85,7 +85,8 @@ def _without_unlinked(table: pd.DataFrame) -> pd.DataFrame:
     if not loose.any() or loose.all():
         return table
     out = table[~loose].reset_index(drop=True)
-    out.attrs["notes"] = [*table.attrs.get("notes", []), f"{int(loose.sum())} positions in no track left out."]
+    n = int(loose.sum())
+    out.attrs["notes"] = [*table.attrs.get("notes", []), f"{n} position{'s' * (n > 1)} in no track left out."]
     return out
 
 
