@@ -21,6 +21,9 @@ Image = NDArray[np.float32]
 _WORKING_PX = 11
 """Larger particles are found on the binned frame: trackpy's time grows with the square of the diameter."""
 
+_SIGNAL = 5.0
+"""Blobs stand out of the noise of the filtered frame by at least this."""
+
 
 class BlobDetector(Detector):
     """Crocker and Grier's (1996) feature finding as trackpy does it, on the normalised frame.
@@ -52,22 +55,24 @@ class BlobDetector(Detector):
             self._found_px, self._polarity = scale
         diameter = self._found_px
         shrink = max(1, int(diameter // _WORKING_PX))
-        odd = max(3, 2 * int(diameter / shrink // 2) + 1)
-        spots = _locate(self._polarity * shrink * _bin(image, shrink), odd)
+        small = _bin(image, shrink)
+        odd = max(3, 2 * round(0.4 * diameter / shrink) + 1)
+        response, noise = blob_response(self._polarity * small, diameter / shrink / 2)
+        spots = _locate(response / noise, odd)
         x, y = (shrink * (spots[name].to_numpy() + 0.5) - 0.5 for name in ("x", "y"))
-        radius = np.clip(shrink * np.sqrt(2.0) * spots["size"].to_numpy(), 0.3 * diameter, diameter)
+        radius = np.full(len(spots), diameter / 2)
+        rows, columns = (np.clip(np.rint(spots[name].to_numpy()).astype(int), 0, None) for name in ("y", "x"))
+        signal = (response / noise)[rows, columns]
         n = len(spots)
-        # the mass of a spot of pure noise of unit variance is about the square root of its area
-        signal = spots["mass"].to_numpy() / (np.sqrt(np.pi) * odd / 2)
         columns = {
             "frame": frame.index, "x": x, "y": y, "x_std": np.nan, "y_std": np.nan,
             "width": 2 * radius, "height": 2 * radius, "angle": 0.0, "area": np.pi * radius**2, "radius": radius,
-            "confidence": 1.0 / (1.0 + np.exp(-np.clip(signal - 6.0, -30, 30))), "class_id": 0,
+            "confidence": 1.0 / (1.0 + np.exp(-np.clip(signal - _SIGNAL, -30, 30))), "class_id": 0,
         }  # fmt: skip
         table = pd.DataFrame({k: np.broadcast_to(np.asarray(v), n) for k, v in columns.items()}).astype(
             DETECTION_DTYPES
         )
-        return table[signal >= 6.0].reset_index(drop=True)
+        return table[signal >= _SIGNAL].reset_index(drop=True)
 
     def describe(self) -> dict[str, Any]:
         """Return the method, its diameter and polarity."""
@@ -88,8 +93,28 @@ def _locate(image: Image, diameter: int) -> pd.DataFrame:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # trackpy 0.7 warns of pandas' future on every call
-        spots: pd.DataFrame = trackpy.locate(np.clip(image, 0, None), diameter, percentile=64, engine="python")
+        spots: pd.DataFrame = trackpy.locate(
+            np.clip(image, 0, None), diameter, percentile=64, preprocess=False, engine="python"
+        )
     return spots
+
+
+def blob_response(image: Image, radius: float) -> tuple[Image, float]:
+    """Filter a frame for bright blobs of a radius by a difference of Gaussians.
+
+    Returns
+    -------
+    response : numpy.ndarray
+        Shape (Y, X); about the contrast at the centre of a disk of that radius, times a constant of all scales.
+    noise : float
+        Its standard deviation where there are no blobs.
+    """
+    inner, outer = radius / np.sqrt(2), 1.26 * radius / np.sqrt(2)
+    response = np.asarray(cv2.GaussianBlur(image, (0, 0), inner) - cv2.GaussianBlur(image, (0, 0), outer), np.float32)
+    spread = 1.4826 * float(np.median(np.abs(response - np.median(response))))
+    # a crowded frame widens the spread: white noise of unit variance, allowed to be correlated, bounds it
+    white = np.sqrt((inner**-2 + outer**-2 - 4.0 / (inner**2 + outer**2)) / (4.0 * np.pi))
+    return response, min(spread, 2.5 * float(white)) + 1e-9
 
 
 def find_scale(image: Image, diameter_px: float | None = None) -> tuple[float, int] | None:
@@ -114,13 +139,10 @@ def find_scale(image: Image, diameter_px: float | None = None) -> tuple[float, i
     radii = [diameter_px / 2] if diameter_px else [r for r in 2.0 * 1.3 ** np.arange(16) if r <= max(2.0, largest)]
     best: tuple[float, float, int] | None = None
     for radius in radii:
-        sigma = radius / np.sqrt(2)
-        narrow, wide = (cv2.GaussianBlur(image, (0, 0), s) for s in (sigma, 1.26 * sigma))
-        response = np.asarray(narrow - wide)
-        noise = 1.4826 * float(np.median(np.abs(response - np.median(response)))) + 1e-9
+        response, noise = blob_response(image, radius)
         tail = 100.0 * min(0.5, 3.0 / (image.size / (4 * radius**2) + 6.0))
         low, high = np.percentile(response, [tail * 0.2, 100 - tail * 0.2])
         for strength, polarity in ((high, 1), (-low, -1)):
             if best is None or strength > best[0]:
-                best = (float(strength), radius, polarity) if strength > 4.5 * noise else best
-    return None if best is None else (float(2.0 * best[1]), best[2])
+                best = (float(strength), float(radius), polarity) if strength > 4.0 * noise else best
+    return None if best is None else (2.0 * best[1], best[2])

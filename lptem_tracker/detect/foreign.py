@@ -158,7 +158,9 @@ def _rows(output: Images, model: Model, confidence: float) -> NDArray[np.float64
 
 def _checked(path: Path, task: str, channels: int) -> None:
     if task not in _HEADS:
-        raise WeightsError(f"{path} is a network for {task!r}; a detector with a detect, obb or segment head is needed.")
+        raise WeightsError(
+            f"{path} is a network for {task!r}; a detector with a detect, obb or segment head is needed."
+        )
     if channels not in {1, 3}:
         raise WeightsError(f"{path} takes {channels} channels; a detector for grey (1) or colour (3) images is needed.")
 
@@ -222,7 +224,9 @@ def _load_onnx(path: Path) -> Model:
         size = ast.literal_eval(meta["imgsz"]) if "imgsz" in meta else [640]
         side = int(max(shape[2], shape[3])) if fixed else int(max(size))
     except (ValueError, SyntaxError, TypeError) as error:
-        raise WeightsError(f"{path} describes itself in a way that cannot be read ({error}); export it again.") from None
+        raise WeightsError(
+            f"{path} describes itself in a way that cannot be read ({error}); export it again."
+        ) from None
     return Model(session, task, len(names), channels, side, fixed)
 
 

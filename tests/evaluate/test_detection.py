@@ -28,7 +28,12 @@ def test_matching_is_one_to_one_and_complete():
     truth = table([(0, 0, 0, 20, 20), (0, 9, 0, 20, 20)])
     found = table([(0, 8, 0, 1, 1), (0, 18, 0, 1, 1), (0, 8.5, 0.5, 1, 1)])
     pairs = match(found, truth)
-    assert pairs[["detection", "truth"]].to_numpy().tolist() in ([[0, 0], [2, 1]], [[0, 0], [1, 1]], [[2, 0], [0, 1]], [[2, 1], [0, 0]])
+    assert pairs[["detection", "truth"]].to_numpy().tolist() in (
+        [[0, 0], [2, 1]],
+        [[0, 0], [1, 1]],
+        [[2, 0], [0, 1]],
+        [[2, 1], [0, 0]],
+    )
     assert len(pairs) == 2
 
 

@@ -17,7 +17,9 @@ def disks(rng, dose=60.0, size=256, slope=0.0, radius=9.0):
     return rng.poisson(np.where(inside, 0.6, 1.0) * field), inside
 
 
-@pytest.mark.parametrize(("gain", "offset", "dtype"), [(1, 0, np.uint16), (37.0, 500.0, np.float64), (1e-6, -3.0, np.float64)])
+@pytest.mark.parametrize(
+    ("gain", "offset", "dtype"), [(1, 0, np.uint16), (37.0, 500.0, np.float64), (1e-6, -3.0, np.float64)]
+)
 def test_gain_and_offset_do_not_matter(gain, offset, dtype):
     """Counts times any gain plus any offset, in any dtype, give the same normalised frame."""
     frame, _ = disks(np.random.default_rng(0))

@@ -1,0 +1,129 @@
+"""The shipped detector: what it finds, the same on every runtime, in every cut and batch."""
+
+import numpy as np
+import pytest
+
+from lptem_tracker.detect.runtimes import TorchRuntime, cuda_device
+from lptem_tracker.detect.weights import load_weights, shipped_weights
+from lptem_tracker.detect.yolo import YoloDetector
+from lptem_tracker.errors import LptemWarning, SettingsError
+from lptem_tracker.movie.base import Frame
+from lptem_tracker.tables import DETECTION_DTYPES
+
+
+def film(seed=0, size=(320, 384), radius=9.0, contrast=-0.5, n=12):
+    """Disks that do not touch, on Poisson noise of level 60, and their centres."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[: size[0], : size[1]]
+    field, centres = np.full(size, 60.0), []
+    while len(centres) < n:
+        cx, cy = rng.uniform(20, size[1] - 20), rng.uniform(20, size[0] - 20)
+        if all(np.hypot(cx - a, cy - b) > 3 * radius for a, b in centres):
+            centres.append((cx, cy))
+            field[np.hypot(x - cx, y - cy) < radius] *= 1 + contrast
+    return rng.poisson(field).astype(np.uint16), np.array(centres)
+
+
+@pytest.fixture(scope="module")
+def detector():
+    """The shipped detector on the fastest CPU runtime at hand."""
+    return YoloDetector(device="cpu")
+
+
+@pytest.mark.parametrize("contrast", [-0.5, 0.5])
+def test_clear_disks_are_found_where_they_are(detector, contrast):
+    """Twelve clear disks, dark or bright, are all found within 2 px, of about the right size, and nothing else."""
+    pixels, centres = film(contrast=contrast)
+    table = detector.detect([Frame(5, pixels)])
+    assert list(table.columns) == list(DETECTION_DTYPES)
+    assert set(table["frame"]) == {5}
+    assert len(table) == len(centres)
+    distance = np.hypot(*(centres[:, None] - table[["x", "y"]].to_numpy()[None]).transpose(2, 0, 1))
+    assert distance.min(axis=1).max() < 2.0
+    assert table["radius"].median() == pytest.approx(9.0, rel=0.2)
+
+
+def test_same_bytes_twice(detector):
+    """The same frames give the same table, byte for byte, alone and in a batch."""
+    frames = [Frame(k, film(k)[0]) for k in range(3)]
+    together = detector.detect(frames)
+    again = detector.detect(frames)
+    one = detector.detect(frames[1:2])
+    assert together.to_numpy().tobytes() == again.to_numpy().tobytes()
+    assert together[together["frame"] == 1].to_numpy().tobytes() == one.to_numpy().tobytes()
+
+
+def test_gain_and_offset_do_not_matter(detector):
+    """Another gain, offset and dtype of the same counts move no detection by more than 0.05 px."""
+    pixels, _ = film(3)
+    a, b = (detector.detect([Frame(0, p)]) for p in (pixels, pixels * 12.5 + 3000.0))
+    assert np.abs(a[["x", "y"]].to_numpy() - b[["x", "y"]].to_numpy()).max() < 0.05
+
+
+@pytest.mark.parametrize(
+    "pixels", [np.zeros((100, 90)), np.full((64, 64), np.nan), np.full((40, 300), 255, np.uint8), np.ones((3, 2))]
+)
+def test_frames_without_content_give_an_empty_table(detector, pixels):
+    """Black, missing, saturated and tiny frames have no particle and the table keeps its columns."""
+    table = detector.detect([Frame(0, pixels)])
+    assert len(table) == 0
+    assert list(table.columns) == list(DETECTION_DTYPES)
+
+
+def test_noise_is_no_particle(detector):
+    """Three frames of pure Poisson noise of 5, 50 and 500 electrons a pixel give nothing."""
+    rng = np.random.default_rng(11)
+    frames = [Frame(k, rng.poisson(level, (384, 384))) for k, level in enumerate((5, 50, 500))]
+    assert len(detector.detect(frames)) == 0
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
+def test_runtimes_agree_with_torch(runtime, tmp_path, monkeypatch):
+    """Torch and the exported graph find the same particles within 0.05 px and 0.01 confidence."""
+    pytest.importorskip(runtime)
+    monkeypatch.setenv("LPTEM_TRACKER_CACHE", str(tmp_path))
+    frames = [Frame(k, film(k + 20)[0]) for k in range(2)]
+    a, b = (YoloDetector(device=name, confidence=0.1).detect(frames) for name in ("torch", runtime))
+    assert len(a) == len(b) > 20
+    assert np.abs(a[["x", "y"]].to_numpy() - b[["x", "y"]].to_numpy()).max() < 0.05
+    assert np.abs(a["confidence"].to_numpy() - b["confidence"].to_numpy()).max() < 0.01
+
+
+def test_large_frame_is_cut_without_a_seam(detector):
+    """Disks all over a frame of 1,700 px are each found once, on the cuts too."""
+    pixels, centres = film(1, size=(1700, 400), n=60)
+    table = detector.detect([Frame(0, pixels)])
+    assert len(table) == len(centres)
+
+
+def test_missing_device_is_refused():
+    """A GPU that is not there, and a word that is no device, are settings errors."""
+    for name in ("cuda:7", "cuda:x", "tpu"):
+        with pytest.raises(SettingsError, match=name):
+            YoloDetector(device=name)
+
+
+def test_auto_without_a_gpu_is_no_error():
+    """`auto` gives a GPU where there is one and none otherwise."""
+    assert cuda_device("auto") in {None, "cuda:0"}
+
+
+def test_too_little_gpu_memory_halves_the_batch_and_then_uses_the_cpu(monkeypatch):
+    """When a batch does not fit it is halved; when one image does not fit, the CPU takes over with one warning."""
+    import torch
+
+    runtime = TorchRuntime(load_weights(shipped_weights()), "cpu")
+    tried, forward = [], runtime._forward
+
+    def short_of_memory(images):
+        tried.append(len(images))
+        if len(images) > 1 or (len(tried) < 4 and runtime.name != "torch cpu again"):
+            raise torch.OutOfMemoryError("out of memory")
+        return forward(images)
+
+    monkeypatch.setattr(runtime, "_forward", short_of_memory)
+    images = np.zeros((4, 1, 64, 64), np.float32)
+    with pytest.warns(LptemWarning, match="too little memory"):
+        out = runtime.run(images)
+    assert tried[:3] == [4, 2, 1]
+    assert out.shape == (4, 5, 16 * 16 + 8 * 8 + 4 * 4 + 2 * 2)
