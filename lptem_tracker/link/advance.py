@@ -23,24 +23,24 @@ DROP_NATS = 18.0
 """Edges this much worse than their column's best are left out: their share is below 1e-7."""
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def age_rows(win: Window, edges: Edges, counts: Any, costs: Costs, lo: int) -> None:
     """Raise the end bonus of rows before `lo`, now that they could have been seen in one more frame."""
-    now = win.rank[lo]
-    last = len(costs.end) - 1
+    rank, succ, bonus, u, end, first_out = win.rank, win.succ, win.bonus, win.u, costs.end, win.first_out
+    now, last, decided = rank[lo], len(end) - 1, counts[DECIDED]
     i = lo - 1
-    while i >= 0 and now - win.rank[i] <= last:
-        gain = -costs.end[now - win.rank[i]] - win.bonus[i]
-        if gain > 0 and not (win.succ[i] != FREE and win.succ[i] < counts[DECIDED]):
-            win.bonus[i] += gain
-            if win.succ[i] != FREE:
-                win.u[i] += gain
-            else:
+    while i >= 0 and now - rank[i] <= last:
+        gain = -end[now - rank[i]] - bonus[i]
+        if gain > 0 and not FREE < succ[i] < decided:
+            bonus[i] += gain
+            if succ[i] != FREE:
+                u[i] += gain
+            elif first_out[i] != FREE:
                 release_row(win, edges, counts, i)
         i -= 1
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def release_row(win: Window, edges: Edges, counts: Any, i: int) -> None:
     """Look for the best use of a free row whose dual is no longer known."""
     win.u[i] = 0.0
@@ -55,7 +55,7 @@ def release_row(win: Window, edges: Edges, counts: Any, i: int) -> None:
         match_row(win, edges, i, counts[DECIDED], counts[SEARCHES])
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def insert_columns(win: Window, edges: Edges, counts: Any, costs: Costs, lo: int, hi: int,
                    row: Any, col: Any, weight: Any) -> None:
     """Give the new columns their edges and match them one by one."""
@@ -69,72 +69,81 @@ def insert_columns(win: Window, edges: Edges, counts: Any, costs: Costs, lo: int
         order[fill[col[e] - lo]] = e
         fill[col[e] - lo] += 1
     start = costs.start[min(win.rank[lo], len(costs.start) - 1)]
+    succ, pred, u, bonus, first_out = win.succ, win.pred, win.u, win.bonus, win.first_out
+    e_row, e_col, e_weight, e_next = edges.row, edges.col, edges.weight, edges.following
     for j in range(lo, hi):
-        win.succ[j], win.pred[j], win.first_out[j] = FREE, FREE, FREE
-        win.u[j], win.bonus[j], win.stamp[j] = 0.0, 0.0, 0
-        best = 0.0
+        succ[j], pred[j], first_out[j] = FREE, FREE, FREE
+        u[j], bonus[j], win.stamp[j] = 0.0, 0.0, 0
+        best, choice = 0.0, FREE
         for n in range(first[j - lo], first[j - lo + 1]):
-            e = order[n]
-            best = max(best, weight[e] + win.bonus[row[e]] - win.u[row[e]])
+            i = row[order[n]]
+            gain = weight[order[n]] + bonus[i] - u[i]
+            if gain > best:
+                best, choice = gain, i
+        at = counts[EDGES]
+        win.first_in[j] = at
         alone = costs.log_false + win.doubt[j] - start
-        win.first_in[j] = counts[EDGES]
         if alone > -DROP_NATS:
-            best = max(best, alone)
-            counts[EDGES] = add_edge(win, edges, counts[EDGES], j, j, alone)
+            if alone > best:
+                best, choice = alone, j
+            e_row[at], e_col[at], e_weight[at], e_next[at] = j, j, alone, FREE
+            first_out[j] = at
+            at += 1
         for n in range(first[j - lo], first[j - lo + 1]):
-            e = order[n]
-            if weight[e] + win.bonus[row[e]] - win.u[row[e]] > best - DROP_NATS:
-                counts[EDGES] = add_edge(win, edges, counts[EDGES], row[e], j, weight[e])
-        win.last_in[j] = counts[EDGES]
+            i, w = row[order[n]], weight[order[n]]
+            if w + bonus[i] - u[i] > best - DROP_NATS:
+                e_row[at], e_col[at], e_weight[at], e_next[at] = i, j, w, first_out[i]
+                first_out[i] = at
+                at += 1
+        win.last_in[j] = at
+        counts[EDGES] = at
         win.v[j] = best
-        if best > 0:
+        if choice != FREE and succ[choice] == FREE:
+            succ[choice], pred[j] = j, choice  # the best row is free: nothing else has to move
+        elif choice != FREE:
             counts[SEARCHES] += 1
             match_column(win, edges, j, counts[DECIDED], counts[SEARCHES])
 
 
-@njit(cache=True)
-def add_edge(win: Window, edges: Edges, at: int, i: int, j: int, weight: float) -> int:
-    """Append an edge and return the next free place."""
-    edges.row[at], edges.col[at], edges.weight[at] = i, j, weight
-    edges.following[at] = win.first_out[i]
-    win.first_out[i] = at
-    return at + 1
-
-
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def decide(win: Window, edges: Edges, counts: Any, costs: Costs, lo: int, hi: int, adopt: bool) -> None:
     """Make the columns [lo, hi) of one frame final and name their tracks."""
     if adopt:
-        adopt_leftovers(win, edges, counts, costs, lo, hi)
+        leftover, taken = False, win.pred
+        for j in range(lo, hi):
+            leftover |= taken[j] == FREE or taken[j] == j
+        if leftover:
+            adopt_leftovers(win, edges, counts, costs, lo, hi)
     counts[DECIDED] = hi
+    pred, track = win.pred, win.track
     for j in range(lo, hi):
-        i = win.pred[j]
-        if i == FREE or i == j:
-            win.track[j] = counts[TRACKS]
+        if pred[j] == FREE or pred[j] == j:
+            track[j] = counts[TRACKS]
             counts[TRACKS] += 1
         else:
-            win.track[j] = win.track[i]
+            track[j] = track[pred[j]]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def adopt_leftovers(win: Window, edges: Edges, counts: Any, costs: Costs, lo: int, hi: int) -> None:
     """Link starts to ends within the user's own largest step, nearest first, where nobody else could be meant.
 
     Only reached when that step is given: a user who allows it expects it to be used however unlikely
     the estimated motion makes it. Nobody else: no other detection of either frame is within that step.
     """
+    frame, succ, pred, xy = win.frame, win.succ, win.pred, win.xy
     ends = np.empty(lo, np.int64)
-    n_ends, i = 0, lo - 1
-    while i >= 0 and win.frame[lo] - win.frame[i] <= costs.max_lag:
-        if win.succ[i] == FREE or win.succ[i] == i:
+    n_ends, i, oldest = 0, lo - 1, frame[lo] - costs.max_lag
+    while i >= 0 and frame[i] >= oldest:
+        if succ[i] == FREE or succ[i] == i:
             ends[n_ends] = i
             n_ends += 1
         i -= 1
     pairs_i, pairs_j, far = [0], [0], [0.0]
     for j in range(lo, hi):
-        if win.pred[j] == FREE or win.pred[j] == j:
+        if pred[j] == FREE or pred[j] == j:
             for e in range(n_ends):
-                d = math.hypot(win.xy[j, 0] - win.xy[ends[e], 0], win.xy[j, 1] - win.xy[ends[e], 1])
+                d = math.hypot(xy[j, 0] - xy[ends[e], 0], xy[j, 1] - xy[ends[e], 1])
                 if d <= costs.max_step * (1 + 1e-9) and only_choice(win, counts, costs, ends[e], lo, hi, j):
                     pairs_i.append(ends[e])
                     pairs_j.append(j)
@@ -157,7 +166,7 @@ def adopt_leftovers(win: Window, edges: Edges, counts: Any, costs: Costs, lo: in
             counts[DECIDED] = before
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def only_choice(win: Window, counts: Any, costs: Costs, i: int, lo: int, hi: int, j: int) -> bool:
     """Whether i and j, of the frame [lo, hi), are each other's only neighbour within the largest step."""
     for b in range(lo, hi):
@@ -173,7 +182,7 @@ def only_choice(win: Window, counts: Any, costs: Costs, i: int, lo: int, hi: int
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def add_frame(win: Window, edges: Edges, counts: Any, costs: Costs, lo: int, hi: int, rows: Any,
               log_mode: Any, mean: Any, var: Any) -> bool:
     """Bring the detections [lo, hi) of the next frame in; False when `edges` has no room for them."""
@@ -187,20 +196,24 @@ def add_frame(win: Window, edges: Edges, counts: Any, costs: Costs, lo: int, hi:
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def active_rows(win: Window, counts: Any, costs: Costs, lo: int) -> Any:
     """Rows that a detection of the frame starting at `lo` may continue."""
-    out = np.empty(lo, np.int64)
-    n, i = 0, lo - 1
-    while i >= 0 and win.frame[lo] - win.frame[i] <= costs.max_lag:
-        if win.succ[i] == FREE or win.succ[i] >= counts[DECIDED]:
-            out[n] = i
-            n += 1
+    frame, succ, decided = win.frame, win.succ, counts[DECIDED]
+    oldest = frame[lo] - costs.max_lag
+    i = lo
+    while i > 0 and frame[i - 1] >= oldest:
         i -= 1
-    return out[:n][::-1].copy()
+    out = np.empty(lo - i, np.int64)
+    n = 0
+    for r in range(i, lo):
+        if succ[r] == FREE or succ[r] >= decided:
+            out[n] = r
+            n += 1
+    return out[:n]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def add_frames(win: Window, edges: Edges, counts: Any, costs: Costs, starts: Any, window: int, adopt: bool) -> int:
     """Bring frames in under memoryless motion until done or out of room.
 
@@ -216,7 +229,8 @@ def add_frames(win: Window, edges: Edges, counts: Any, costs: Costs, starts: Any
     int
         How many of the F frames were brought in.
     """
-    modes = len(costs.log_mode)
+    modes, xy, noise, frame = len(costs.log_mode), win.xy, win.noise, win.frame
+    given_mode, step_var = costs.log_mode, costs.step_var
     for f in range(len(starts) - 1):
         lo, hi = starts[f], starts[f + 1]
         rows = active_rows(win, counts, costs, lo)
@@ -224,17 +238,17 @@ def add_frames(win: Window, edges: Edges, counts: Any, costs: Costs, starts: Any
         for r in range(len(rows)):
             i = rows[r]
             for m in range(modes):
-                log_mode[r, m] = costs.log_mode[m]
+                log_mode[r, m] = given_mode[m]
                 for axis in range(2):
-                    mean[r, m, axis] = win.xy[i, axis]
-                    var[r, m, axis] = win.noise[i, axis] + costs.step_var[m] * (win.frame[lo] - win.frame[i])
+                    mean[r, m, axis] = xy[i, axis]
+                    var[r, m, axis] = noise[i, axis] + step_var[m] * (frame[lo] - frame[i])
         if not add_frame(win, edges, counts, costs, lo, hi, rows, log_mode, mean, var):
             return f
         decide_up_to(win, edges, counts, costs, win.rank[lo] - window + 1, adopt)
     return len(starts) - 1
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def decide_up_to(win: Window, edges: Edges, counts: Any, costs: Costs, rank: int, adopt: bool) -> None:
     """Make final every frame whose rank is at most `rank`."""
     while counts[DECIDED] < counts[NODES] and win.rank[counts[DECIDED]] <= rank:
@@ -245,10 +259,11 @@ def decide_up_to(win: Window, edges: Edges, counts: Any, costs: Costs, rank: int
         decide(win, edges, counts, costs, lo, hi, adopt)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def compact(win: Window, edges: Edges, counts: Any, keep: int) -> None:
     """Forget the detections before `keep`, all decided and out of reach, and the edges of decided columns."""
     n = counts[NODES] - keep
+    # slices overlap towards the front, so that copying forwards is safe
     for a in range(n):
         b = a + keep
         win.frame[a], win.rank[a], win.u[a], win.v[a], win.bonus[a] = win.frame[b], win.rank[b], win.u[b], win.v[b], win.bonus[b]
@@ -270,6 +285,10 @@ def compact(win: Window, edges: Edges, counts: Any, keep: int) -> None:
         if j >= counts[DECIDED]:
             for e in range(lo, min(hi, old)):
                 i = edges.row[e] - keep
+                at = counts[EDGES]
                 if i >= 0:
-                    counts[EDGES] = add_edge(win, edges, counts[EDGES], i, j, edges.weight[e])
+                    edges.row[at], edges.col[at], edges.weight[at] = i, j, edges.weight[e]
+                    edges.following[at] = win.first_out[i]
+                    win.first_out[i] = at
+                    counts[EDGES] += 1
         win.last_in[j] = counts[EDGES]

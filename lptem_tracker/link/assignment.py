@@ -95,7 +95,7 @@ def new_edges(capacity: int) -> Edges:
                  np.empty(capacity, np.int64))
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _push(key: Any, node: Any, size: int, k: float, n: int) -> int:
     at = size
     while at > 0:
@@ -108,7 +108,7 @@ def _push(key: Any, node: Any, size: int, k: float, n: int) -> int:
     return size + 1
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _pop(key: Any, node: Any, size: int) -> int:
     """Remove the smallest entry (at index 0, to be read before) and return the new size."""
     size -= 1
@@ -129,7 +129,7 @@ def _pop(key: Any, node: Any, size: int) -> int:
     return size
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def match_column(win: Window, edges: Edges, start: int, frozen: int, search: int) -> None:
     """Give the free column `start` its place in the heaviest matching.
 
@@ -146,15 +146,16 @@ def match_column(win: Window, edges: Edges, start: int, frozen: int, search: int
     """
     best, end_row, end_col = win.v[start], FREE, start
     size, done, at, base = 0, 0, start, 0.0
+    succ, u, v, bonus, stamp, dist = win.succ, win.u, win.v, win.bonus, win.stamp, win.dist
     while True:
         for e in range(win.first_in[at], win.last_in[at]):
             i = edges.row[e]
-            if win.succ[i] != FREE and win.succ[i] < frozen:
+            if FREE < succ[i] < frozen:
                 continue
-            d = base + win.u[i] + win.v[at] - edges.weight[e] - win.bonus[i]
-            if d < best and win.stamp[i] != -search and (win.stamp[i] != search or d < win.dist[i]):
-                win.stamp[i], win.dist[i], win.parent[i] = search, d, at
-                if win.succ[i] == FREE:
+            d = base + u[i] + v[at] - edges.weight[e] - bonus[i]
+            if d < best and stamp[i] != -search and (stamp[i] != search or d < dist[i]):
+                stamp[i], dist[i], win.parent[i] = search, d, at
+                if succ[i] == FREE:
                     best, end_row, end_col = d, i, FREE
                 else:
                     size = _push(win.heap_key, win.heap_node, size, d, i)
@@ -196,7 +197,7 @@ def match_column(win: Window, edges: Edges, start: int, frozen: int, search: int
         i = previous
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def match_row(win: Window, edges: Edges, start: int, frozen: int, search: int) -> None:
     """Give the free row `start`, whose bonus has grown, its place in the heaviest matching.
 

@@ -18,6 +18,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+LOG_2PI = math.log(2 * math.pi)
+
 NEAREST = 12
 """Candidates kept for a row and lag; enough that at four particles a gate none of weight is lost."""
 
@@ -62,7 +64,7 @@ class Costs(NamedTuple):
     look_spread: NDArray[np.float64]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def build_grid(xy: Any, low: Any, cell: float, shape: Any) -> Any:
     """Sort points into square cells; return the start of each cell and the points in cell order."""
     n = len(xy)
@@ -83,7 +85,7 @@ def build_grid(xy: Any, low: Any, cell: float, shape: Any) -> Any:
     return first, points
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def grid_of(xy: Any) -> Any:
     """Choose a grid of about one point a cell for `xy`, shape (n, 2)."""
     low = np.array([xy[:, 0].min(), xy[:, 1].min()])
@@ -95,7 +97,23 @@ def grid_of(xy: Any) -> Any:
     return low, cell, shape, first, points
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
+def keep_nearest(found: Any, square: Any, count: int, point: int, d: float) -> int:
+    """Insert a point into the list sorted by squared distance; the farthest falls out of a full one."""
+    at = count
+    if at == len(found):
+        at -= 1
+        if d >= square[at]:
+            return count
+    count = at + 1
+    while at > 0 and square[at - 1] > d:
+        found[at], square[at] = found[at - 1], square[at - 1]
+        at -= 1
+    found[at], square[at] = point, d
+    return count
+
+
+@njit(cache=True, error_model="numpy")
 def nearest_within(xy: Any, grid: Any, x: float, y: float, radius: float, found: Any, square: Any) -> int:
     """Collect up to ``len(found)`` nearest points within `radius`, nearest first.
 
@@ -114,6 +132,21 @@ def nearest_within(xy: Any, grid: Any, x: float, y: float, radius: float, found:
     """
     low, cell, shape, first, points = grid
     most, count, reach = len(found), 0, radius * radius
+    if radius < 3 * cell:
+        # few cells: those of one x lie side by side and are read in one go
+        lo_x = max(int(math.floor((max(x - radius, low[0] - cell) - low[0]) / cell)), 0)
+        hi_x = min(int(math.floor((min(x + radius, low[0] + shape[0] * cell) - low[0]) / cell)), shape[0] - 1)
+        lo_y = max(int(math.floor((max(y - radius, low[1] - cell) - low[1]) / cell)), 0)
+        hi_y = min(int(math.floor((min(y + radius, low[1] + shape[1] * cell) - low[1]) / cell)), shape[1] - 1)
+        if lo_y > hi_y:
+            return 0
+        for ix in range(lo_x, hi_x + 1):
+            for p in range(first[ix * shape[1] + lo_y], first[ix * shape[1] + hi_y + 1]):
+                q = points[p]
+                d = (xy[q, 0] - x) ** 2 + (xy[q, 1] - y) ** 2
+                if d <= reach:
+                    count = keep_nearest(found, square, count, q, d)
+        return count
     cx = min(max(int(math.floor(min(max((x - low[0]) / cell, -1.0), 1.0 * shape[0]))), 0), shape[0] - 1)
     cy = min(max(int(math.floor(min(max((y - low[1]) / cell, -1.0), 1.0 * shape[1]))), 0), shape[1] - 1)
     fx, fy = x - low[0] - cx * cell, y - low[1] - cy * cell
@@ -134,19 +167,14 @@ def nearest_within(xy: Any, grid: Any, x: float, y: float, radius: float, found:
                     d = (xy[q, 0] - x) ** 2 + (xy[q, 1] - y) ** 2
                     if d > reach or (count == most and d >= square[most - 1]):
                         continue
-                    at = count if count < most else most - 1
-                    count = at + 1
-                    while at > 0 and square[at - 1] > d:
-                        found[at], square[at] = found[at - 1], square[at - 1]
-                        at -= 1
-                    found[at], square[at] = q, d
+                    count = keep_nearest(found, square, count, q, d)
                     if count == most:
                         reach = min(reach, square[most - 1])
         ring += 1
     return count
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def likeness(costs: Costs, a: Any, b: Any, lag: int) -> float:
     """Log-likelihood ratio that looks `a` and `b` are of one particle rather than of any two; NaN tells nothing."""
     out = 0.0
@@ -159,23 +187,22 @@ def likeness(costs: Costs, a: Any, b: Any, lag: int) -> float:
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def motion_loglik(log_mode: Any, mean: Any, var: Any, noise: Any, x: float, y: float) -> float:
     """Log-density of a sight at x, y under a mixture of axis-aligned Gaussians."""
     top, total = -np.inf, 0.0
     for m in range(len(log_mode)):
         vx, vy = var[m, 0] + noise[0], var[m, 1] + noise[1]
-        ll = log_mode[m] - math.log(2 * math.pi) - 0.5 * math.log(vx * vy) \
-            - 0.5 * ((x - mean[m, 0]) ** 2 / vx + (y - mean[m, 1]) ** 2 / vy)
+        ll = log_mode[m] - LOG_2PI - 0.5 * (math.log(vx * vy) + (x - mean[m, 0]) ** 2 / vx + (y - mean[m, 1]) ** 2 / vy)
         if ll > top:
             total = total * math.exp(top - ll) + 1.0 if total > 0 else 1.0
             top = ll
-        else:
+        elif ll > top - 40:
             total += math.exp(ll - top)
-    return top + math.log(total)
+    return top + math.log(total) if total > 1.0 else top
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def gather(xy: Any, noise: Any, looks: Any, ranks: Any, frames: Any, rows: Any, lo: int, costs: Costs,
            log_mode: Any, mean: Any, var: Any) -> Any:
     """List the candidate links into one frame.

@@ -108,7 +108,7 @@ def no_drift(points: Points) -> Drift:
     return Drift(frames, np.zeros((len(frames), 2)), np.zeros(len(frames)), np.zeros(2))
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def pair_moments(xy: Any, starts: Any, shift: Any, reach: float, most: int) -> Any:
     """Match each frame to the next by nearest neighbours and sum the displacements left.
 

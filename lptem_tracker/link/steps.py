@@ -41,7 +41,7 @@ class Pairs(NamedTuple):
     n_cols: int
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def pairs_within(a: Any, b: Any, radius: float, most: int) -> Any:
     """Return (row, col) of up to `most` nearest points of `b`, shape (m, 2), within `radius` of each of `a`."""
     grid = grid_of(b)
@@ -54,7 +54,7 @@ def pairs_within(a: Any, b: Any, radius: float, most: int) -> Any:
     return row[:n], col[:n]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def pair_posterior(row: Any, col: Any, odds: Any, n_rows: int, n_cols: int, rounds: int, message: Any) -> Any:
     """Probability of each pair given that each side is used at most once (Williams & Lau 2014, eqs. 24–27).
 
@@ -92,7 +92,7 @@ def pair_posterior(row: Any, col: Any, odds: Any, n_rows: int, n_cols: int, roun
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def fit_steps(row: Any, col: Any, square: Any, noise: Any, n_rows: int, n_cols: int, area: float,
               share: Any, var: Any, floor: float, rounds: int) -> float:
     """Fit a mixture of centred Gaussians to the steps; `share` and `var` are updated in place.
