@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from lptem_tracker.analysis import Measurement, measure
+from lptem_tracker.analysis import Measurement, measure, nothing_measured
 from lptem_tracker.detect import Detector, describe_quality, make_detector
 from lptem_tracker.detect.chunks import detect_chunks, join_detections
 from lptem_tracker.link import link_from_settings
@@ -194,8 +194,12 @@ def _detect_into(writer: RunWriter, job: _Job, detector: Detector, checksum: str
 def _measure(job: _Job, tracks: pd.DataFrame) -> Measurement:
     """Measure the tracks that are long enough; positions count from the region's corner."""
     counts = tracks.loc[tracks["observed"], "particle"].value_counts()
-    kept = counts.index[(counts >= job.settings.link.min_track_frames) & (counts.index >= 0)]
+    shortest = min(job.settings.link.min_track_frames, job.stop - job.start)
+    kept = counts.index[(counts >= shortest) & (counts.index >= 0)]
     chosen = tracks[tracks["particle"].isin(kept)]
+    if chosen.empty:
+        reason = f"No particle was followed for {shortest} frames, so nothing was measured; look at the overlay."
+        return nothing_measured(job.movie.calibration, reason if len(tracks) else "No particle was found in the movie.")
     shape = job.movie.shape
     field_px = (job.roi[2], job.roi[3]) if job.roi else (shape[2], shape[1])
     return measure(chosen, job.movie.calibration, settings=job.settings, field_px=field_px, n_frames=job.stop)

@@ -12,7 +12,7 @@ from lptem_tracker.analysis.motion import measure_motion
 from lptem_tracker.calibration import Calibration
 from lptem_tracker.errors import TableError
 from lptem_tracker.settings import Settings
-from lptem_tracker.tables import OBSERVED, PARTICLE, validate_tracks
+from lptem_tracker.tables import EVENT_DTYPES, OBSERVED, PARTICLE, empty_table, validate_tracks
 
 
 @dataclass(frozen=True)
@@ -96,3 +96,35 @@ def measure(
         "methods": motion.methods,
     }
     return Measurement(particles, motion.msd, assembly.events, summary)
+
+
+def nothing_measured(calibration: Calibration, reason: str) -> Measurement:
+    """Return tables of no rows, with the columns that results with this calibration have.
+
+    Parameters
+    ----------
+    calibration : Calibration
+    reason : str
+        The sentence that stands in the quality warnings.
+
+    Returns
+    -------
+    Measurement
+    """
+    units = calibration.units
+    length, diffusion = units.length, units.diffusion
+    numbers = (
+        f"D_{diffusion} D_ci_low D_ci_high localization_{length} alpha alpha_ci_low alpha_ci_high "
+        f"v_{units.speed} Dr_rad2_{units.time} radius_{length} aspect_ratio circularity"
+    )
+    particles = {"particle": "int64", "frame_first": "int64", "frame_last": "int64", "n_observed": "int64"}
+    particles |= {"motion": "object", "change_points": "object"} | dict.fromkeys(numbers.split(), "float64")
+    msd = {"particle": "Int64", "lag_frames": "int64", f"lag_{units.time}": "float64", f"msd_{length}2": "float64"}
+    msd |= {f"msd_std_{length}2": "float64", "n_pairs": "int64"}
+    summary: dict[str, Any] = {
+        "units": {"length": length, "time": units.time},
+        "n_particles": 0,
+        **{name: {} for name in ("ensemble", "structure", "kinetics", "population")},
+        "quality": {"warnings": [reason]},
+    }
+    return Measurement(empty_table(particles), empty_table(msd), empty_table(EVENT_DTYPES), summary)
