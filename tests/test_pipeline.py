@@ -1,0 +1,177 @@
+"""The whole way from a movie to a run folder."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+
+import lptem_tracker.pipeline as pipeline
+from lptem_tracker.movie import ArrayMovie, open_movie
+from lptem_tracker.pipeline import analyze, detect
+from lptem_tracker.run import RESULT_FILES
+from lptem_tracker.settings import Settings
+
+TABLES = (
+    "detections.parquet",
+    "tracks.parquet",
+    "tracks.csv",
+    "particles.csv",
+    "msd.csv",
+    "events.csv",
+    "summary.json",
+)
+BLOB = {"detect.detector": "blob", "detect.blob_diameter_px": 15.0}
+
+
+def _disks(n_frames=12, seed=3, step=1.0):
+    """Return (T, 96, 128) counts with five dark disks that walk, and their true centres (T, 5, 2)."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:96, :128]
+    at = np.array([[24.0, 24], [64, 30], [100, 28], [34, 68], [88, 66]])
+    frames, truth = [], []
+    for _ in range(n_frames):
+        at = at + rng.normal(0, step, at.shape)
+        mean = np.full((96, 128), 400.0)
+        for cx, cy in at:
+            mean[np.hypot(x - cx, y - cy) < 7] = 240
+        frames.append(rng.poisson(mean))
+        truth.append(at)
+    return np.array(frames, np.uint16), np.array(truth)
+
+
+@pytest.fixture(scope="module")
+def movie_path(tmp_path_factory):
+    """A TIFF stack with a scale in its metadata."""
+    path = tmp_path_factory.mktemp("movie") / "disks.tif"
+    metadata = {"unit": "nm", "finterval": 0.1, "axes": "TYX"}
+    tifffile.imwrite(path, _disks()[0], imagej=True, resolution=(2.0, 2.0), metadata=metadata)
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(movie_path, tmp_path_factory):
+    """One analysis with the shipped weights and default settings."""
+    return analyze(movie_path, tmp_path_factory.mktemp("runs") / "run")
+
+
+def test_every_particle_is_followed_through_the_movie(run):
+    """Five disks at a per-pixel SNR of 8 are five tracks of twelve frames, within a pixel of the truth."""
+    seen = run.tracks[run.tracks["observed"]]
+    assert seen.groupby("particle").size().tolist() == [12] * 5
+    truth = _disks()[1]
+    for _, track in seen.groupby("particle"):
+        error = truth[track["frame"]] - track[["x", "y"]].to_numpy()[:, None]
+        assert np.hypot(*np.moveaxis(error, -1, 0)).min(axis=1).max() < 1
+
+
+def test_a_run_folder_holds_every_table_and_its_record(run, movie_path):
+    """The files of the contract are there, and the record tells what they came from."""
+    assert {p.name for p in run.path.iterdir()} == set(RESULT_FILES) - {"overlay.mp4", "report.html"}
+    assert run.record["movie"]["source"] == str(movie_path)
+    assert run.record["calibration"]["pixel_size_nm"] == pytest.approx(0.5)
+    assert run.record["calibration"]["pixel_size_source"] == "metadata"
+    assert len(run.record["detector"]["sha256"]) == 64
+    assert "D_nm2_s" in run.particles
+    assert run.settings.flat() == Settings().flat()
+
+
+def test_the_same_input_gives_the_same_bytes(run, movie_path, tmp_path):
+    """Tables of two runs are equal byte for byte."""
+    again = analyze(movie_path, tmp_path / "again")
+    for name in TABLES:
+        assert (again.path / name).read_bytes() == (run.path / name).read_bytes(), name
+
+
+def test_a_killed_run_goes_on_to_the_same_bytes(movie_path, tmp_path, monkeypatch):
+    """A run that is stopped after its first chunk and resumed equals one that was never stopped."""
+    monkeypatch.setattr(pipeline, "CHUNK_FRAMES", 5)
+    settings = Settings.load(overrides=BLOB)
+    whole = analyze(movie_path, tmp_path / "whole", settings=settings)
+    calls = []
+    original = pipeline.ChunkStore.add
+
+    def stop_at_second(self, chunk):
+        if calls:
+            raise KeyboardInterrupt
+        calls.append(chunk.first)
+        original(self, chunk)
+
+    monkeypatch.setattr(pipeline.ChunkStore, "add", stop_at_second)
+    with pytest.raises(KeyboardInterrupt):
+        analyze(movie_path, tmp_path / "part", settings=settings)
+    monkeypatch.setattr(pipeline.ChunkStore, "add", original)
+    resumed = analyze(movie_path, tmp_path / "part", settings=settings, resume=True)
+    for name in TABLES:
+        assert (resumed.path / name).read_bytes() == (whole.path / name).read_bytes(), name
+
+
+def test_a_region_gives_positions_in_the_whole_frame(movie_path):
+    """What is found in a region is what is found there in the whole frame."""
+    settings = Settings.load(overrides={**BLOB, "detect.refine": False, "movie.roi": (48, 8, 72, 80)})
+    whole = detect(movie_path, settings=Settings.load(overrides={**BLOB, "detect.refine": False}))
+    part = detect(movie_path, settings=settings)
+    assert part["x"].between(48, 120).all()
+    for row in part.itertuples():
+        near = whole[whole["frame"] == row.frame]
+        assert np.hypot(near["x"] - row.x, near["y"] - row.y).min() < 1
+
+
+def test_a_range_of_frames_keeps_their_numbers(movie_path):
+    """--frames 3:6 gives frames 3, 4 and 5."""
+    found = detect(movie_path, settings=Settings.load(overrides={**BLOB, "movie.frames": "3:6"}))
+    assert sorted(found["frame"].unique()) == [3, 4, 5]
+
+
+def test_bad_frames_are_named_and_the_rest_is_analysed(tmp_path):
+    """A black frame and a NaN frame inside a movie cost themselves alone."""
+    pixels = _disks()[0].astype(np.float32)
+    pixels[4] = 0
+    pixels[7] = np.nan
+    run = analyze(ArrayMovie(pixels), tmp_path / "run", settings=Settings.load(overrides=BLOB))
+    text = " ".join(run.summary["quality"]["warnings"])
+    assert "constant" in text
+    assert "no finite pixel" in text
+    assert set(run.detections["frame"]) == set(range(12)) - {4, 7}
+    filled = run.tracks[~run.tracks["observed"]]
+    assert set(filled["frame"]) == {4, 7}
+
+
+def test_a_movie_of_one_frame_gives_sizes_and_no_motion(tmp_path):
+    """One frame has particles but no displacement: D is blank, the run is whole."""
+    run = analyze(ArrayMovie(_disks(1)[0]), tmp_path / "run", settings=Settings.load(overrides=BLOB))
+    assert len(run.detections) == 5
+    assert (run.path / "events.csv").exists()
+    assert pd.DataFrame(run.particles).filter(like="D_px2").isna().all(axis=None)
+
+
+def test_nothing_found_is_a_whole_run_with_a_warning(tmp_path):
+    """Noise alone gives empty tables with their columns, and says so."""
+    rng = np.random.default_rng(0)
+    run = analyze(ArrayMovie(rng.poisson(400.0, (4, 96, 96)).astype(np.uint16)), tmp_path / "run")
+    assert len(run.detections) == 0
+    assert {"particle", "frame", "x", "y", "observed"} <= set(run.tracks.columns)
+    assert len(run.events) == 0
+    assert any("particle" in sentence for sentence in run.summary["quality"]["warnings"])
+
+
+def test_without_calibration_results_are_in_px_and_frames(tmp_path):
+    """No scale: the column names say px and frame, and nothing claims nm."""
+    run = analyze(ArrayMovie(_disks()[0]), tmp_path / "run", settings=Settings.load(overrides=BLOB))
+    assert "D_px2_frame" in run.particles
+    assert not [name for name in run.particles if "_nm" in name]
+    assert run.summary["units"] == {"length": "px", "time": "frame"}
+
+
+def test_summary_is_plain_json(run):
+    """No NaN, so that any tool reads it."""
+    json.loads((run.path / "summary.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)
+
+
+def test_user_scale_wins_over_metadata(movie_path):
+    """The command line's pixel size replaces the file's and is named as the user's."""
+    with open_movie(movie_path, pixel_size_nm=3.0) as movie:
+        assert movie.calibration.pixel_size_nm == 3.0
+        assert movie.calibration.pixel_size_source == "user"
+        assert movie.calibration.frame_interval_source == "metadata"
