@@ -1,0 +1,190 @@
+"""Motion common to all particles: never counted as diffusion, never taken out twice.
+
+A steady drift is one unknown velocity, known to each particle only through the others. A drift that changes from
+frame to frame is the weighted mean step of the particles in each frame; as each particle is part of that mean, its
+residual steps are too small by a known factor and are scaled back (for n equal particles by n/(n - 1)).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.stats import chi2
+
+from lptem_tracker.analysis.brownian import KK, XK, stats
+from lptem_tracker.analysis.diffusion import Imaging, Velocity, fit_pooled, fit_tracks
+from lptem_tracker.analysis.profile import reduce_stats
+from lptem_tracker.analysis.trackset import Floats, Ints, TrackSet
+
+
+@dataclass(frozen=True)
+class Drift:
+    """Common motion that was found, and tracks without it.
+
+    Attributes
+    ----------
+    tracks : TrackSet
+    velocity : Velocity or None
+        What remains uncertain of each particle's share in the drift.
+    mean, std : (2,) float
+        Mean drift velocity in px a frame (with what the linker took out) and its standard error.
+    kind : {'none', 'steady', 'frame by frame'}
+    share : float
+        Part of the displacements that are independent after removal.
+    velocities_differ : bool
+        Whether single particles have mean velocities of their own beyond diffusion.
+    """
+
+    tracks: TrackSet
+    velocity: Velocity | None
+    mean: Floats
+    std: Floats
+    kind: str
+    share: float
+    velocities_differ: bool
+
+
+def remove_drift(tracks: TrackSet, imaging: Imaging, *, wanted: bool = True) -> Drift:
+    """Find and remove common motion.
+
+    Parameters
+    ----------
+    tracks : TrackSet
+        At least 3 positions each.
+    imaging : Imaging
+    wanted : bool
+        False: measure the drift only.
+
+    Notes
+    -----
+    Where the linker took out a drift that changes with time, that estimate was made from the same particles and
+    is biased towards each of them; the frame-wise contrasts used here do not depend on what was taken out.
+    """
+    zero = np.zeros(2)
+    if len(tracks) < 2:
+        return Drift(tracks, None, np.array(tracks.drift), np.full(2, np.nan), "none", 1.0, False)
+    if wanted and (tracks.drift_varies or drift_changes(tracks, imaging)):
+        free, mean, share = _frame_by_frame(tracks)
+        std = np.sqrt(np.maximum(_velocities(free, imaging)[1], 0).mean(0) / len(tracks))
+        return Drift(free, None, mean + tracks.drift, std, "frame by frame", share, False)
+    own, variance = _velocities(tracks, imaging)
+    between = np.array([_between(own[:, a], variance[:, a]) for a in (0, 1)])
+    weight = 1 / (variance + between)
+    total, moment = weight.sum(0), (weight * own).sum(0)
+    mean, std = moment / total + tracks.drift, 1 / np.sqrt(total)
+    differ = bool((between > 0).any())
+    if not wanted:
+        return Drift(tracks, None, mean, std, "none", 1.0, differ)
+    rest = np.maximum(total - weight, 1e-300)
+    others, width = (moment - weight * own) / rest, 1 / rest
+    elapsed = (tracks.frame - tracks.frame_first[tracks.index])[:, None]
+    free = replace(tracks, xy=tracks.xy - elapsed * others[tracks.index])
+    return Drift(free, Velocity(np.zeros_like(others) + zero, width), mean, std, "steady", 1.0, differ)
+
+
+def _velocities(tracks: TrackSet, imaging: Imaging) -> tuple[Floats, Floats]:
+    """Mean velocity of each particle (P, 2) and its variance, from its own fit with a flat prior."""
+    flat = Velocity(np.zeros((len(tracks), 2)), np.full((len(tracks), 2), np.inf))
+    fit = fit_tracks(tracks, imaging, velocity=flat)
+    stat = stats(tracks, fit.rho[:, None], imaging.blur, weighted=imaging.weighted)[:, 0]
+    kk = np.maximum(stat[:, KK, None], 1e-300)
+    floor = 1e-12 * max(float(np.median(fit.d)), 1e-12)
+    return stat[:, XK:XK + 2] / kk, np.repeat(np.maximum(fit.d[:, None], floor) / kk, 2, axis=1)
+
+
+def _between(v: Floats, variance: Floats) -> float:
+    """Variance of velocities beyond their errors (Paule & Mandel 1982); 0 where they agree."""
+    n = len(v)
+
+    def excess(tau: float) -> float:
+        w = 1 / (variance + tau)
+        return float((w * (v - (w * v).sum() / w.sum()) ** 2).sum())
+
+    # own errors are estimates: only a clear disagreement counts
+    if n < 3 or excess(0.0) < chi2.ppf(0.999, n - 1) * (1 + 2 / np.sqrt(n)):
+        return 0.0
+    low, high = 0.0, float(v.var()) * 4
+    for _ in range(60):
+        mid = (low + high) / 2
+        low, high = (mid, high) if excess(mid) > n - 1 else (low, mid)
+    return (low + high) / 2
+
+
+def drift_changes(tracks: TrackSet, imaging: Imaging, *, evidence: float = 3.5) -> bool:
+    """Whether particles share motion beyond a steady velocity.
+
+    Parameters
+    ----------
+    tracks : TrackSet
+    imaging : Imaging
+    evidence : float
+        Log-likelihood by which the mean path of n particles, times sqrt(n), must differ from the path of one
+        particle. A false alarm costs 1/n of the data's weight and no bias.
+    """
+    free, _, _ = _frame_by_frame(tracks, equal=True)
+    common = _mean_path(tracks)
+    if common is None:
+        return False
+    one = fit_pooled(free, imaging, bootstrap=0).fit
+    both = fit_pooled(common, imaging, drift=True, bootstrap=0).fit
+    q, logdet, m = reduce_stats(stats(common, one.rho, imaging.blur), common.n_observed - 1.0, spread=np.inf)
+    same = -0.5 * (m * np.log(one.d) + q[:, 0] / one.d + logdet[:, 0])
+    return float(both.loglik[0] - 0.5 * m[0] - same[0]) > evidence and float(q[0, 0]) > float(m[0] * one.d[0])
+
+
+def _mean_path(tracks: TrackSet) -> TrackSet | None:
+    """Cumulative mean step of each frame times the root of the number of particles, as one track."""
+    step, span, end = tracks.steps()
+    single = span == 1
+    when = tracks.frame[end][single]
+    n = np.bincount(when)
+    mean, _ = _frame_means(step[single], when, np.ones(len(when)), len(n))
+    good = n >= 2
+    # the longest run of frames with two particles or more
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], good.astype(np.int8), [0]])))
+    if len(edges) < 2:
+        return None
+    first, last = edges.reshape(-1, 2)[np.diff(edges.reshape(-1, 2), axis=1).argmax()]
+    if last - first < 8:
+        return None
+    xy = np.concatenate([np.zeros((1, 2)), np.cumsum(mean[first:last] * np.sqrt(n[first:last])[:, None], 0)])
+    frame = np.arange(len(xy))
+    return TrackSet(particle=np.zeros(1, dtype=np.int64), offset=np.array([0, len(xy)]), frame=frame,
+                    xy=xy - xy.mean(0), origin=xy.mean(0)[None], weight=np.ones(len(xy)))
+
+
+def _frame_by_frame(tracks: TrackSet, *, equal: bool = False) -> tuple[TrackSet, Floats, float]:
+    """Tracks without the mean step of each frame, the mean drift velocity, and the share of independent steps."""
+    step, span, end = tracks.steps()
+    who, when, single = tracks.index[end], tracks.frame[end], span == 1
+    # particles that jitter less say more about the drift; own steps still hold it, so differences to the mean count
+    n_frames = int(tracks.frame.max()) + 1
+    plain = _frame_means(step[single], when[single], np.ones(int(single.sum())), n_frames)[0]
+    left = ((step - plain[when])[single] ** 2).mean(1)
+    own = np.bincount(who[single], left, len(tracks)) / np.maximum(np.bincount(who[single], minlength=len(tracks)), 1)
+    typical = max(float(np.median(own[own > 0])) if (own > 0).any() else 1.0, 1e-12)
+    size = np.where((own > 0) & (not equal), np.clip(own, 0.2 * typical, None), typical)
+    mean, total = _frame_means(step[single], when[single], 1 / size[who[single]], n_frames)
+    lone = np.bincount(when[single], minlength=n_frames) < 2
+    mean[lone] = 0.0
+    path = np.cumsum(mean, 0)
+    residual = step - (path[when] - path[when - span])
+    with np.errstate(divide="ignore"):
+        inverse = np.where(lone, 0.0, 1 / np.maximum(total, 1e-300))
+    noise = np.cumsum(inverse)
+    shared = (noise[when] - noise[when - span]) / (span * size[who])
+    factor = np.where(single, 1 - np.minimum(shared, 0.75), 1 + shared)
+    moved = np.zeros_like(tracks.xy)
+    moved[end] = residual / np.sqrt(factor)[:, None]
+    xy = np.cumsum(moved, 0)
+    xy -= xy[tracks.offset[:-1]][tracks.index]
+    centre = np.add.reduceat(xy, tracks.offset[:-1], axis=0) / tracks.n_observed[:, None]
+    share = float(np.mean(factor[single])) if single.any() else 1.0
+    return replace(tracks, xy=xy - centre[tracks.index]), mean[~lone].mean(0) if (~lone).any() else np.zeros(2), share
+
+
+def _frame_means(step: Floats, when: Ints, weight: Floats, n_frames: int) -> tuple[Floats, Floats]:
+    total = np.bincount(when, weight, n_frames)
+    sums = np.stack([np.bincount(when, weight * step[:, a], n_frames) for a in (0, 1)], 1)
+    return sums / np.maximum(total, 1e-300)[:, None], total
