@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 Pixels = NDArray[np.float32]
 
-_EXACT_BELOW = 12.0
-
 
 def fast_generator(rng: np.random.Generator) -> np.random.Generator:
     """Return a quicker generator whose stream is fixed by the state of `rng`."""
@@ -46,13 +44,13 @@ def apply_mtf(pixels: Pixels, lag1: float) -> Pixels:
     )
 
 
-def count_electrons(mean: Pixels, rng: np.random.Generator) -> Pixels:
+def count_electrons(mean: Pixels, rng: np.random.Generator, exact_below: float = 12.0) -> Pixels:
     """Draw Poisson counts of the given mean, float32 (Y, X).
 
-    Exact below 12 electrons a pixel; above, the Cornish-Fisher expansion of the Poisson quantile to second order,
-    whose mean and variance are the Poisson's, rounded to whole electrons.
+    Exact below `exact_below` electrons a pixel; above, the Cornish-Fisher expansion of the Poisson quantile to second
+    order, whose mean and variance are the Poisson's, rounded to whole electrons.
     """
-    low = mean < _EXACT_BELOW
+    low = mean < exact_below
     if low.all():
         return rng.poisson(np.maximum(mean, 0)).astype(np.float32)
     z = rng.standard_normal(mean.shape, dtype=np.float32)

@@ -105,5 +105,5 @@ def add_fresnel_fringes(rng: np.random.Generator, population: Population) -> Non
     if rng.random() < 0.45:
         p = population.particles
         p["fringe"] = rng.uniform(-0.1, 0.4) * np.abs(p["depth"]) * rng.uniform(0.2, 1.0)
-        p["fringe_px"] = rng.uniform(0.8, 3.5)
+        p["fringe_px"] = np.minimum(rng.uniform(0.8, 3.5), 0.7 + 0.15 * p["radius"])
         np.clip(p["fringe"], -0.1, 0.3, out=p["fringe"])

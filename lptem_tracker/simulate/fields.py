@@ -14,9 +14,10 @@ Pixels = NDArray[np.float32]
 
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], period_px: float) -> Pixels:
     """Return a zero-mean, unit-variance random field that changes over about `period_px`, float32 (Y, X)."""
-    if period_px >= 24 and min(shape) >= 64:
+    if period_px >= 10 and min(shape) >= 64:
         # slow fields are made small and enlarged: a quarter of the size is a sixteenth of the work
-        small = smooth_noise(rng, (-(-shape[0] // 4), -(-shape[1] // 4)), period_px / 4)
+        shrink = 4 if period_px >= 20 else 2
+        small = smooth_noise(rng, (-(-shape[0] // shrink), -(-shape[1] // shrink)), period_px / shrink)
         return np.asarray(cv2.resize(small, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR), np.float32)
     height, width = shape
     grid = (max(2, int(np.ceil(height / period_px)) + 3), max(2, int(np.ceil(width / period_px)) + 3))
@@ -127,7 +128,7 @@ def blob_field(
     grains["radius"] = np.exp(rng.uniform(np.log(radius_px[0]), np.log(radius_px[1]), n)) / shrink
     grains["angle"] = rng.uniform(-np.pi, np.pi, n)
     grains["depth"] = grains["radius"] / grains["radius"].max() * rng.uniform(0.5, 1.5, n)
-    grains["profile"] = np.where(rng.random(n) < flat, 0.12, 0.5)
+    grains["profile"] = np.where(rng.random(n) < flat, 0.25, 0.5)
     pool = np.vstack(
         [
             make_outlines("irregular", 8, rng, aspect=1.15),

@@ -45,18 +45,15 @@ def _clutter(rng: np.random.Generator, background: Pixels, contrast: float, *, b
     shape = (background.shape[0], background.shape[1])
     size = max(shape)
     if rng.random() < 0.35:
-        haze = np.zeros(shape, np.float32)
+        # soft things are drawn at a quarter of the size
+        haze = np.zeros((-(-shape[0] // 4), -(-shape[1] // 4)), np.float32)
         for _ in range(rng.integers(1, 7)):
-            radius = loguniform(rng, 5, 40)
-            _disk(haze, rng.uniform(0, shape[1]), rng.uniform(0, shape[0]), radius, 1.0)
-        sigma = rng.uniform(5, 25)
-        haze = cv2.GaussianBlur(haze, (0, 0), sigma)
-        background *= np.exp(
-            np.float32(rng.choice([-1, -1, 1]))
-            * haze
-            / max(float(haze.max()), 1e-6)
-            * np.float32(rng.uniform(0.1, 0.7) * min(contrast, 0.4))
-        )
+            radius = loguniform(rng, 5, 40) / 4
+            _disk(haze, rng.uniform(0, haze.shape[1]), rng.uniform(0, haze.shape[0]), radius, 1.0)
+        haze = cv2.GaussianBlur(haze, (0, 0), rng.uniform(5, 25) / 4)
+        haze *= np.float32(rng.uniform(0.1, 0.7) * min(contrast, 0.4) / max(float(haze.max()), 1e-6))
+        haze = cv2.resize(haze, shape[::-1], interpolation=cv2.INTER_LINEAR)
+        background *= np.exp(np.float32(rng.choice([-1, -1, 1])) * haze)
     if bubbles and rng.random() < 0.10:
         dots = new_particles(int(rng.integers(1, 4)))
         dots["x"], dots["y"] = rng.uniform(0, shape[1], len(dots)), rng.uniform(0, shape[0], len(dots))

@@ -223,7 +223,10 @@ def extents(outlines: Outlines, radius: NDArray[np.float64], angle: NDArray[np.f
         if other.any():
             away[other] = extents(outlines[other], radius[other], angle[other])
         return np.asarray(away, np.float64)
-    x, y = outlines * _COS, outlines * _SIN
+    # every other direction is enough where there are many: the arc between them bulges by 0.0003 radii
+    step = 2 if len(outlines) > 100 else 1
+    outlines = outlines[:, ::step]
+    x, y = outlines * _COS[::step], outlines * _SIN[::step]
     c, s = np.cos(angle)[:, None], np.sin(angle)[:, None]
     u, v = (x * c - y * s) * radius[:, None], (x * s + y * c) * radius[:, None]
     return np.stack([u.min(1), v.min(1), u.max(1), v.max(1)], axis=1)

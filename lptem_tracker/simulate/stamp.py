@@ -66,6 +66,8 @@ def _thickness(q2, profile, rim):  # type: ignore[no-untyped-def]
     thick = 1.0
     if profile == 0.5:
         thick = math.sqrt(1 - q2)
+    elif profile == 0.25:
+        thick = math.sqrt(math.sqrt(1 - q2))
     elif profile != 0:
         thick = (1 - q2) ** profile
     if rim != 0:
@@ -76,7 +78,7 @@ def _thickness(q2, profile, rim):  # type: ignore[no-untyped-def]
 @numba.njit(cache=True, fastmath=True, nogil=True)
 def _fringe(sd, depth, spacing):  # type: ignore[no-untyped-def]
     s = sd / spacing
-    if s < -1.5 or s > 4:
+    if s < -1.2 or s > 3.2:
         return 0.0
     # a bright fringe just outside the edge, a weaker dark one after it
     return -depth * (math.exp(-0.5 * ((s - 0.7) / 0.55) ** 2) - 0.35 * math.exp(-0.5 * ((s - 2.1) / 0.7) ** 2))
@@ -140,7 +142,7 @@ def _stamp(image, particles, rho, slope, longest, reach, sub_x, sub_y, additive,
         )
         rho_row, slope_row = rho[p.outline], slope[p.outline]
         round_ = longest[p.outline] < 1.0000001
-        pad = 1.5 + (3.5 * fringe_px if fringe != 0 else 0.0)
+        pad = 1.5 + (3.2 * fringe_px if fringe != 0 else 0.0)
         far = (longest[p.outline] * radius + pad) ** 2
         lo_x, hi_x, lo_y, hi_y = 1e9, -1e9, 1e9, -1e9
         for k in range(n_sub):

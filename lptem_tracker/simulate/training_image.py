@@ -112,7 +112,7 @@ def _photograph(canvas: Canvas, rng: np.random.Generator) -> tuple[Pixels, Pixel
     # per-pixel SNR = difference·dose / sqrt(level·dose) / noise factor, solved for the dose
     dose = level * (canvas.snr * mtf_noise_factor(canvas.lag1) / max(difference, 1e-3)) ** 2
     dose = float(np.clip(dose, 0.5 / level, 2e4 / level))
-    picture = apply_mtf(count_electrons(clean * np.float32(dose), rng), canvas.lag1)
+    picture = apply_mtf(count_electrons(clean * np.float32(dose), rng, exact_below=3.0), canvas.lag1)
     readout = loguniform(rng, 0.02, 0.5) * np.sqrt(dose * level) * mtf_noise_factor(canvas.lag1)
     picture += np.float32(readout) * rng.standard_normal(picture.shape, dtype=np.float32)
     if rng.random() < 0.15:  # lines of a scan, or columns of a readout

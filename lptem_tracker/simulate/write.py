@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import tifffile
 
 from lptem_tracker.errors import OutputError
 from lptem_tracker.simulate.movie import SimulatedMovie
+
+_IMAGEJ_BYTES = 3_900_000_000
+"""Larger stacks do not fit into the ImageJ format and become OME-TIFF."""
 
 
 def write_simulation(movie: SimulatedMovie, folder: str | Path) -> list[Path]:
@@ -23,8 +27,8 @@ def write_simulation(movie: SimulatedMovie, folder: str | Path) -> list[Path]:
     Returns
     -------
     list of pathlib.Path
-        ``movie.tif`` (an ImageJ stack with scale and frame interval), ``truth_tracks.csv``, ``truth_events.csv``,
-        ``truth_particles.csv`` and ``scene.json``.
+        ``movie.tif`` (a stack with scale and frame interval; ImageJ's format up to 4 GB, OME above),
+        ``truth_tracks.csv``, ``truth_events.csv``, ``truth_particles.csv`` and ``scene.json``.
 
     Raises
     ------
@@ -50,10 +54,24 @@ def write_simulation(movie: SimulatedMovie, folder: str | Path) -> list[Path]:
 
 def _write_stack(movie: SimulatedMovie, path: Path) -> None:
     scene = movie.scene
+    pages = (frame.pixels for frame in movie.frames())
+    n_bytes = math.prod(movie.shape) * movie.dtype.itemsize
+    if n_bytes > _IMAGEJ_BYTES:
+        metadata = {
+            "axes": "TYX",
+            "PhysicalSizeX": scene.pixel_size_nm,
+            "PhysicalSizeXUnit": "nm",
+            "PhysicalSizeY": scene.pixel_size_nm,
+            "PhysicalSizeYUnit": "nm",
+            "TimeIncrement": scene.frame_interval_s,
+            "TimeIncrementUnit": "s",
+        }
+        tifffile.imwrite(path, pages, shape=movie.shape, dtype=movie.dtype, bigtiff=True, ome=True, metadata=metadata)
+        return
     metadata = {"axes": "TYX", "unit": "nm", "finterval": scene.frame_interval_s, "tunit": "s"}
     tifffile.imwrite(
         path,
-        (frame.pixels for frame in movie.frames()),
+        pages,
         shape=movie.shape,
         dtype=movie.dtype,
         imagej=True,

@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from scipy.spatial.distance import pdist
 
-from lptem_tracker.errors import SettingsError
+from lptem_tracker.errors import OutputError, SettingsError
 from lptem_tracker.movie import open_movie
 from lptem_tracker.simulate import PRESETS, Scene, SimulatedMovie, simulate_movie, write_simulation
 from lptem_tracker.simulate.camera import mtf_noise_factor
@@ -202,3 +202,22 @@ def test_files_hold_the_movie_and_its_truth(tmp_path: Path) -> None:
     record = json.loads(paths[-1].read_text(encoding="utf-8"))
     assert Scene.make(record["scene"]) == movie.scene
     assert record["D_nm2_s"] == movie.scene.D_nm2_s
+
+
+def test_long_movies_are_written_as_ome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stack too large for ImageJ's format keeps its pixels, scale and interval as OME-TIFF."""
+    monkeypatch.setattr("lptem_tracker.simulate.write._IMAGEJ_BYTES", 1000)
+    movie = simulate_movie("empty", width_px=64, height_px=48, n_frames=3)
+    path = write_simulation(movie, tmp_path)[0]
+    with open_movie(path) as read:
+        assert read.shape == (3, 48, 64)
+        assert np.array_equal(read.read(2).pixels, movie.read(2).pixels)
+        assert read.calibration.pixel_size_nm == pytest.approx(1.0)
+        assert read.calibration.frame_interval_s == pytest.approx(0.1)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """Writing below a file is refused with the folder's name."""
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    with pytest.raises(OutputError, match="give another -o"):
+        write_simulation(simulate_movie("empty", n_frames=1, width_px=32, height_px=32), tmp_path / "file" / "out")
