@@ -7,6 +7,7 @@ than memory would fill it; plain reads stay at one frame.
 from __future__ import annotations
 
 import math
+import weakref
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,7 @@ class ContiguousFrames:
     def __getitem__(self, index: int) -> NDArray[Any]:
         if self._file is None:
             self._file = self.path.open("rb", buffering=0)
+            weakref.finalize(self, self._file.close)
         self._file.seek(self.offset + index * self.stride)
         out = np.empty(self.shape[1:], self.dtype)
         if self._file.readinto(out.reshape(-1).view(np.uint8).data) != self.frame_bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,6 +47,8 @@ def reading(source: str, what: str) -> Iterator[None]:
     except PermissionError:
         raise MovieError(f"{source} cannot be read: permission denied; check who may read it.") from None
     except Exception as error:  # file readers raise any class at all on a damaged file
+        # readers that fail leave files open in their frames: now, not when the error is forgotten, is the time to close
+        traceback.clear_frames(error.__traceback__)
         raise MovieError(
             f"{source} cannot be read as {what} ({first_line(error)}); it may be damaged, incomplete or still being "
             "written."

@@ -153,8 +153,8 @@ def _restarting_clock(
     rate = float(per_second.mean() if steady else per_second.max())
     times = seconds + (frames - base) / rate
     whole = np.where(per_second < per_second.max() - 1, per_second.max(), per_second)
-    counts = np.diff(starts)
-    missing = int(np.sum(np.maximum(whole - counts, 0)))
+    whole[0] -= frames[0] - base  # the recording may have begun in the middle of its first second
+    missing = int(np.sum(np.maximum(whole - np.diff(starts), 0)))
     tail = seconds == seconds[-1]
     missing += int(frames[tail].max() - base + 1 - tail.sum())
     gaps = np.diff(seconds[starts]) - 1

@@ -27,6 +27,7 @@ _NAMES = {
 }  # fmt: skip
 _COMPRESSED = {"emd", "hspy", "zspy", "nexus", "pantarhei"}
 _RATIO = 2000.0  # deflate cannot do better than about 1000 to 1; blosc somewhat
+_ONE_CHUNK = {"digitalmicrograph", "mrc", "blockfile"}
 _BLOCK_BYTES = 2**28
 _PIXELS_ELSEWHERE = {".emi", ".rpl"}
 
@@ -131,10 +132,12 @@ def read_picture(path: Path, module: str) -> NDArray[Any]:
 
 def _load(path: Path, module: str) -> list[dict[str, Any]]:
     read = import_module(f"rsciio.{module}").file_reader
+    # one chunk for all: the frames are read where they lie, and dividing a damaged header's size takes for ever
+    options: dict[str, Any] = {"chunks": -1} if module in _ONE_CHUNK else {}
     if module == "mrc" and _big_endian_mrc(path):
-        return list(read(str(path), lazy=True, endianness=">"))
+        options["endianness"] = ">"
     try:
-        return list(read(str(path), lazy=True))
+        return list(read(str(path), lazy=True, **options))
     except ValueError as error:
         if "RGBA" not in str(error):
             raise

@@ -113,7 +113,8 @@ def _open_file(path: Path) -> Movie:
         movie = open_microscope(path, module)
     suffix = path.suffix.lower()
     expected = {"video": VIDEO, "tiff": TIFF, "image": IMAGE, "microscope": set(MICROSCOPE)}[kind]
-    if suffix in VIDEO | TIFF | IMAGE | set(MICROSCOPE) and suffix not in expected:
+    known = suffix in VIDEO | TIFF | IMAGE | set(MICROSCOPE)
+    if known and (suffix not in expected or MICROSCOPE.get(suffix, module) != module):
         movie.warnings.append(f"{path.name} is named like another format; by its content it is {movie.format}.")
     return movie
 

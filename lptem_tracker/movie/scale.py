@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from lptem_tracker.calibration import Calibration
 
 _NM = {
@@ -40,7 +42,10 @@ def _convert(value: object, unit: object, table: dict[str, float]) -> float | No
     if factor is None:
         return None
     try:
-        return float(str(value)) * factor
+        number = float(str(value))
+        short = float(str(np.float32(number)))
+        # a step stored in single precision is the short number that it was typed as: 0.2, not 0.200000003
+        return (short if np.float32(number) == number else number) * factor
     except ValueError:
         return None
 

@@ -5,6 +5,7 @@ Layout as in C. B. Boothroyd's description of the format (2010) and the header l
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -78,6 +79,7 @@ class SerMovie(Movie):
         with reading(self.source, f"frame {index}"):
             if self._file is None:
                 self._file = self._path.open("rb")
+                weakref.finalize(self, self._file.close)
             element = _element(self._file, int(self._offsets[index]))
             size = (int(element["size_y"]), int(element["size_x"]))
             if size != self.shape[1:]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ class TiffMovie(Movie):
         try:
             with opening(source, "a TIFF stack"), Complaints("tifffile") as complaints:
                 self._tif = tifffile.TiffFile(path)
+                weakref.finalize(self, self._tif.close)
                 first = self._tif.pages[0]
                 check_frame(source, int(first.imagelength), int(first.imagewidth), int(first.dtype.itemsize))
                 self._order = str(first.axes)
@@ -122,8 +124,17 @@ class TiffMovie(Movie):
         page = self._pages[index]
         if page is None:
             raise MovieError(f"Frame {index} of {self.source} lies in a file that is not there.")
-        check_frame(self.source, int(page.imagelength), int(page.imagewidth), int(page.dtype.itemsize))
-        pixels: NDArray[Any] = page.asarray()
+        height, width = (int(page.shape[str(page.axes).index(axis)]) for axis in "YX")
+        check_frame(self.source, height, width, int(page.dtype.itemsize))
+        handle = page.parent.filehandle
+        elsewhere = bool(handle.closed)  # a further file of a multi-file OME-TIFF
+        if elsewhere:
+            handle.open()
+        try:
+            pixels: NDArray[Any] = page.asarray()
+        finally:
+            if elsewhere:
+                handle.close()
         return pixels
 
     def close(self) -> None:
@@ -145,7 +156,9 @@ def read_page(path: Path) -> NDArray[Any]:
         It is damaged, or has more than one page.
     """
     with reading(str(path), "a TIFF image"), tifffile.TiffFile(path) as tif:
-        page = tif.pages[0]
+        page: Any = tif.pages[0]
+        if len(tif.pages) > 1:
+            raise MovieError(f"{path} holds {len(tif.pages)} pages; a series has one frame a file.")
         check_frame(str(path), int(page.imagelength), int(page.imagewidth), int(page.dtype.itemsize))
         if page.compression == 1:
             check_fits(str(path), "a TIFF image", math.prod(page.shape) * page.dtype.itemsize, path)

@@ -6,7 +6,9 @@ import importlib
 import struct
 import warnings
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import h5py
@@ -39,9 +41,10 @@ def write_video(
     rate: int = 25,
     pts: list[int] | None = None,
     options: dict[str, str] | None = None,
+    source: str | None = None,
 ) -> Path:
     """Encode a stack of grey frames; `pts` are time stamps in 1/1000 s."""
-    source = "gray16le" if stack.dtype == np.uint16 else "gray"
+    source = source or ("gray16le" if stack.dtype == np.uint16 else "gray")
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=rate)
         stream.height, stream.width, stream.pix_fmt = stack.shape[1], stack.shape[2], pix_fmt
@@ -49,8 +52,6 @@ def write_video(
         for index, pixels in enumerate(stack):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=source)
             if pts is not None:
-                from fractions import Fraction
-
                 frame.pts, frame.time_base = pts[index], Fraction(1, 1000)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
@@ -213,3 +214,11 @@ def _write_tvips(path: Path, stack: np.ndarray) -> Path:
 def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Movies of every format, by name; tests must not change them."""
     return write_samples(tmp_path_factory.mktemp("samples") / "made")
+
+
+@pytest.fixture(scope="session")
+def make() -> SimpleNamespace:
+    """The writers of this file, for tests that need a movie of their own."""
+    return SimpleNamespace(
+        stack=known_stack, video=write_video, emd=write_ncem_emd, ser=write_ser, dm4=write_dm4, insitu=write_insitu
+    )

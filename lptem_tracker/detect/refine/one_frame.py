@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lptem_tracker.detect.refine import describe, shapes as sh
+from lptem_tracker.detect.refine import shapes as sh
 from lptem_tracker.detect.refine.choose import choose_elongated, choose_rectangles
-from lptem_tracker.detect.refine.fit import SEEN
+from lptem_tracker.detect.refine.columns import columns, spread_out
 from lptem_tracker.detect.refine.frame import State, masked, run, subtracted
 from lptem_tracker.detect.refine.pooling import is_domed, lend, reliable
-from lptem_tracker.detect.refine.start import BLUR_MEAN, BLUR_SPREAD, boxes, start_state
+from lptem_tracker.detect.refine.start import BLUR_MEAN, BLUR_SPREAD, boxes, inside_frame, start_state
+from lptem_tracker.detect.refine.verdict import judge, scale_ends, widen
 
 _CLIP = 6.0
 
@@ -42,12 +43,17 @@ def refine_frame(
     pool : ThreadPoolExecutor, optional
         Threads over which particles are spread.
     """
-    image = np.ascontiguousarray(pixels, dtype=np.float32)
-    quantum = 1.0 if np.issubdtype(np.asarray(pixels).dtype, np.integer) else 0.0
+    raw = np.asarray(pixels)
+    image = np.ascontiguousarray(raw, dtype=np.float32)
+    quantum = 1.0 if np.issubdtype(raw.dtype, np.integer) else 0.0
     box = boxes(table)
-    state = start_state(image, box, quantum)
-    fit_frame(state, box, pool)
-    return _columns(state)
+    usable = np.flatnonzero(inside_frame(box, image))
+    state = start_state(image, box[usable], quantum)
+    fit_frame(state, box[usable], pool)
+    verdict = judge(state, box[usable], scale_ends(raw))
+    widen(state)
+    found = columns(state, verdict, box[usable])
+    return spread_out(found, usable, box)
 
 
 def fit_frame(state: State, box: NDArray[np.float64], pool: ThreadPoolExecutor | None) -> None:
@@ -77,27 +83,3 @@ def fit_frame(state: State, box: NDArray[np.float64], pool: ThreadPoolExecutor |
     if domed:
         lend(state, sh.Q, rows, 0.5, 1.0)
     run(state, everyone, subtracted(state), free=free, slack=1.5, clip=_CLIP, max_iter=8, tol=0.01, pool=pool)
-
-
-def _columns(state: State) -> pd.DataFrame:
-    describe.canonical(state.kinds, state.params, state.covs)
-    p, cov, kind = state.params, state.covs, state.kinds
-    std = np.sqrt(np.maximum(np.diagonal(cov, axis1=1, axis2=2), 0))
-    out: dict[str, Any] = {"x": p[:, sh.X], "y": p[:, sh.Y], "x_std": std[:, sh.X], "y_std": std[:, sh.Y]}
-    value, error = describe.sizes(kind, p), describe.sizes_std(kind, p, cov)
-    for k, name in enumerate(describe.SIZES):
-        out[name], out[f"{name}_std"] = value[:, k], error[:, k]
-    out["angle"] = p[:, sh.THETA]
-    out["angle_std"] = np.where(
-        kind == sh.DISK, describe.UNKNOWN_ANGLE_STD, np.minimum(std[:, sh.THETA], describe.UNKNOWN_ANGLE_STD)
-    )
-    out["solidity"] = np.ones(len(p))
-    level = p[:, sh.LEVEL]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        out["contrast"] = np.where(level > 0, p[:, sh.CONTRAST] / level, np.nan)
-    out["snr"] = np.abs(p[:, sh.CONTRAST]) / np.sqrt(state.noise.variance(level))
-    out["edge_blur"] = np.exp(p[:, sh.LOG_S])
-    out["shape"] = np.array(sh.SHAPE_NAMES, dtype=object)[kind]
-    out["fit_ok"] = state.significance() > 3
-    out["edge"] = state.stats[:, SEEN] < 0.98
-    return pd.DataFrame(out)

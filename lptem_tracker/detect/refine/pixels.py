@@ -15,6 +15,7 @@ from lptem_tracker.detect.refine.shapes import (
     ELLIPSE,
     LEVEL,
     LOG_S,
+    ROD,
     SLOPE_X,
     SLOPE_Y,
     THETA,
@@ -110,8 +111,10 @@ def _run(image, total, owner, me, p, iy, xa, xb, skip, px, others, n):  # type: 
         column[k] = xa + skip * k
     for k in range(count):
         x[k] = column[k] - p[X]
-    y[:count] = iy - p[Y]
-    line[:count] = iy
+    for k in range(count):
+        y[k] = iy - p[Y]
+    for k in range(count):
+        line[k] = iy
     for k in range(count):
         value[k] = line_i[k] if (line_o[k] < 0) | (line_o[k] == me) else np.nan
     for k in range(count):
@@ -213,7 +216,8 @@ def gather(image, total, counted, owner, me, kind, p, window, noise, slack, clip
     rim = max(1, math.ceil(math.sqrt(14 * near * max(a, b) / PIXEL_CAP)))
     hollow = max(min(a, b) - near, 0.0) if stride > 1 and kind <= ELLIPSE else 0.0
     n = 0
-    sums[:] = 0.0
+    for k in range(12):
+        sums[k] = 0.0
     for iy in range(max(0, math.ceil(window[1] - window[2])), min(image.shape[0] - 1, math.floor(window[1] + window[2])) + 1):
         dy = iy - p[Y]
         half = math.sqrt(max(window[2] * window[2] - (iy - window[1]) ** 2, 0.0))
@@ -249,5 +253,8 @@ def gather(image, total, counted, owner, me, kind, p, window, noise, slack, clip
     if sums[10] > 0:
         # the background's variance hardly varies over a window: the logarithm of the mean weight will do
         log_v -= sums[10] * math.log(sums[0] / sums[10])
-    whole = math.pi * a * b if stride == 1 and kind != BOX else float(within)
+    corner = a if kind == DISK else (b if kind == ROD else p[CORNER])
+    whole = math.pi * a * b if kind <= ELLIPSE else 4 * a * b - (4 - math.pi) * corner * corner
+    if stride > 1 or whole < 40:
+        whole = float(within)
     return n, seen / max(whole, float(within), 1.0), log_v

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from lptem_tracker.detect.refine.compiled import compiled
 from lptem_tracker.detect.refine import shapes as sh
 from lptem_tracker.detect.refine.frame import State
-from lptem_tracker.detect.refine.noise import estimate_noise
+from lptem_tracker.detect.refine.noise import NoiseModel, estimate_noise
 from lptem_tracker.detect.refine.render import owners
 
 # A box is trusted to put its centre within half a radius and its size within a factor of about 1.5.
@@ -22,7 +23,7 @@ BLUR_MEAN, BLUR_SPREAD = math.log(1.2), 0.7
 
 
 def boxes(table: pd.DataFrame) -> NDArray[np.float64]:
-    """Return x, y, width, height and angle of the detections, shape (n, 5); NaN rows where there is none."""
+    """Return x, y, width, height and angle of the detections, shape (n, 5); NaN sides where there is none."""
     n = len(table)
     out = np.full((n, 5), np.nan)
     out[:, 0], out[:, 1] = table["x"], table["y"]
@@ -32,7 +33,39 @@ def boxes(table: pd.DataFrame) -> NDArray[np.float64]:
         out[:, k] = np.where(np.isfinite(given) & (given > 0), given, diameter)
     out[:, 4] = np.nan_to_num(table["angle"].to_numpy(dtype=np.float64)) if "angle" in table else 0.0
     bad = ~(np.isfinite(out).all(axis=1) & (out[:, 2] > 0) & (out[:, 3] > 0))
-    out[bad] = np.nan
+    out[bad, 2:4] = np.nan
+    return out
+
+
+def inside_frame(box: NDArray[np.float64], image: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return which boxes are complete and overlap the frame, shape (n,)."""
+    height, width = image.shape
+    half = np.maximum(box[:, 2], box[:, 3]) / 2
+    with np.errstate(invalid="ignore"):
+        over = (box[:, 0] > -half) & (box[:, 0] < width - 1 + half) & (box[:, 1] > -half) & (box[:, 1] < height - 1 + half)
+    return over & np.isfinite(box).all(axis=1) & (half < 2 * max(height, width))
+
+
+def without_spikes(image: NDArray[np.float32], noise: NoiseModel) -> NDArray[np.float32]:
+    """Return the image with isolated hot and dead pixels marked as no data.
+
+    A spike stands 8 standard deviations out of the median of its 3 x 3 neighbours, none of which follows it by
+    a third: outlines blurred by half a pixel or more do.
+    """
+    if min(image.shape) < 3:
+        return image
+    filled = np.where(np.isfinite(image), image, np.float32(noise.level))
+    off = filled - cv2.medianBlur(filled, 3)
+    limit = 8 * np.sqrt(float(noise.variance(noise.level)))
+    y, x = np.nonzero(np.abs(off) > limit)
+    if not len(y):
+        return image
+    around = np.pad(off, 1)
+    step = [(dy, dx) for dy in range(3) for dx in range(3) if (dy, dx) != (1, 1)]
+    follow = np.max([around[y + dy, x + dx] * np.sign(off[y, x]) for dy, dx in step], axis=0)
+    alone = follow < np.abs(off[y, x]) / 3
+    out = image.copy()
+    out[y[alone], x[alone]] = np.nan
     return out
 
 
@@ -83,6 +116,7 @@ def start_state(image: NDArray[np.float32], box: NDArray[np.float64], quantum: f
     shape = (image.shape[0], image.shape[1])
     busy = owners(shape, np.full(n, sh.ELLIPSE, dtype=np.int64), wide, 4.0) >= 0
     noise = estimate_noise(image, busy, quantum=quantum)
+    image = without_spikes(image, noise)
     p[:, sh.LEVEL], p[:, sh.CONTRAST] = noise.level, 0.0
     _levels(image, p)
     half = np.maximum(box[:, 2], box[:, 3]) / 2

@@ -1,0 +1,87 @@
+"""The columns that refinement writes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lptem_tracker.detect.refine import describe
+from lptem_tracker.detect.refine import shapes as sh
+from lptem_tracker.detect.refine.frame import State
+from lptem_tracker.detect.refine.verdict import Verdict, centroids
+
+_BOX_SIZE_ERROR = 0.25  # a box's sides err by 5 to 20 %, and an unfitted one's by more
+
+
+def columns(state: State, verdict: Verdict, box: NDArray[np.float64]) -> pd.DataFrame:
+    """Return the table of a frame's fits; rows whose fit failed hold centroids and their boxes' sizes.
+
+    Parameters
+    ----------
+    state : State
+        After the last fit, covariances widened.
+    verdict : Verdict
+    box : numpy.ndarray
+        Shape (n, 5): x, y, width, height, angle.
+    """
+    describe.canonical(state.kinds, state.params, state.covs)
+    p, cov, kind = state.params, state.covs, state.kinds
+    std = np.sqrt(np.maximum(np.diagonal(cov, axis1=1, axis2=2), 0))
+    out: dict[str, Any] = {"x": p[:, sh.X], "y": p[:, sh.Y], "x_std": std[:, sh.X], "y_std": std[:, sh.Y]}
+    value, error = describe.sizes(kind, p), describe.sizes_std(kind, p, cov)
+    for k, name in enumerate(describe.SIZES):
+        out[name], out[f"{name}_std"] = value[:, k], error[:, k]
+    out["angle"] = p[:, sh.THETA]
+    unknown = describe.UNKNOWN_ANGLE_STD
+    out["angle_std"] = np.where(kind == sh.DISK, unknown, np.minimum(std[:, sh.THETA], unknown))
+    out["solidity"] = np.ones(len(p))
+    level = p[:, sh.LEVEL]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        out["contrast"] = np.where(level > 0, p[:, sh.CONTRAST] / level, np.nan)
+    out["snr"] = np.abs(p[:, sh.CONTRAST]) / np.sqrt(state.noise.variance(level))
+    out["edge_blur"] = np.exp(p[:, sh.LOG_S])
+    out["shape"] = np.array(sh.SHAPE_NAMES, dtype=object)[kind]
+    out["fit_ok"], out["edge"], out["saturated"] = verdict.fit_ok, verdict.edge, verdict.saturated
+    table = pd.DataFrame(out)
+    poor = np.flatnonzero(~verdict.fit_ok)
+    if len(poor):
+        table.loc[poor, ["x", "y", "x_std", "y_std"]] = centroids(state, box, poor)
+        fill_from_boxes(table, poor, box[poor])
+    return table
+
+
+def fill_from_boxes(table: pd.DataFrame, rows: NDArray[np.int64], box: NDArray[np.float64]) -> None:
+    """Write what a box alone tells of size and shape into some rows, in place."""
+    width, height = box[:, 2], box[:, 3]
+    area = np.pi / 4 * width * height
+    radius = np.sqrt(width * height) / 2
+    values = {"width": width, "height": height, "area": area, "radius": radius}
+    for name, value in values.items():
+        table.loc[rows, name] = value
+        table.loc[rows, f"{name}_std"] = value * _BOX_SIZE_ERROR * (2 if name == "area" else 1)
+    table.loc[rows, "angle"] = describe.wrap(box[:, 4], np.pi)
+    table.loc[rows, "angle_std"] = describe.UNKNOWN_ANGLE_STD
+    blank = ["aspect_ratio", "aspect_ratio_std", "circularity", "circularity_std", "solidity", "contrast", "snr", "edge_blur"]
+    table.loc[rows, blank] = np.nan
+    table.loc[rows, "shape"] = "unknown"
+
+
+def spread_out(table: pd.DataFrame, rows: NDArray[np.int64], box: NDArray[np.float64]) -> pd.DataFrame:
+    """Return a row for every box: the table's at `rows`, and what the boxes say elsewhere.
+
+    Boxes outside of the frame or without a size are kept, flagged, with no standard error where they have none.
+    """
+    if len(rows) == len(box):
+        return table
+    out = table.reindex(pd.Index(np.arange(len(box))).map(pd.Series(np.arange(len(rows)), index=rows)).to_numpy())
+    out.index = pd.RangeIndex(len(box))
+    rest = np.setdiff1d(np.arange(len(box)), rows)
+    out.loc[rest, ["x", "y"]] = box[rest, 0:2]
+    out.loc[rest, ["x_std", "y_std"]] = box[rest, 2:4] / np.sqrt(12)
+    fill_from_boxes(out, rest, box[rest])
+    out.loc[rest, ["fit_ok", "saturated"]] = False
+    out.loc[rest, "edge"] = True
+    return out.astype({"fit_ok": bool, "edge": bool, "saturated": bool})
