@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import tifffile
 
-import lptem_tracker.pipeline as pipeline
+from lptem_tracker import job
 from lptem_tracker.movie import ArrayMovie, open_movie
 from lptem_tracker.pipeline import analyze, detect
 from lptem_tracker.run import RESULT_FILES
@@ -86,11 +86,11 @@ def test_the_same_input_gives_the_same_bytes(run, movie_path, tmp_path):
 
 def test_a_killed_run_goes_on_to_the_same_bytes(movie_path, tmp_path, monkeypatch):
     """A run that is stopped after its first chunk and resumed equals one that was never stopped."""
-    monkeypatch.setattr(pipeline, "CHUNK_FRAMES", 5)
+    monkeypatch.setattr(job, "CHUNK_FRAMES", 5)
     settings = Settings.load(overrides=BLOB)
     whole = analyze(movie_path, tmp_path / "whole", settings=settings)
     calls = []
-    original = pipeline.ChunkStore.add
+    original = job.ChunkStore.add
 
     def stop_at_second(self, chunk):
         if calls:
@@ -98,10 +98,10 @@ def test_a_killed_run_goes_on_to_the_same_bytes(movie_path, tmp_path, monkeypatc
         calls.append(chunk.first)
         original(self, chunk)
 
-    monkeypatch.setattr(pipeline.ChunkStore, "add", stop_at_second)
+    monkeypatch.setattr(job.ChunkStore, "add", stop_at_second)
     with pytest.raises(KeyboardInterrupt):
         analyze(movie_path, tmp_path / "part", settings=settings)
-    monkeypatch.setattr(pipeline.ChunkStore, "add", original)
+    monkeypatch.setattr(job.ChunkStore, "add", original)
     resumed = analyze(movie_path, tmp_path / "part", settings=settings, resume=True)
     for name in TABLES:
         assert (resumed.path / name).read_bytes() == (whole.path / name).read_bytes(), name

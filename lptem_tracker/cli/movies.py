@@ -208,8 +208,8 @@ def detect(movie: str, output: Path, config: Path | None, force: bool, quiet: bo
     from dataclasses import asdict
 
     from lptem_tracker.cli.targets import Target
+    from lptem_tracker.job import open_for
     from lptem_tracker.pipeline import detect as detect_movie
-    from lptem_tracker.pipeline import open_for
     from lptem_tracker.run import environment
 
     settings = opt.settings_from(config, given)

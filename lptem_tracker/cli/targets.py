@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lptem_tracker.errors import OutputError
-from lptem_tracker.run import RunWriter, write_csv, write_parquet, writing
+from lptem_tracker.run import RunWriter, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,13 +56,7 @@ class Target:
         if self._writer is not None:
             self._writer.write_table(name, table)
         elif name == self._main:
-            part = self.output.with_name(f".{self.output.name}.part")
-            with writing(self.output):
-                try:
-                    (write_csv if self.output.suffix.lower() == ".csv" else write_parquet)(part, table)
-                    part.replace(self.output)
-                finally:
-                    part.unlink(missing_ok=True)
+            write_table(self.output, table)
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write a JSON file into a folder."""

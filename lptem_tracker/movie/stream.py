@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lptem_tracker.errors import SettingsError
+from lptem_tracker.errors import MovieError, SettingsError
 from lptem_tracker.movie.base import Frame, Movie
 
 Roi = tuple[int, int, int, int]
@@ -49,6 +49,7 @@ def stream_frames(
     *,
     roi: Roi | None = None,
     problems: FrameProblems | None = None,
+    after: int | None = None,
     ahead: int = 16,
 ) -> Iterator[Frame]:
     """Yield the usable frames of a movie in order while the next ones are being read.
@@ -63,6 +64,8 @@ def stream_frames(
     problems : FrameProblems, optional
         Collects frames that hold no picture (constant, or no finite pixel) or repeat the one before; frames
         that cannot be read are in `movie.left_out`.
+    after : int, optional
+        Frame that the first one is compared with, when a range goes on where another ended.
     ahead : int
         Frames read in advance; bounds the memory.
 
@@ -86,7 +89,7 @@ def stream_frames(
 
     def produce() -> None:
         try:
-            for frame in _usable(movie, start, stop, roi, found):
+            for frame in _usable(movie, start, stop, roi, found, after):
                 if not put(frame):
                     return
             put(None)
@@ -105,8 +108,10 @@ def stream_frames(
         thread.join()
 
 
-def _usable(movie: Movie, start: int, stop: int | None, roi: Roi | None, problems: FrameProblems) -> Iterator[Frame]:
-    previous: NDArray[Any] | None = None
+def _usable(
+    movie: Movie, start: int, stop: int | None, roi: Roi | None, problems: FrameProblems, after: int | None
+) -> Iterator[Frame]:
+    previous = None if after is None else _picture(movie, after, roi)
     for frame in movie.frames(start, stop):
         pixels = frame.pixels if roi is None else _cut(frame.pixels, roi)
         if (reason := no_picture(pixels)) is not None:
@@ -116,6 +121,19 @@ def _usable(movie: Movie, start: int, stop: int | None, roi: Roi | None, problem
             problems.add("repeat the frame before exactly (a duplicated frame makes motion look slower)", frame.index)
         previous = pixels
         yield Frame(frame.index, pixels, frame.time_s)
+
+
+def _picture(movie: Movie, index: int, roi: Roi | None) -> NDArray[Any] | None:
+    """Return the last usable picture at or before a frame."""
+    for at in range(index, -1, -1):
+        try:
+            pixels = movie.read(at).pixels
+        except MovieError:
+            continue
+        pixels = pixels if roi is None else _cut(pixels, roi)
+        if no_picture(pixels) is None:
+            return pixels
+    return None
 
 
 def _cut(pixels: NDArray[Any], roi: Roi) -> NDArray[Any]:

@@ -1,7 +1,7 @@
 """A run folder: what is written where, atomically, and how it is read again."""
 
 from lptem_tracker.run.chunks import Chunk, ChunkStore
-from lptem_tracker.run.files import jsonable, write_csv, write_parquet, writing
+from lptem_tracker.run.files import jsonable, write_csv, write_json, write_parquet, write_table, write_text, writing
 from lptem_tracker.run.folder import Run, open_run, read_table
 from lptem_tracker.run.provenance import environment
 from lptem_tracker.run.writer import RESULT_FILES, RunWriter
@@ -17,6 +17,9 @@ __all__ = [
     "open_run",
     "read_table",
     "write_csv",
+    "write_json",
     "write_parquet",
+    "write_table",
+    "write_text",
     "writing",
 ]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lptem_tracker.errors import OutputError, SettingsError
-from lptem_tracker.run.writer import WORK, RunWriter
+from lptem_tracker.run.files import jsonable, write_json, write_parquet, write_text, writing
+from lptem_tracker.run.writer import WORK
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +39,8 @@ class ChunkStore:
 
     Parameters
     ----------
-    writer : RunWriter
+    output : pathlib.Path
+        The run folder.
     identity : mapping
         What the chunks depend on (movie checksum, settings); chunks of another identity are refused.
 
@@ -47,17 +50,22 @@ class ChunkStore:
         The folder holds chunks of another movie or other settings.
     """
 
-    def __init__(self, writer: RunWriter, identity: Mapping[str, Any]) -> None:
-        self._writer = writer
-        self._folder = writer.work
-        text = json.dumps(dict(identity), sort_keys=True, default=str)
+    def __init__(self, output: Path, identity: Mapping[str, Any]) -> None:
+        self._folder = output / WORK
+        text = json.dumps(jsonable(dict(identity)), sort_keys=True)
         mark = self._folder / "identity.json"
         if mark.exists() and mark.read_text(encoding="utf-8") != text:
             raise SettingsError(
-                f"{writer.path} holds an interrupted run of another movie or with other settings; "
+                f"{output} holds an interrupted run of another movie or with other settings; "
                 "give the same ones again, or --force to start anew."
             )
-        writer.write_text(f"{WORK}/identity.json", text)
+        with writing(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+        write_text(mark, text)
+
+    def has(self, first: int) -> bool:
+        """Return whether the chunk that begins at frame `first` is complete."""
+        return (self._folder / f"chunk-{first:09d}.json").exists()
 
     def finished(self, first: int, step: int) -> list[Chunk]:
         """Return the complete chunks from frame `first` on, every `step` frames, without a hole."""
@@ -78,6 +86,6 @@ class ChunkStore:
 
     def add(self, chunk: Chunk) -> None:
         """Store a chunk; it counts once its JSON file, written last, is there."""
-        name = f"{WORK}/chunk-{chunk.first:09d}"
-        self._writer.write_table(f"{name}.parquet", chunk.table)
-        self._writer.write_json(f"{name}.json", dict(chunk.problems))
+        name = f"chunk-{chunk.first:09d}"
+        write_parquet(self._folder / f"{name}.parquet", chunk.table)
+        write_json(self._folder / f"{name}.json", dict(chunk.problems))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import json
 import math
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +19,44 @@ if TYPE_CHECKING:
 
 def write_parquet(path: Path, table: pd.DataFrame) -> None:
     """Write a table as Parquet whose bytes depend on nothing but the table."""
-    table.to_parquet(path, index=False, compression="zstd")
+    atomically(path, lambda part: table.to_parquet(part, index=False, compression="zstd"))
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
     """Write a table as UTF-8 CSV with full precision and ``\\n`` line ends."""
-    table.to_csv(path, index=False, lineterminator="\n", encoding="utf-8")
+    atomically(path, lambda part: table.to_csv(part, index=False, lineterminator="\n", encoding="utf-8"))
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as Parquet or CSV, by the name's ending; the same table gives the same bytes."""
+    (write_parquet if path.suffix == ".parquet" else write_csv)(path, table)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file."""
+    atomically(path, lambda part: part.write_text(text, encoding="utf-8", newline="\n"))
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON file; numbers that are not finite become null."""
+    write_text(path, json.dumps(jsonable(content), indent=2, ensure_ascii=False) + "\n")
+
+
+def atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Write beside the final name, then rename: a file that exists is complete.
+
+    Raises
+    ------
+    OutputError
+        It cannot be written; what was there before is untouched.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with writing(path):
+        try:
+            write(part)
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 @contextmanager

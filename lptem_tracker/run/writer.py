@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lptem_tracker.errors import OutputError
-from lptem_tracker.run.files import jsonable, write_csv, write_parquet, writing
+from lptem_tracker.run import files
+from lptem_tracker.run.files import writing
 from lptem_tracker.run.folder import Run
 
 if TYPE_CHECKING:
@@ -85,7 +83,8 @@ class RunWriter:
             return False
         if resume:
             raise OutputError(
-                f"{self.path} holds no interrupted run to go on with; give another -o, or --force to replace its results."
+                f"{self.path} holds no interrupted run to go on with; "
+                "give another -o, or --force to replace its results."
             )
         hint = "--resume to go on with it, " if WORK in held else ""
         raise OutputError(
@@ -100,29 +99,18 @@ class RunWriter:
 
     def write_table(self, name: str, table: pd.DataFrame) -> Path:
         """Write a table as Parquet or CSV, by the name's ending; the same table gives the same bytes."""
-        if name.endswith(".parquet"):
-            return self._atomic(name, lambda part: write_parquet(part, table))
-        return self._atomic(name, lambda part: write_csv(part, table))
+        files.write_table(self.path / name, table)
+        return self.path / name
 
     def write_json(self, name: str, content: dict[str, Any]) -> Path:
         """Write a JSON file; numbers that are not finite become null."""
-        text = json.dumps(jsonable(content), indent=2, ensure_ascii=False) + "\n"
-        return self.write_text(name, text)
+        files.write_json(self.path / name, content)
+        return self.path / name
 
     def write_text(self, name: str, text: str) -> Path:
         """Write a UTF-8 text file."""
-        return self._atomic(name, lambda part: part.write_text(text, encoding="utf-8", newline="\n"))
-
-    def _atomic(self, name: str, write: Callable[[Path], object]) -> Path:
-        final = self.path / name
-        part = final.with_name(f".{final.name}.part")
-        with writing(final):
-            try:
-                write(part)
-                os.replace(part, final)
-            finally:
-                part.unlink(missing_ok=True)
-        return final
+        files.write_text(self.path / name, text)
+        return self.path / name
 
     def finish(self) -> Run:
         """Drop the chunks of the finished run, release the folder and open it for reading."""

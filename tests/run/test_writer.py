@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from lptem_tracker.errors import InputError, OutputError, SettingsError
-from lptem_tracker.run import Chunk, ChunkStore, Run, RunWriter, open_run
+from lptem_tracker.run import Chunk, ChunkStore, Run, RunWriter, open_run, write_table
 
 
 def test_a_folder_with_something_in_it_is_refused(tmp_path):
@@ -119,21 +119,21 @@ def test_chunks_are_gone_on_with_only_for_the_same_identity(tmp_path):
     """An interrupted run of another movie is not mixed in."""
     table = pd.DataFrame({"frame": [0], "x": [1.0]})
     with RunWriter(tmp_path / "run") as writer:
-        ChunkStore(writer, {"movie": "a"}).add(Chunk(0, table, {"are constant": [3]}))
+        ChunkStore(writer.path, {"movie": "a"}).add(Chunk(0, table, {"are constant": [3]}))
     with RunWriter(tmp_path / "run", resume=True) as writer:
-        (chunk,) = ChunkStore(writer, {"movie": "a"}).finished(0, 64)
+        (chunk,) = ChunkStore(writer.path, {"movie": "a"}).finished(0, 64)
         assert chunk.table.equals(table)
         assert chunk.problems == {"are constant": [3]}
         with pytest.raises(SettingsError, match="another movie"):
-            ChunkStore(writer, {"movie": "b"})
+            ChunkStore(writer.path, {"movie": "b"})
 
 
 def test_an_unfinished_chunk_does_not_count(tmp_path):
     """A table without its mark was being written when the run was killed."""
     with RunWriter(tmp_path / "run") as writer:
-        store = ChunkStore(writer, {})
+        store = ChunkStore(writer.path, {})
         store.add(Chunk(0, pd.DataFrame({"frame": [0]}), {}))
-        writer.write_table(".work/chunk-000000064.parquet", pd.DataFrame({"frame": [64]}))
+        write_table(writer.work / "chunk-000000064.parquet", pd.DataFrame({"frame": [64]}))
         assert [chunk.first for chunk in store.finished(0, 64)] == [0]
 
 

@@ -1,0 +1,154 @@
+"""One movie on its way through the stages: what is analysed of it, chunk by chunk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lptem_tracker.detect import Detector
+from lptem_tracker.detect.chunks import detect_chunks, join_detections
+from lptem_tracker.movie import Movie, open_movie
+from lptem_tracker.movie.stream import FrameProblems, checked_roi, frame_range, stream_frames
+from lptem_tracker.progress import Progress
+from lptem_tracker.run import Chunk, ChunkStore
+from lptem_tracker.settings import Settings
+
+CHUNK_FRAMES = 64
+_UNREADABLE = "unreadable: "
+
+
+def open_for(source: str | Path | Movie, settings: Settings) -> Movie:
+    """Open a movie (or take an open one) with the scale that the settings give.
+
+    Raises
+    ------
+    MovieError, CalibrationError
+    """
+    scale = settings.movie.model_dump(include={"pixel_size_nm", "frame_interval_s", "exposure_s"})
+    if isinstance(source, Movie):
+        source.calibration = source.calibration.with_user(**scale)
+        return source
+    return open_movie(source, **scale)
+
+
+@dataclass
+class Job:
+    """A movie, the part of it that is analysed, and what was found wrong with its frames.
+
+    Attributes
+    ----------
+    movie : Movie
+    settings : Settings
+    progress : Progress
+    start, stop : int
+        Range of frames.
+    roi : tuple of int or None
+        Region (x, y, width, height) in px.
+    seconds : dict of str to float
+        Time that each stage took.
+    """
+
+    movie: Movie
+    settings: Settings
+    progress: Progress
+    problems: FrameProblems = field(default_factory=FrameProblems)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.start, self.stop = frame_range(self.settings.movie.frames, len(self.movie))
+        self.roi = checked_roi(self.settings.movie.roi, self.movie)
+
+    @property
+    def field_px(self) -> tuple[int, int]:
+        """(width, height) of what is analysed."""
+        return (self.roi[2], self.roi[3]) if self.roi else (self.movie.shape[2], self.movie.shape[1])
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a reader of the results must know of the frames."""
+        return [*self.movie.warnings, *self.problems.sentences()]
+
+    @contextmanager
+    def stage(self, name: str, total: int | None = None) -> Iterator[None]:
+        """Tell the user, and time it for the record."""
+        self.progress.stage(name, total)
+        begun = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - begun, 3)
+
+    def identity(self, detector: Detector, checksum: str) -> dict[str, Any]:
+        """Return all that the detections depend on."""
+        relevant = {k: v for k, v in self.settings.flat().items() if k.startswith(("movie.", "detect."))}
+        return {"movie": checksum, "detector": detector.describe(), **relevant}
+
+    def chunks(self, detector: Detector, first: int, stop: int) -> Iterator[Chunk]:
+        """Yield the chunks of a range; positions count from the region's corner."""
+        after = first - 1 if first > self.start else None
+        frames = stream_frames(self.movie, first, stop, roi=self.roi, problems=self.problems, after=after)
+        refined = self.settings.detect.refine
+        tables = detect_chunks(
+            frames, detector, first, stop, chunk_frames=CHUNK_FRAMES, refined=refined, progress=self.progress
+        )
+        for begin, table in tables:
+            yield Chunk(begin, table, self._problems_within(begin, begin + CHUNK_FRAMES))
+
+    def detect_all(self, detector: Detector) -> pd.DataFrame:
+        """Detect in every frame; positions count from the region's corner."""
+        with self.stage("detect", self.stop - self.start):
+            return join_detections([chunk.table for chunk in self.chunks(detector, self.start, self.stop)])
+
+    def detect_missing(self, detector: Detector, store: ChunkStore, first: int, stop: int) -> None:
+        """Detect and store the chunks of a range that are not in the store yet."""
+        starts = range(first, stop, CHUNK_FRAMES)
+        missing = [begin for begin in starts if not store.has(begin)]
+        with self.stage("detect", stop - first):
+            self.progress.advance(stop - first - sum(min(CHUNK_FRAMES, stop - begin) for begin in missing))
+            for begin, end in _runs(missing, stop):
+                for chunk in self.chunks(detector, begin, end):
+                    store.add(chunk)
+
+    def collect(self, store: ChunkStore) -> pd.DataFrame:
+        """Read all chunks back, with what was wrong with their frames."""
+        self.problems.frames.clear()
+        chunks = store.finished(self.start, CHUNK_FRAMES)
+        for chunk in chunks:
+            self._remember(chunk.problems)
+        return join_detections([chunk.table for chunk in chunks])
+
+    def in_frame(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return positions counted from the corner of the whole frame."""
+        if self.roi is None:
+            return table
+        return table.assign(x=table["x"] + self.roi[0], y=table["y"] + self.roi[1])
+
+    def _problems_within(self, first: int, stop: int) -> dict[str, list[int]]:
+        found = self.problems.within(first, stop)
+        for index, reason in self.movie.left_out.items():
+            if first <= index < stop:
+                found.setdefault(_UNREADABLE + reason, []).append(index)
+        return found
+
+    def _remember(self, problems: Mapping[str, list[int]]) -> None:
+        for reason, frames in problems.items():
+            for index in frames:
+                if reason.startswith(_UNREADABLE):
+                    self.movie.leave_out(index, reason.removeprefix(_UNREADABLE))
+                else:
+                    self.problems.add(reason, index)
+
+
+def _runs(starts: list[int], stop: int) -> Iterator[tuple[int, int]]:
+    """Join chunks that follow each other, so that their frames are read in one go."""
+    begin: int | None = None
+    for at, start in enumerate(starts):
+        begin = start if begin is None else begin
+        end = min(start + CHUNK_FRAMES, stop)
+        if at + 1 == len(starts) or starts[at + 1] != end:
+            yield begin, end
+            begin = None
