@@ -51,7 +51,8 @@ class Movie(ABC):
     metadata : mapping
         What the file says of itself, for the record; never interpreted again.
     times_s : numpy.ndarray or None
-        Start of each frame in s since the first, shape (T,), where the file tells it.
+        Start of each frame in s since the first, shape (T,), where the file tells it. As long as the
+        frame interval is unknown (a video that plays at some rate) this is a playback clock, not time.
     warnings : list of str
         Reservations found while opening or reading (dropped frames, odd sizes).
     left_out : dict of int to str
