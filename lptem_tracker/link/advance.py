@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 
 from lptem_tracker.link.assignment import FREE, Edges, Window, match_column, match_row
+from lptem_tracker.link.belief import believe
 from lptem_tracker.link.candidates import Costs, gather
 
 NODES, EDGES, DECIDED, TRACKS, SEARCHES = 0, 1, 2, 3, 4
@@ -70,7 +71,7 @@ def insert_columns(win: Window, edges: Edges, counts: Any, costs: Costs, lo: int
         fill[col[e] - lo] += 1
     start = costs.start[min(win.rank[lo], len(costs.start) - 1)]
     succ, pred, u, bonus, first_out = win.succ, win.pred, win.u, win.bonus, win.first_out
-    e_row, e_col, e_weight, e_next = edges.row, edges.col, edges.weight, edges.following
+    e_row, e_col, e_weight, e_next, e_message = edges.row, edges.col, edges.weight, edges.following, edges.message
     for j in range(lo, hi):
         succ[j], pred[j], first_out[j] = FREE, FREE, FREE
         u[j], bonus[j], win.stamp[j] = 0.0, 0.0, 0
@@ -86,13 +87,13 @@ def insert_columns(win: Window, edges: Edges, counts: Any, costs: Costs, lo: int
         if alone > -DROP_NATS:
             if alone > best:
                 best, choice = alone, j
-            e_row[at], e_col[at], e_weight[at], e_next[at] = j, j, alone, FREE
+            e_row[at], e_col[at], e_weight[at], e_next[at], e_message[at] = j, j, alone, FREE, 1.0
             first_out[j] = at
             at += 1
         for n in range(first[j - lo], first[j - lo + 1]):
             i, w = row[order[n]], weight[order[n]]
             if w + bonus[i] - u[i] > best - DROP_NATS:
-                e_row[at], e_col[at], e_weight[at], e_next[at] = i, j, w, first_out[i]
+                e_row[at], e_col[at], e_weight[at], e_next[at], e_message[at] = i, j, w, first_out[i], 1.0
                 first_out[i] = at
                 at += 1
         win.last_in[j] = at
@@ -244,8 +245,15 @@ def add_frames(win: Window, edges: Edges, counts: Any, costs: Costs, starts: Any
                     var[r, m, axis] = noise[i, axis] + step_var[m] * (frame[lo] - frame[i])
         if not add_frame(win, edges, counts, costs, lo, hi, rows, log_mode, mean, var):
             return f
+        believe(win, edges, counts[DECIDED], counts[NODES], counts[EDGES], win.rank[lo] - window + 1, sweeps(window))
         decide_up_to(win, edges, counts, costs, win.rank[lo] - window + 1, adopt)
     return len(starts) - 1
+
+
+@njit(cache=True, error_model="numpy")
+def sweeps(window: int) -> int:
+    """How often messages are passed in a frame: an edge is swept some sixteen times before it is decided."""
+    return max(16 // window, 2)
 
 
 @njit(cache=True, error_model="numpy")
@@ -267,6 +275,7 @@ def compact(win: Window, edges: Edges, counts: Any, keep: int) -> None:
     for a in range(n):
         b = a + keep
         win.frame[a], win.rank[a], win.u[a], win.v[a], win.bonus[a] = win.frame[b], win.rank[b], win.u[b], win.v[b], win.bonus[b]
+        win.belief[a] = win.belief[b]
         win.track[a], win.doubt[a], win.stamp[a], win.first_out[a] = win.track[b], win.doubt[b], 0, FREE
         win.succ[a] = win.succ[b] - keep if win.succ[b] != FREE else FREE
         win.pred[a] = max(win.pred[b] - keep, FREE) if win.pred[b] != FREE else FREE
@@ -288,7 +297,7 @@ def compact(win: Window, edges: Edges, counts: Any, keep: int) -> None:
                 at = counts[EDGES]
                 if i >= 0:
                     edges.row[at], edges.col[at], edges.weight[at] = i, j, edges.weight[e]
-                    edges.following[at] = win.first_out[i]
+                    edges.following[at], edges.message[at] = win.first_out[i], edges.message[e]
                     win.first_out[i] = at
                     counts[EDGES] += 1
         win.last_in[j] = counts[EDGES]

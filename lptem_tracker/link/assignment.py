@@ -43,6 +43,8 @@ class Window(NamedTuple):
         Log-likelihood ratio of the detection's confidence for false against true.
     track : int64
         Identity, from the moment the column's decision is final.
+    belief : float64
+        Posterior of the link into the column, from then on; NaN without one.
     """
 
     frame: NDArray[np.int64]
@@ -60,6 +62,7 @@ class Window(NamedTuple):
     track: NDArray[np.int64]
     looks: NDArray[np.float64]
     doubt: NDArray[np.float64]
+    belief: NDArray[np.float64]
     # scratch of one search: distance, parent and stamp of the last search that reached it
     dist: NDArray[np.float64]
     parent: NDArray[np.int64]
@@ -70,19 +73,20 @@ class Window(NamedTuple):
 
 
 class Edges(NamedTuple):
-    """Candidate links: row, column, weight without the row's bonus, next edge of the same row."""
+    """Candidate links: row, column, weight without the row's bonus, next edge of the row, and its message."""
 
     row: NDArray[np.int64]
     col: NDArray[np.int64]
     weight: NDArray[np.float64]
     following: NDArray[np.int64]
+    message: NDArray[np.float64]
 
 
 def new_window(capacity: int, looks: int = 0) -> Window:
     """Return an empty window for `capacity` detections with `looks` features each."""
     ints = {name: np.empty(capacity, np.int64) for name in
             ("frame", "rank", "succ", "pred", "first_in", "last_in", "first_out", "track", "parent", "stamp", "order")}
-    floats: dict[str, Any] = {name: np.empty(capacity) for name in ("u", "v", "bonus", "dist", "doubt")}
+    floats: dict[str, Any] = {name: np.empty(capacity) for name in ("u", "v", "bonus", "dist", "doubt", "belief")}
     ints["stamp"][:] = 0
     # every push of a search lowers a distance through one edge; the heap is cut at its end, see _push
     return Window(xy=np.empty((capacity, 2)), noise=np.empty((capacity, 2)), looks=np.empty((capacity, looks)), **ints, **floats,
@@ -92,7 +96,7 @@ def new_window(capacity: int, looks: int = 0) -> Window:
 def new_edges(capacity: int) -> Edges:
     """Return room for `capacity` candidate links."""
     return Edges(np.empty(capacity, np.int64), np.empty(capacity, np.int64), np.empty(capacity),
-                 np.empty(capacity, np.int64))
+                 np.empty(capacity, np.int64), np.empty(capacity))
 
 
 @njit(cache=True, error_model="numpy")

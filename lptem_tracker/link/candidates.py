@@ -31,8 +31,8 @@ class Costs(NamedTuple):
     ----------
     max_lag : int
         Largest frame difference of a link.
-    gate : float
-        Half-width of the search in standard deviations.
+    gate : float64
+        Half-width of the search in standard deviations of each mode.
     max_step : float
         Hard limit of a step between neighbouring frames; inf where not given.
     log_seen, log_miss : float
@@ -50,7 +50,7 @@ class Costs(NamedTuple):
     """
 
     max_lag: int
-    gate: float
+    gate: NDArray[np.float64]
     max_step: float
     log_seen: float
     log_miss: float
@@ -235,11 +235,12 @@ def gather(xy: Any, noise: Any, looks: Any, ranks: Any, frames: Any, rows: Any, 
         for m in range(modes):
             x += mean[r, m, 0] / modes
             y += mean[r, m, 1] / modes
-            wide = max(wide, max(var[r, m, 0] + typical[0], var[r, m, 1] + typical[1]))
+            g = costs.gate[min(m, len(costs.gate) - 1)]
+            wide = max(wide, g * g * max(var[r, m, 0] + typical[0], var[r, m, 1] + typical[1]))
         for m in range(modes):
             spread = max(spread, math.hypot(mean[r, m, 0] - x, mean[r, m, 1] - y))
         limit = costs.max_step * math.sqrt(lag)
-        radius = min(costs.gate * math.sqrt(wide) + spread, limit + math.hypot(x - xy[i, 0], y - xy[i, 1]))
+        radius = min(math.sqrt(wide) + spread, limit + math.hypot(x - xy[i, 0], y - xy[i, 1]))
         base = costs.log_seen + missed * costs.log_miss - costs.start[min(ranks[lo], len(costs.start) - 1)]
         for f in range(nearest_within(new_xy, grid, x, y, radius, found, square)):
             j = lo + found[f]

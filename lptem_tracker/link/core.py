@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lptem_tracker.link import advance
 from lptem_tracker.link.assignment import FREE, Edges, Window, new_edges, new_window
+from lptem_tracker.link.belief import believe
 from lptem_tracker.link.candidates import Costs
 
 
@@ -46,10 +47,13 @@ class Decided(NamedTuple):
         Identity.
     pred : int64
         Number of the preceding detection of that track, counted over all ever given; -1 at a start.
+    belief : float64
+        Posterior of the link into the detection; NaN at a start.
     """
 
     track: NDArray[np.int64]
     pred: NDArray[np.int64]
+    belief: NDArray[np.float64]
 
 
 def frame_starts(frame: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -73,6 +77,7 @@ class SlidingWindow:
     def __init__(self, costs: Costs, window_frames: int, *, adopt: bool, looks: int = 0, chunk: int = 4096) -> None:
         self._costs, self._window, self._adopt, self._chunk = costs, window_frames, adopt, chunk
         self._win: Window = new_window(2 * chunk, looks)
+        self._win.belief[:] = np.nan
         self._edges: Edges = new_edges(8 * chunk)
         self._counts = np.zeros(5, np.int64)
         self._rank = -1
@@ -90,11 +95,13 @@ class SlidingWindow:
             out.append(self._hand_out())
             self._forget()
             f = g
-        return _joined(out)
+        return joined(out)
 
     def finish(self) -> Decided:
         """Make everything final."""
-        advance.decide_up_to(self._win, self._edges, self._counts, self._costs, self._rank, self._adopt)
+        c = self._counts
+        believe(self._win, self._edges, c[advance.DECIDED], c[advance.NODES], c[advance.EDGES], self._rank, 16)
+        advance.decide_up_to(self._win, self._edges, c, self._costs, self._rank, self._adopt)
         return self._hand_out()
 
     def _take(self, points: Points, starts: NDArray[np.int64]) -> None:
@@ -128,7 +135,8 @@ class SlidingWindow:
         pred = self._win.pred[a:b]
         alone = (pred == FREE) | (pred == np.arange(a, b))
         self._given_out = b
-        return Decided(self._win.track[a:b].copy(), np.where(alone, FREE, pred + self._forgotten))
+        return Decided(self._win.track[a:b].copy(), np.where(alone, FREE, pred + self._forgotten),
+                       np.where(alone, np.nan, self._win.belief[a:b]))
 
     def _forget(self) -> None:
         decided, n = int(self._counts[advance.DECIDED]), int(self._counts[advance.NODES])
@@ -149,7 +157,7 @@ def _grown(edges: Edges, capacity: int) -> Edges:
     return new
 
 
-def _joined(parts: list[Decided]) -> Decided:
+def joined(parts: list[Decided]) -> Decided:
     if not parts:
-        return Decided(np.empty(0, np.int64), np.empty(0, np.int64))
+        return Decided(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
     return Decided(*(np.concatenate(field) for field in zip(*parts)))

@@ -73,6 +73,15 @@ class Drift:
         still = np.column_stack([c * arm[:, 0] + s * arm[:, 1], -s * arm[:, 0] + c * arm[:, 1]]) + self.centre
         return xy - still
 
+    def moved(self, frame: Ints, still: Floats) -> Floats:
+        """Return where positions `still`, shape (n, 2), with the drift taken out were seen in `frame`."""
+        if self.kind == "none":
+            return still
+        at = np.clip(np.searchsorted(self.frame, frame), 0, len(self.frame) - 1)
+        c, s = np.cos(self.angle[at]), np.sin(self.angle[at])
+        arm = still - self.centre
+        return np.column_stack([c * arm[:, 0] - s * arm[:, 1], s * arm[:, 0] + c * arm[:, 1]]) + self.centre + self.shift[at]
+
     def then(self, other: Drift) -> Drift:
         """Return this drift followed by one found after it was taken out (same frames)."""
         if other.kind == "none":
@@ -196,10 +205,11 @@ def residual_reach(xy: Floats, starts: Ints, steps: Floats, spacing: float) -> f
     return min(max(4.5 / 1.354 * float(np.quantile(np.concatenate(left), 0.6)), 0.01 * spacing), 0.5 * spacing)
 
 
-def integrate(xy: Floats, starts: Ints, frames: Ints, steps: Floats, angle: Floats, kind: str, error: float) -> Drift:
-    """Add up rigid steps, each about the middle of the particles of its first frame."""
+def integrate(xy: Floats, starts: Ints, frames: Ints, steps: Floats, angle: Floats, kind: str, error: float,
+              about: Floats | None = None) -> Drift:
+    """Add up rigid steps, each about `about`, shape (F − 1, 2), or the middle of the particles of its first frame."""
     centre = xy[: starts[1]].mean(0)
-    middle = np.add.reduceat(xy, starts[:-1]) / np.diff(starts)[:, None]
+    middle = np.add.reduceat(xy, starts[:-1]) / np.diff(starts)[:, None] if about is None else about
     shift, total = np.zeros((len(frames), 2)), np.concatenate(([0.0], np.cumsum(angle)))
     if angle.any():
         for f in range(len(steps)):

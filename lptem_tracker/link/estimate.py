@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from lptem_tracker.link.core import Decided, Points, SlidingWindow, frame_starts
+from lptem_tracker.link.core import Decided, Points, SlidingWindow, frame_starts, joined
 from lptem_tracker.link.parameters import Parameters, Source
 from lptem_tracker.link.steps import fit_steps, pairs_within
 
@@ -151,8 +151,7 @@ def first_linking(points: Points, starts: NDArray[np.int64], first: Parameters, 
         part = points.part(int(starts[a]), int(starts[b]))
         window = SlidingWindow(first.costs(lag, 8), 8, adopt=False, looks=0, chunk=len(part.frame) + 1)
         part = part._replace(looks=np.empty((len(part.frame), 0)))
-        one, two = window.push(part), window.finish()
-        decided = Decided(np.concatenate([one.track, two.track]), np.concatenate([one.pred, two.pred]))
+        decided = joined([window.push(part), window.finish()])
         counts += count_rates(part.frame, decided, lag)
         n_frames += b - a
     links, missed, singles, births, deaths, inner = counts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -13,9 +14,13 @@ from numpy.typing import NDArray
 from lptem_tracker.errors import SettingsError
 from lptem_tracker.link import table as tab
 from lptem_tracker.link.candidates import Costs
-from lptem_tracker.link.core import Points, SlidingWindow, frame_starts
-from lptem_tracker.link.estimate import estimate
-from lptem_tracker.link.parameters import Parameters, fallback_costs
+from lptem_tracker.link.core import Decided, Points, SlidingWindow, frame_starts, joined
+from lptem_tracker.link.drift import Drift, no_drift, particle_drift
+from lptem_tracker.link.estimate import estimate, scale_of
+from lptem_tracker.link.gaps import Filled, fill_gaps
+from lptem_tracker.link.kalman import Motion as KalmanMotion
+from lptem_tracker.link.parameters import UNITS, Parameters, fallback_costs
+from lptem_tracker.link.redrift import refine_drift
 from lptem_tracker.tables import OBSERVED, PARTICLE
 
 if TYPE_CHECKING:
@@ -35,8 +40,51 @@ def link(
     drift: bool = True,
     motion: Motion = "auto",
     parameters: Mapping[str, float] | None = None,
+    fill: bool = True,
 ) -> pd.DataFrame:
-    """Give every detection the identity of its particle."""
+    """Give every detection the identity of its particle.
+
+    The most probable set of tracks over a sliding window of frames: an exact assignment of each
+    detection to its next sight, with log-likelihoods of motion, likeness, misses, births, deaths and false
+    detections as weights. What is not given is estimated from the data.
+
+    Parameters
+    ----------
+    detections : pandas.DataFrame
+        Columns `frame, x, y` (px); `x_std, y_std, radius, area, width, height, confidence` are used where
+        they are. Rows may come in any order; it does not change the result.
+    max_displacement_px : float, optional
+        No step between neighbouring frames is longer. A step within it is taken, however unlikely, where
+        no other detection could be meant. Over k frames √k times that is allowed, as far as random motion gets.
+    max_gap_frames : int, optional
+        Frames that a particle may be missing; 5 if not given.
+    window_frames : int
+        Frames decided together; 1 is the frame-by-frame assignment.
+    drift : bool
+        Estimate the common motion and take it out before linking.
+    motion : {'auto', 'brownian', 'velocity', 'mixed'}
+        What particles do between frames; ``auto`` chooses from the data.
+    parameters : mapping of str to float, optional
+        Values of `Parameters` in px and frames that replace those estimated.
+    fill : bool
+        Append a row with `observed` False for each frame missed within a track.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Every input row, column and index label, in the input's order, then the filled rows; and the columns
+        `particle`; `observed`; `link_confidence`, the posterior of the link into the row (NaN at starts);
+        `merged_into`, the particle that a track ended in; `drift_x, drift_y` (px), which subtracted from
+        `x, y` give positions without drift. `x, y` stay as seen. ``attrs["link"]`` holds the parameters with
+        unit and source, and the drift. A row without finite position is a track of its own.
+
+    Raises
+    ------
+    TableError
+        A column is missing or not numeric, or a frame is negative or no whole number.
+    SettingsError
+        An option is out of its range.
+    """
     check_options(max_displacement_px, max_gap_frames, window_frames, motion)
     max_lag = (GAP_FRAMES if max_gap_frames is None else int(max_gap_frames)) + 1
     frame, xy = tab.read_columns(detections)
@@ -44,17 +92,56 @@ def link(
     rows = np.flatnonzero(usable)
     rows = rows[tab.canonical_order(frame[rows], xy[rows])]
     points = tab.to_points(detections, frame, xy, rows)
-    costs, found = choose_costs(points, max_lag, max_displacement_px, window_frames, parameters or {})
-    window = SlidingWindow(costs, window_frames, adopt=max_displacement_px is not None, looks=points.looks.shape[1])
-    parts = [window.push(points), window.finish()]
-    track = np.concatenate([part.track for part in parts])
-    particle = np.empty(len(detections), np.int64)
-    particle[rows] = track
-    lost = np.flatnonzero(~usable)
-    particle[lost] = (track.max() + 1 if len(track) else 0) + np.arange(len(lost))
-    out = tab.with_columns(detections, {PARTICLE: particle, OBSERVED: True})
-    out.attrs = {**detections.attrs, "link": {"parameters": found.report() if found else {}}}
+    seen = points.xy
+    common = particle_drift(points, scale_of(points).spacing) if drift and len(rows) else no_drift(points)
+    points = points._replace(xy=seen - common.displacement(points.frame, seen))
+    plan = make_plan(points, max_lag, max_displacement_px, window_frames, parameters or {})
+    decided = run_plan(plan, points, window_frames)
+    if drift:
+        common = refine_drift(common, points.frame, seen, decided.pred, decided.track)
+        points = points._replace(xy=seen - common.displacement(points.frame, seen))
+    out = with_tracks(detections, rows, decided, seen - points.xy)
+    if fill:
+        filled = fill_gaps(points.frame, points.xy, points.noise, decided.pred, *plan.smoothing())
+        out = with_filled(out, rows, filled, common)
+    out.attrs = {**detections.attrs, "link": {"parameters": plan.report(), "drift": common.report(),
+                                              "window_frames": window_frames, "max_gap_frames": max_lag - 1}}
     return out
+
+
+def with_tracks(detections: pd.DataFrame, rows: NDArray[np.int64], decided: Decided, shift: NDArray[np.float64]) -> pd.DataFrame:
+    """Return the table with the linker's columns; `rows` are the places of what was linked."""
+    n = len(detections)
+    particle = np.full(n, -1)
+    particle[rows] = decided.track
+    lost = np.flatnonzero(particle < 0)
+    particle[lost] = decided.track.max(initial=-1) + 1 + np.arange(len(lost))
+    belief, moved = np.full(n, np.nan), np.zeros((n, 2))
+    belief[rows], moved[rows] = decided.belief, shift
+    return tab.with_columns(detections, {
+        PARTICLE: particle, OBSERVED: np.ones(n, bool), tab.CONFIDENCE: belief,
+        tab.MERGED: pd.array(np.full(n, -1), dtype="Int64"), tab.DRIFT_X: moved[:, 0], tab.DRIFT_Y: moved[:, 1],
+    })
+
+
+def with_filled(table: pd.DataFrame, rows: NDArray[np.int64], filled: Filled, drift: Drift) -> pd.DataFrame:
+    """Append the filled rows: position and error smoothed, what is no measurement carried on, the rest NaN."""
+    if len(filled.frame) == 0:
+        return table
+    source = rows[filled.before]
+    xy = drift.moved(filled.frame, filled.xy)
+    moved = xy - filled.xy
+    new = {"frame": filled.frame, "x": xy[:, 0], "y": xy[:, 1], "x_std": filled.std[:, 0], "y_std": filled.std[:, 1],
+           OBSERVED: np.zeros(len(source), bool), tab.DRIFT_X: moved[:, 0], tab.DRIFT_Y: moved[:, 1]}
+    columns = {}
+    for name in table.columns:
+        if name in new:
+            columns[name] = new[name]
+        elif table[name].dtype.kind == "f":
+            columns[name] = np.full(len(source), np.nan)
+        else:
+            columns[name] = table[name].array[source]
+    return tab.append_rows(table, pd.DataFrame(columns))
 
 
 def check_options(max_displacement_px: float | None, max_gap_frames: int | None, window_frames: int, motion: str) -> None:
@@ -69,16 +156,47 @@ def check_options(max_displacement_px: float | None, max_gap_frames: int | None,
         raise SettingsError(f"motion must be auto, brownian, velocity or mixed; got {motion!r}.")
 
 
-def choose_costs(points: Points, max_lag: int, max_step: float | None, window_frames: int,
-                 user: Mapping[str, float]) -> tuple[Costs, Parameters | None]:
-    """Return the costs and the parameters behind them (None where nothing could be estimated)."""
-    found = estimate(points, max_lag, max_step)
+@dataclass(frozen=True)
+class Plan:
+    """Costs of linking and the parameters behind them (None where nothing could be estimated)."""
+
+    costs: Costs
+    found: Parameters | None
+    looks: int
+
+    def report(self) -> dict[str, dict[str, object]]:
+        """Return the parameters for the record."""
+        if self.found is not None:
+            return self.found.report()
+        sigma = math.sqrt(float(self.costs.step_var[0]))
+        return {"step_sigma_px": {"value": sigma, "unit": UNITS["step_sigma_px"], "source": "default"}}
+
+    def smoothing(self) -> tuple[KalmanMotion, float]:
+        """Return the motion by which gaps are filled, and the variance of an unknown velocity."""
+        if self.found is not None:
+            step = sum(s * v**2 for s, v in zip(self.found.mode_share, self.found.step_sigma_px))
+            return KalmanMotion("brownian", step), 0.0
+        return KalmanMotion("brownian", float(self.costs.step_var[0])), 0.0
+
+
+def make_plan(points: Points, max_lag: int, max_step: float | None, window_frames: int, user: Mapping[str, float]) -> Plan:
+    """Estimate what is not given and return the costs that follow."""
+    found = estimate(points, max_lag, max_step) if len(points.frame) else None
     if found is None and "step_sigma_px" in user:
         found = Parameters((user["step_sigma_px"],), max_displacement_px=max_step)
+    looks = points.looks.shape[1]
     if found is None:
-        return fallback_costs(reach_of(points, max_step), max_lag, max_step or math.inf, points.looks.shape[1]), None
+        return Plan(fallback_costs(reach_of(points, max_step), max_lag, max_step or math.inf), None, looks)
     found = found.with_user(user)
-    return found.costs(max_lag, window_frames), found
+    return Plan(found.costs(max_lag, window_frames), found, looks)
+
+
+def run_plan(plan: Plan, points: Points, window_frames: int) -> Decided:
+    """Link all detections."""
+    window = SlidingWindow(plan.costs, window_frames, adopt=math.isfinite(plan.costs.max_step), looks=plan.looks)
+    if plan.found is None:
+        points = points._replace(noise=np.zeros_like(points.noise))
+    return joined([window.push(points), window.finish()])
 
 
 def reach_of(points: Points, max_step: float | None) -> float:

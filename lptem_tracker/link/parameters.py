@@ -21,6 +21,10 @@ LEAN = 1.1
 GATE = 4.5
 """Search radius in standard deviations; at 3.5 one step in 460 is lost and its track with it."""
 
+TAIL_SHARE, TAIL_SIGMA, TAIL_SPACING, TAIL_GATE = 0.01, 3.0, 0.3, 2.5
+"""The wide mode: share of the steps, standard deviation over that of the widest mode and at most over the
+neighbour spacing, and its search radius in its own standard deviations."""
+
 
 @dataclass(frozen=True)
 class Parameters:
@@ -95,14 +99,30 @@ class Parameters:
         single = window_frames == 1
         start = np.log(self.birth_density + self.density_px2 * unseen + (self.false_density if single else 0.0))
         end = np.log(unseen + (1 - unseen) * self.death_rate)
-        lean = 1.0 if self.sources.get("step_sigma_px") == "user" else LEAN
         user = self.max_displacement_px
+        share, sigma, gate = self._kernel()
         return Costs(
-            max_lag, self.gate_sigma, math.inf if user is None else float(user), log_seen, math.log(self.miss_rate),
+            max_lag, gate, math.inf if user is None else float(user), log_seen, math.log(self.miss_rate),
             start + log_seen, end, -math.inf if single else math.log(self.false_density),
-            np.log(np.array(self.mode_share)), (lean * np.array(self.step_sigma_px)) ** 2,
+            np.log(share), sigma**2,
             np.array(self.look_change), np.array(self.look_mean), np.array(self.look_spread),
         )
+
+
+    def _kernel(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return share, standard deviation and gate of the modes, with a wide one for rare long steps.
+
+        Real steps have heavier tails than any two Gaussians (kurtosis 8 in rods near a window). The wide mode
+        stays below the neighbour spacing: farther off, a step is another particle's.
+        """
+        lean = 1.0 if self.sources.get("step_sigma_px") == "user" else LEAN
+        share, sigma = np.array(self.mode_share), lean * np.array(self.step_sigma_px)
+        gate = np.full(len(share), self.gate_sigma)
+        tail = min(TAIL_SIGMA * sigma.max(), TAIL_SPACING / math.sqrt(self.density_px2))
+        if tail > 1.5 * sigma.max():
+            share = np.append(share * (1 - TAIL_SHARE), TAIL_SHARE)
+            sigma, gate = np.append(sigma, tail), np.append(gate, TAIL_GATE)
+        return share, sigma, gate
 
 
 UNITS = {
@@ -127,5 +147,5 @@ def fallback_costs(reach: float, max_lag: int, max_step: float, looks: int = 0) 
     sigma = reach / 3.0
     start = np.full(1, -math.log(2 * math.pi * sigma**2) - 4.5 - 1e-6)
     nothing: NDArray[np.float64] = np.empty(0)
-    return Costs(max_lag, 3.0 * (1 + 1e-9), max_step, 0.0, -0.5, start, np.zeros(1), -math.inf, np.zeros(1),
+    return Costs(max_lag, np.full(1, 3.0 * (1 + 1e-9)), max_step, 0.0, -0.5, start, np.zeros(1), -math.inf, np.zeros(1),
                  np.array([sigma**2]), nothing, nothing, nothing)

@@ -1,0 +1,70 @@
+"""How sure a link is: its share among all ways to link the window, by sum-product on the assignment graph.
+
+Messages live on the edges and are carried from frame to frame, so that a few sweeps a frame are
+enough (Williams & Lau 2014, eqs. 24–27; the sweeps of Chertkov et al. 2010 with the exponent of their
+section on fractional messages).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from lptem_tracker.link.assignment import FREE, Edges, Window
+
+TEMPER = 1.0
+"""Exponent of the odds."""
+
+
+@njit(cache=True, error_model="numpy")
+def believe(win: Window, edges: Edges, decided: int, nodes: int, n_edges: int, rank: int, sweeps: int) -> None:
+    """Pass messages over the undecided edges and set `belief` of the columns about to be decided.
+
+    Parameters
+    ----------
+    decided, nodes, n_edges : int
+        First undecided column, number of detections, number of edges.
+    rank : int
+        Columns of frames up to this one are about to be decided.
+    sweeps : int
+    """
+    if decided >= nodes:
+        return
+    first = win.first_in[decided]
+    m = n_edges - first
+    row, col, message = edges.row[first:n_edges], edges.col[first:n_edges], edges.message[first:n_edges]
+    succ, pred, bonus, weight, belief = win.succ, win.pred, win.bonus, edges.weight, win.belief
+    odds, up = np.empty(m), np.empty(m)
+    low = nodes
+    for e in range(m):
+        i = row[e]
+        low = min(low, i)
+        gone = FREE < succ[i] < decided
+        odds[e] = 0.0 if gone else math.exp(min(TEMPER * (weight[first + e] + bonus[i]), 600.0))
+    rows, cols = np.empty(nodes - low), np.empty(nodes - decided)
+    for _ in range(sweeps):
+        rows[:] = 1.0
+        for e in range(m):
+            rows[row[e] - low] += odds[e] * message[e]
+        cols[:] = 1.0
+        for e in range(m):
+            up[e] = odds[e] / max(rows[row[e] - low] - odds[e] * message[e], 1.0)
+            cols[col[e] - decided] += up[e]
+        for e in range(m):
+            message[e] = 1.0 / max(cols[col[e] - decided] - up[e], 1.0)
+    rows[:] = 1.0
+    for e in range(m):
+        rows[row[e] - low] += odds[e] * message[e]
+    for j in range(decided, nodes):
+        if win.rank[j] > rank:
+            break
+        belief[j] = math.nan
+    for e in range(m):
+        j = col[e]
+        if win.rank[j] > rank:
+            break
+        if pred[j] == row[e] and row[e] != j:
+            belief[j] = odds[e] * message[e] / rows[row[e] - low]
