@@ -126,7 +126,9 @@ def _sandwich(jac, px, n, free, m, sums, lags, grid, inverse, work, cov):  # typ
     x0, y0 = px[COLUMN, 0], px[LINE, 0]
     for j in range(n):
         x0, y0 = min(x0, px[COLUMN, j]), min(y0, px[LINE, j])
-    grid[:] = -1
+    for row in range(grid.shape[0]):
+        for column in range(grid.shape[1]):
+            grid[row, column] = -1
     for j in range(n):
         row, column = int(px[LINE, j] - y0) + 3, int(px[COLUMN, j] - x0) + 3
         if row < grid.shape[0] - 3 and column < grid.shape[1] - 3:
@@ -155,10 +157,13 @@ def _sandwich(jac, px, n, free, m, sums, lags, grid, inverse, work, cov):  # typ
             if free[i] >= LEVEL and free[k] >= LEVEL:
                 lo, hi = min(free[i], free[k]) - LEVEL, max(free[i], free[k]) - LEVEL
                 extra[i, k] += kappa * (sums[hi] if lo == 0 else sums[1 + lo + hi])
-    half = inverse @ extra @ inverse
     for i in range(m):
         for k in range(m):
-            cov[i, k] = inverse[i, k] + half[i, k]
+            total = 0.0
+            for a in range(m):
+                for b in range(m):
+                    total += inverse[i, a] * extra[a, b] * inverse[b, k]
+            cov[i, k] = inverse[i, k] + total
 
 
 @compiled
@@ -210,11 +215,13 @@ def _dome(jac, res, n, free, m, factor, cross, solved, stats):  # type: ignore[n
 @compiled
 def _descend(kind, p, prior, precision, px, n, sums, free, m, table, max_iter, tol, score, buf, stats):  # type: ignore[no-untyped-def]
     """Levenberg-Marquardt from p, in place; leaves the Jacobian and normal matrix of the last point."""
-    scratch, jac, res, hess, g, factor, damped, trial, grad, origin = buf
-    origin[:] = p
-    full = False
+    scratch, jac, res, hess, g, factor, damped, trial, grad, origin, delta = buf
+    full = score
+    for k in range(N_PARAMS):
+        origin[k] = p[k]
     for i in range(m):
-        full = full or free[i] == Q
+        if free[i] == Q:
+            full = 1
     plane_columns(px, n, jac)
     chi2 = evaluate(kind, p, origin, px, n, table, scratch, jac, res, full)
     stats[CHI2] = chi2
@@ -230,7 +237,8 @@ def _descend(kind, p, prior, precision, px, n, sums, free, m, table, max_iter, t
         if not cholesky(damped, m, factor):
             damping = max(damping * 30, 1e-2)
             continue
-        delta = g[:m].copy()
+        for i in range(m):
+            delta[i] = g[i]
         substitute(factor, m, delta)
         gain = 0.0
         for i in range(m):
@@ -239,7 +247,8 @@ def _descend(kind, p, prior, precision, px, n, sums, free, m, table, max_iter, t
         chi2 = evaluate(kind, trial, origin, px, n, table, scratch, jac, res, full)
         new = chi2 + _plane(trial, origin, sums, grad) + _penalty(trial, prior, precision)
         if new <= cost + 1e-9 * abs(cost):
-            p[:] = trial
+            for k in range(N_PARAMS):
+                p[k] = trial[k]
             cost, at_p = new, True
             stats[CHI2] = chi2
             damping *= 0.2
@@ -254,8 +263,8 @@ def _descend(kind, p, prior, precision, px, n, sums, free, m, table, max_iter, t
                 converged = 1.0 if gain < 10 * tol else 0.0
                 break
     stats[ITERATIONS], stats[CONVERGED] = it, converged
-    if not at_p or score:
-        stats[CHI2] = evaluate(kind, p, origin, px, n, table, scratch, jac, res, full or score)
+    if not at_p:
+        stats[CHI2] = evaluate(kind, p, origin, px, n, table, scratch, jac, res, full)
     stats[CHI2_OUT] = _plane(p, origin, sums, grad)
     if not at_p:
         _normal(jac, res, n, free, m, sums, grad, p, prior, precision, hess, g)
@@ -269,6 +278,13 @@ def _inner(res, px, n, s, stats):  # type: ignore[no-untyped-def]
         if px[INSIDE, j] > 2 * s:
             stats[CHI2_IN] += res[j] * res[j]
             stats[N_IN] += 1
+
+
+@compiled
+def _fill(array, value):  # type: ignore[no-untyped-def]
+    for i in range(array.shape[0]):
+        for k in range(array.shape[1]):
+            array[i, k] = value
 
 
 @compiled
@@ -321,31 +337,37 @@ def fit_particles(  # type: ignore[no-untyped-def]
     covs : (n, 12, 12) float64, stats : (n, N_STATS) float64
         Written: covariance of the fit and its figures.
     """
-    slack, clip, max_iter, tol, want = options
+    slack, clip, max_iter, tol, want = options[0], options[1], options[2], options[3], options[4]
     capacity, side = _capacity(chosen, params, slack, lags, want)
     px, jac, res = np.empty((7, capacity)), np.zeros((N_PARAMS, capacity)), np.empty(capacity)
     scratch, grad, sums = np.zeros((7, capacity)), np.zeros(3), np.zeros(12)
     origin, trial, g, column = np.zeros(N_PARAMS), np.zeros(N_PARAMS), np.zeros(12), np.zeros(12)
     hess, factor, damped = np.zeros((12, 12)), np.zeros((12, 12)), np.zeros((12, 12))
-    buf = (scratch, jac, res, hess, g, factor, damped, trial, grad, origin)
+    buf = (scratch, jac, res, hess, g, factor, damped, trial, grad, origin, column)
+    which = np.zeros(N_PARAMS, np.int64)
+    inverse, cov = np.zeros((12, 12)), np.zeros((12, 12))
     grid = np.empty((side, side), np.int32)
     work = np.empty((2, capacity if side else 0), np.int32)
     for row in range(chosen.shape[0]):
         i = chosen[row]
         kind, p, st = kinds[i], params[i], stats[i]
-        which = np.nonzero(free[kind])[0]
-        m = which.shape[0]
+        m = 0
+        for k in range(N_PARAMS):
+            if free[kind, k]:
+                which[m] = k
+                m += 1
         if kind == DISK:
             p[B] = p[A]
-        st[:] = 0.0
+        for k in range(N_STATS):
+            st[k] = 0.0
         n, st[SEEN], st[LOG_V] = gather(
             image, total, counted[i], owner, i, kind, p, windows[i], noise, slack, clip, table, px, scratch, sums
         )
         st[N_ACTIVE], st[N_OUT], st[CLIPPED] = n, sums[10], sums[11]
         if n + st[N_OUT] <= m + 3 or n < 4:
-            covs[i] = np.nan
+            _fill(covs[i], np.nan)
             continue
-        score = want > 1
+        score = 1 if want > 1 else 0
         _descend(kind, p, priors[i], precisions[i], px, n, sums, which, m, table, int(max_iter), tol, score, buf, st)
         # slopes refer to the window's origin: move the level to the fitted centre
         p[LEVEL] += p[SLOPE_X] * (p[X] - origin[X]) + p[SLOPE_Y] * (p[Y] - origin[Y])
@@ -353,15 +375,16 @@ def fit_particles(  # type: ignore[no-untyped-def]
             st[ELONGATION] = _elongation(jac, res, px, n, p, origin)
         _inner(res, px, n, math.exp(p[LOG_S]), st)
         if want > 0:
-            covs[i] = 0.0
+            _fill(covs[i], 0.0)
             if not cholesky(hess, m, factor):
-                covs[i] = np.nan
+                _fill(covs[i], np.nan)
                 continue
-            inverse, cov = np.empty((m, m)), np.empty((m, m))
             invert(factor, m, inverse, column)
+            for k in range(m):
+                for t in range(m):
+                    cov[k, t] = inverse[k, t]
             if score:
                 _dome(jac, res, n, which, m, factor, g, column, st)
-            cov[:] = inverse
             if side:
                 _sandwich(jac, px, n, which, m, sums, lags, grid, inverse, work, cov)
             for k in range(m):
