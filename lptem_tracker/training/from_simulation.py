@@ -141,7 +141,7 @@ class Trainer:
 
     @torch.no_grad()
     def _follow(self) -> None:
-        decay = 0.9995 * (1 - math.exp(-(self.progress.step + 1) / 400))
+        decay = 0.998 * (1 - math.exp(-(self.progress.step + 1) / 400))
         state = self.network.state_dict()
         keys = [k for k, v in state.items() if v.is_floating_point()]
         torch._foreach_lerp_([self.average[k] for k in keys], [state[k] for k in keys], 1 - decay)

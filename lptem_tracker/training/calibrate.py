@@ -1,0 +1,146 @@
+"""From trained weights to the shipped file: confidence calibrated on simulated images, graph exported, checksums.
+
+Run as ``python -m lptem_tracker.training.calibrate --weights DIR/weights.safetensors --out weights``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lptem_tracker.detect.runtimes import export_onnx
+from lptem_tracker.detect.weights import SHIPPED, load_weights, save_weights
+from lptem_tracker.detect.yolo import YoloDetector
+from lptem_tracker.evaluate.detection import match
+from lptem_tracker.movie.base import Frame
+
+Float = NDArray[np.float64]
+
+SEED = 20_000
+"""First seed of the calibration images: training draws from spawned seeds, the benchmarks from 30,000 on."""
+_PER_IMAGE = 100
+"""Detections an image contributes at most, so that crowded films do not outweigh the rest."""
+
+
+def isotonic(score: Float, correct: NDArray[np.bool_], *, knots: int = 24) -> tuple[list[float], list[float]]:
+    """Fit the share that is real as a rising function of the score.
+
+    Pool-adjacent-violators (Barlow 1972) on `knots` groups of equal count, each counted with one real and one false
+    detection more, so that no probability is exactly 0 or 1.
+
+    Returns
+    -------
+    score, probability : list of float
+        Rising knots for linear interpolation.
+    """
+    order = np.argsort(score, kind="stable")
+    groups = np.array_split(order, min(knots, max(1, len(order) // 10)))
+    middle = [float(score[g].mean()) for g in groups]
+    value = [(float(correct[g].sum()) + 1.0) / (len(g) + 2.0) for g in groups]
+    weight = [float(len(g)) for g in groups]
+    blocks: list[list[float]] = []
+    for v, w in zip(value, weight):
+        blocks.append([v, w, 1])
+        while len(blocks) > 1 and blocks[-2][0] >= blocks[-1][0]:
+            b = blocks.pop()
+            a = blocks[-1]
+            blocks[-1] = [(a[0] * a[1] + b[0] * b[1]) / (a[1] + b[1]), a[1] + b[1], a[2] + b[2]]
+    rising = [b[0] for b in blocks for _ in range(int(b[2]))]
+    return [0.0, *middle, 1.0], [0.0, *rising, max(rising[-1], 0.99)]
+
+
+def score_simulated(weights: Path, n_images: int, *, size: int = 384, seed: int = SEED) -> tuple[Float, NDArray[np.bool_]]:
+    """Detect in simulated images and tell which detections are real.
+
+    Returns
+    -------
+    score, correct : numpy.ndarray
+        Of at most `_PER_IMAGE` detections an image; those on particles too faint to be labelled are left out.
+    """
+    from lptem_tracker.simulate import random_training_image
+
+    detector = YoloDetector(weights, device="cpu", confidence=0.0)
+    detector.record.pop("calibration", None)
+    scores, corrects = [], []
+    for k in range(n_images):
+        rng = np.random.default_rng(seed + k)
+        pixels, everything = random_training_image(rng, size=size, min_integrated_snr=1.5)
+        everything = everything.assign(frame=0)
+        found = detector.detect([Frame(0, pixels)])
+        clear = everything["integrated_snr"] >= 4.0
+        correct = np.zeros(len(found), bool)
+        correct[match(found, everything[clear])["detection"].to_numpy(int)] = True
+        faint = _on_faint(found, everything[~clear], correct)
+        some = rng.permutation(np.flatnonzero(~faint))[:_PER_IMAGE]
+        scores.append(found["confidence"].to_numpy(float)[some])
+        corrects.append(correct[some])
+    return np.concatenate(scores), np.concatenate(corrects)
+
+
+def _on_faint(found: pd.DataFrame, faint: pd.DataFrame, correct: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    rest = np.flatnonzero(~correct)
+    out = np.zeros(len(found), bool)
+    out[rest[match(found.iloc[rest], faint)["detection"].to_numpy(int)]] = True
+    return out
+
+
+def ship(weights: str | Path, output: str | Path, *, n_images: int = 200, say: Any = print) -> Path:
+    """Calibrate trained weights and write the shipped files: weights, exported graph, checksums.
+
+    Parameters
+    ----------
+    weights : path
+        From `train_from_simulation`.
+    output : path
+        Folder for `lptem-yolo26-p2.safetensors`, its `.onnx` and `SHA256SUMS`.
+    n_images : int
+        Simulated images to calibrate on.
+    say : callable
+        Takes a line of progress.
+
+    Raises
+    ------
+    WeightsError
+        The file holds no detector of this package.
+    """
+    trained, folder = load_weights(Path(weights)), Path(output)
+    folder.mkdir(parents=True, exist_ok=True)
+    score, correct = score_simulated(trained.path, n_images)
+    knots, probability = isotonic(score, correct)
+    record = {
+        **trained.record,
+        "radius_px": [2.0, 60.0],
+        "calibration": {"score": knots, "probability": probability, "images": n_images, "seed": SEED},
+    }
+    target = folder / SHIPPED
+    description = trained.record["training"]["settings"]["architecture"]
+    save_weights(target, trained.network, description, record)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        export_onnx(load_weights(target), target.with_suffix(".onnx"))
+    files = sorted(p for p in folder.iterdir() if p.suffix in {".safetensors", ".onnx"})
+    sums = "".join(f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.name}\n" for p in files)
+    (folder / "SHA256SUMS").write_text(sums, encoding="utf-8")
+    say(f"{len(score)} detections, {100 * correct.mean():.1f} % real; wrote {', '.join(p.name for p in files)}")
+    return target
+
+
+def main() -> None:
+    """Run with options from the command line."""
+    parser = argparse.ArgumentParser(description="Calibrate trained weights and write the shipped files.")
+    parser.add_argument("--weights", required=True)
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--images", type=int, default=200)
+    options = parser.parse_args()
+    ship(options.weights, options.out, n_images=options.images)
+
+
+if __name__ == "__main__":
+    main()
