@@ -62,6 +62,18 @@ class State:
         for mine, theirs in zip(self._rows(), other._rows()):
             mine[rows] = theirs[rows]
 
+    def part(self, rows: NDArray[np.int64], image: NDArray[np.float32]) -> State:
+        """Return a state of some rows on another picture of the same frame."""
+        out = State(image, self.noise, self.kinds[rows], self.params[rows], self.windows[rows])
+        for mine, theirs in zip(out._rows(), self._rows()):
+            mine[:] = theirs[rows]
+        return out
+
+    def adopt_part(self, other: State, rows: NDArray[np.int64]) -> None:
+        """Put back a state from `part`."""
+        for mine, theirs in zip(self._rows(), other._rows()):
+            mine[rows] = theirs
+
     def _rows(self) -> tuple[NDArray[np.generic], ...]:
         return self.kinds, self.params, self.priors, self.precisions, self.covs, self.stats
 

@@ -10,15 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lptem_tracker.detect.refine import shapes as sh
-from lptem_tracker.detect.refine.choose import choose_elongated, choose_rectangles
 from lptem_tracker.detect.refine.columns import columns, spread_out
-from lptem_tracker.detect.refine.frame import State, masked, run, subtracted
-from lptem_tracker.detect.refine.pooling import is_domed, lend, reliable
-from lptem_tracker.detect.refine.start import BLUR_MEAN, BLUR_SPREAD, boxes, inside_frame, start_state
+from lptem_tracker.detect.refine.stages import fit_all_sizes
+from lptem_tracker.detect.refine.start import boxes, inside_frame, start_state
 from lptem_tracker.detect.refine.verdict import judge, scale_ends, widen
-
-_CLIP = 6.0
 
 
 @dataclass(frozen=True)
@@ -49,37 +44,8 @@ def refine_frame(
     box = boxes(table)
     usable = np.flatnonzero(inside_frame(box, image))
     state = start_state(image, box[usable], quantum)
-    fit_frame(state, box[usable], pool)
+    fit_all_sizes(state, box[usable], quantum, pool)
     verdict = judge(state, box[usable], scale_ends(raw))
     widen(state)
     found = columns(state, verdict, box[usable])
     return spread_out(found, usable, box)
-
-
-def fit_frame(state: State, box: NDArray[np.float64], pool: ThreadPoolExecutor | None) -> None:
-    """Fit all particles of a frame: coarsely, freely, in the likeliest shape, then with what they share."""
-    everyone = np.arange(len(state.kinds))
-    if not len(everyone):
-        return
-    rigid, flat, full = sh.FREE.copy(), sh.FREE.copy(), sh.FREE.copy()
-    rigid[:, [sh.LOG_S, sh.Q]] = False
-    flat[:, sh.Q] = False
-    size = state.params[:, sh.A]
-    state.params[:, sh.LOG_S] = np.log(np.maximum(1.5, 0.2 * size))
-    around = masked(state, state.params, state.kinds, 2.0)
-    run(state, everyone, around, free=rigid, slack=2.0, max_iter=5, tol=0.3, covariance=False, pool=pool)
-    state.params[:, sh.LOG_S] = BLUR_MEAN
-    run(state, everyone, subtracted(state), free=flat, slack=1.5, max_iter=8, tol=0.1,
-        scores=True, pool=pool)  # fmt: skip
-    choose_elongated(state, box, flat, pool)
-    domed = is_domed(state, full, pool)
-    free = full if domed else flat
-    if domed:
-        state.params[:, sh.Q], state.priors[:, sh.Q], state.precisions[:, sh.Q] = 0.5, 0.5, 1.0
-        run(state, everyone, subtracted(state), free=free, slack=2.0, max_iter=10, pool=pool)
-    choose_rectangles(state, free, pool)
-    rows = reliable(state)
-    lend(state, sh.LOG_S, rows, BLUR_MEAN, BLUR_SPREAD**-2)
-    if domed:
-        lend(state, sh.Q, rows, 0.5, 1.0)
-    run(state, everyone, subtracted(state), free=free, slack=1.5, clip=_CLIP, max_iter=8, tol=0.01, pool=pool)

@@ -213,8 +213,9 @@ def gather(image, total, counted, owner, me, kind, p, window, noise, slack, clip
     near = Z_CUT * math.exp(p[LOG_S]) + slack
     bounding = near + (math.sqrt(a * a + b * b) if kind == BOX else max(a, b))
     stride = max(1, math.ceil(math.sqrt(math.pi * window[2] * window[2] / PLANE_CAP)))
-    rim = max(1, math.ceil(math.sqrt(14 * near * max(a, b) / PIXEL_CAP)))
+    rim = max(1, math.ceil(math.sqrt(16 * near * max(a, b) / PIXEL_CAP)))
     hollow = max(min(a, b) - near, 0.0) if stride > 1 and kind <= ELLIPSE else 0.0
+    inner = max(stride, math.ceil(math.sqrt(4 * math.pi * hollow * hollow / PIXEL_CAP)))
     n = 0
     for k in range(12):
         sums[k] = 0.0
@@ -240,8 +241,8 @@ def gather(image, total, counted, owner, me, kind, p, window, noise, slack, clip
             n = _run(image, total, owner, me, p, iy, xa, xb, rim, px, scratch[0], n)
             continue
         n = _run(image, total, owner, me, p, iy, xa, ya, rim, px, scratch[0], n)
-        if iy % stride == 0:
-            n = _run(image, total, owner, me, p, iy, ya, yb, stride, px, scratch[0], n)
+        if iy % inner == 0:
+            n = _run(image, total, owner, me, p, iy, ya, yb, inner, px, scratch[0], n)
         n = _run(image, total, owner, me, p, iy, yb, xb, rim, px, scratch[0], n)
     _distances(kind, p, near, px, n)
     if kind != DISK:
