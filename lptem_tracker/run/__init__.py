@@ -4,10 +4,11 @@ from lptem_tracker.run.chunks import Chunk, ChunkStore
 from lptem_tracker.run.files import jsonable, write_csv, write_json, write_parquet, write_table, write_text, writing
 from lptem_tracker.run.folder import Run, open_run, read_table
 from lptem_tracker.run.provenance import environment
-from lptem_tracker.run.writer import RESULT_FILES, RunWriter
+from lptem_tracker.run.writer import RESULT_FILES, WORK, RunWriter
 
 __all__ = [
     "RESULT_FILES",
+    "WORK",
     "Chunk",
     "ChunkStore",
     "Run",

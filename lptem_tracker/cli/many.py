@@ -1,0 +1,105 @@
+"""The batch command: many movies on many processes or machines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lptem_tracker.cli import options as opt
+from lptem_tracker.cli.console import progress, say
+
+if TYPE_CHECKING:
+    from lptem_tracker.batch.many import Outcome
+    from lptem_tracker.progress import Progress
+    from lptem_tracker.run import Run
+    from lptem_tracker.settings import Settings
+
+
+@click.command()
+@click.argument("movies", nargs=-1, required=True, metavar="MOVIE...")
+@opt.output_option
+@click.option("--conditions", type=click.Path(path_type=Path), help="CSV with the columns movie, sample.")
+@click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler that exists. [default: own processes here]")
+@click.option("--workers", type=click.IntRange(1), help="Own processes. [default: one a core]")
+@opt.config_option
+@opt.scale_options
+@opt.detect_options
+@opt.link_options
+@opt.liquid_options
+@opt.force_option
+@click.option("--no-overlay", is_flag=True, help="Do not draw the overlay movies.")
+@click.option("--no-report", is_flag=True, help="Do not write the report pages.")
+@opt.quiet_option
+def batch(
+    movies: tuple[str, ...],
+    output: Path,
+    conditions: Path | None,
+    scheduler: str | None,
+    workers: int | None,
+    config: Path | None,
+    force: bool,
+    no_overlay: bool,
+    no_report: bool,
+    quiet: bool,
+    **given: Any,
+) -> int:
+    """Analyse many movies side by side; run again, it does only what is missing.
+
+    \b
+    lptem-tracker batch "DATA/**/*.dm4" -o RUNS
+    lptem-tracker batch "DATA/**/*.dm4" -o RUNS --conditions samples.csv --workers 8
+    lptem-tracker batch "DATA/**/*.dm4" -o RUNS --scheduler tcp://node1:8786
+
+    Each movie gets a run folder below RUNS; RUNS/index.html shows how far the batch is, RUNS/summary.json
+    pools each sample. A movie that fails is listed with its reason, and the others go on.
+    """
+    from lptem_tracker.batch.many import run_batch
+    from lptem_tracker.batch.plan import plan_batch
+
+    settings = opt.settings_from(config, given)
+    items = plan_batch(movies, conditions)
+    finish = partial(_draw, overlay=not no_overlay, report=not no_report)
+    with progress(quiet=quiet) as bars:
+        bars.stage("movies", len(items))
+        outcomes = run_batch(
+            items,
+            output,
+            settings,
+            scheduler=scheduler,
+            workers=workers,
+            force=force,
+            finish=finish,
+            told=_teller(bars, output),
+        )
+    failed = [outcome for outcome in outcomes if outcome.state == "failed"]
+    say(f"{len(outcomes) - len(failed)} of {len(outcomes)} movies done → {output / 'index.html'}", quiet=quiet)
+    for outcome in failed:
+        click.echo(f"Error: {outcome.source}: {outcome.reason}", err=True)
+    return 1 if failed else 0
+
+
+def _draw(run: Run, settings: Settings, *, overlay: bool, report: bool) -> None:
+    """Draw one run on a worker."""
+    from lptem_tracker.cli.movies import draw
+    from lptem_tracker.progress import Silent
+
+    draw(run, settings, Silent(), overlay=overlay, report=report)
+
+
+def _teller(bars: Progress, output: Path) -> Callable[[list[Outcome]], None]:
+    from lptem_tracker.report.batch_page import write_batch_page
+
+    finished = 0
+
+    def tell(outcomes: list[Outcome]) -> None:
+        nonlocal finished
+        now = sum(outcome.state != "waiting" for outcome in outcomes)
+        bars.advance(now - finished)
+        finished = now
+        write_batch_page(output, outcomes)
+
+    return tell
