@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lptem_tracker.errors import MovieError
+from lptem_tracker.movie.grey import native
 
 
 class ContiguousFrames:
@@ -32,6 +33,8 @@ class ContiguousFrames:
         Where the first frame starts, in bytes.
     stride : int, optional
         From the start of a frame to that of the next, in bytes; one frame where not given.
+
+    Frames come out in the machine's byte order.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class ContiguousFrames:
         self.frame_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
         self.stride = self.frame_bytes if stride is None else int(stride)
         self._file: FileIO | None = None
+        self._buffer: NDArray[Any] | None = None
 
     def whole(self) -> int:
         """Return how many of the frames lie in the file with all their bytes."""
@@ -73,11 +77,13 @@ class ContiguousFrames:
         if self._file is None:
             self._file = self.path.open("rb", buffering=0)
             weakref.finalize(self, self._file.close)
+            # pixels in foreign byte order are copied in any case: one buffer takes them all in
+            self._buffer = None if self.dtype.isnative else np.empty(self.shape[1:], self.dtype)
         self._file.seek(self.offset + index * self.stride)
-        out = np.empty(self.shape[1:], self.dtype)
+        out = np.empty(self.shape[1:], self.dtype) if self._buffer is None else self._buffer
         if self._file.readinto(out.reshape(-1).view(np.uint8).data) != self.frame_bytes:
             raise MovieError(f"Frame {index} of {self.path} is cut off; the file is incomplete.")
-        return out
+        return out if self._buffer is None else native(out)
 
     def close(self) -> None:
         """Close the file; it is opened again when a frame is asked for."""

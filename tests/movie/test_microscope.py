@@ -161,8 +161,12 @@ def test_tvips_stream(samples, make):
 def test_blockfile_scan_is_refused(tmp_path):
     """A 4-D scan is not a movie, and the sentence says what to do."""
     data = np.zeros((4, 5, 16, 16), np.uint8)
-    axes = [{"name": n, "size": s, "scale": 1.0, "offset": 0.0, "units": ("nm", "cm")[i > 1], "navigate": i < 2, "index_in_array": i}
-            for i, (n, s) in enumerate(zip(("y", "x", "dy", "dx"), data.shape))]  # fmt: skip
+    axes = [
+        {"name": name, "size": 4, "scale": 1.0, "offset": 0.0, "units": unit, "navigate": unit == "nm"}
+        for name, unit in (("y", "nm"), ("x", "nm"), ("dy", "cm"), ("dx", "cm"))
+    ]
+    for index, axis in enumerate(axes):
+        axis |= {"size": data.shape[index], "index_in_array": index}
     signal = {"data": data, "axes": axes, "metadata": {}, "original_metadata": {}, "attributes": {"_lazy": False}}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
