@@ -39,6 +39,50 @@ def near_pairs(xy: Array, radius: Array, alive: NDArray[np.bool_], gap: float) -
     return sorted((int(min(a, b)), int(max(a, b))) for a, b in zip(i[close], j[close]))
 
 
+def bounce(
+    xy: Array,
+    parts: Array,
+    end: Array,
+    radius: Array,
+    alive: NDArray[np.bool_],
+    cluster: Ids,
+    core_gap: float,
+    due: set[Pair],
+) -> None:
+    """Let single particles that would come too near exchange their motion along the line between them, in place.
+
+    An exchange keeps the distribution of the steps, so that a hard core does not slow diffusion down.
+
+    Parameters
+    ----------
+    xy, end : numpy.ndarray
+        Shape (n, 2): positions, and moves by the frame's end, in px.
+    parts : numpy.ndarray
+        Shape (p, n, 2): moves within the exposure in px.
+    radius, alive, cluster : numpy.ndarray
+        Shape (n,).
+    core_gap : float
+        Smallest allowed surface gap in px.
+    due : set of tuple
+        Pairs that may touch.
+    """
+    alone = np.bincount(cluster, minlength=len(xy))[cluster] == 1
+    done: set[int] = set()
+    for move in (end, parts.mean(axis=0)):
+        for i, j in near_pairs(xy + move, radius, alive, core_gap - 1e-9):
+            if (i, j) in due or not (alone[i] and alone[j]) or i in done or j in done:
+                continue
+            normal = xy[j] - xy[i]
+            normal /= max(float(np.hypot(*normal)), 1e-9)
+            if (end[j] - end[i]) @ normal >= 0 and (move[j] - move[i]) @ normal >= 0:
+                continue
+            for moves in (end, *parts):
+                swap = float((moves[j] - moves[i]) @ normal) * normal
+                moves[i] += swap
+                moves[j] -= swap
+            done |= {i, j}
+
+
 def settle(
     xy: Array,
     end: Array,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from lptem_tracker.simulate.contacts import components, near_pairs, place_at_contact, settle
+from lptem_tracker.simulate.contacts import bounce, components, near_pairs, place_at_contact, settle
 from lptem_tracker.simulate.paths import Walkers, fractional_paths, frame_steps, start_walkers
 from lptem_tracker.simulate.plan import FUSE, PART, Plan, make_plan
 from lptem_tracker.simulate.scene import Scene
@@ -204,22 +204,26 @@ class Story:
         return parts, end
 
     def _confine(self, state: State, frame: int, parts: Array, end: Array, cluster: Ids) -> tuple[Array, Array]:
-        """Take back moves that lead through another particle or through a reflecting edge."""
+        """Let particles bounce off one another and off a reflecting edge; take back the moves where that fails."""
         scene = self.scene
         if scene.boundary == "reflect":
             low = state.radius[:, None] + 1
             high = np.array([scene.width_px, scene.height_px]) - state.radius[:, None] - 2
             after = state.xy + end
-            out = ((after < low) & (end < 0)) | ((after > high) & (end > 0))
-            bad = np.unique(cluster[(out.any(axis=1)) & state.alive])
-            stay = np.isin(cluster, bad)
-            parts[:, stay], end[stay] = 0.0, 0.0
+            out = (((after < low) & (end < 0)) | ((after > high) & (end > 0))) & state.alive[:, None]
+            for axis in (0, 1):
+                turned = np.isin(cluster, np.unique(cluster[out[:, axis]]))
+                parts[:, turned, axis] *= -1
+                end[turned, axis] *= -1
         if scene.core_gap_px < 0 or len(state.xy) < 2 or self._fbm is not None:
             return parts, end
         due = {(min(m.a, m.b), max(m.a, m.b)) for m in self.plan.meetings if m.frame > frame}
+        if scene.sticking == 0:
+            bounce(state.xy, parts, end, state.radius, state.alive, cluster, scene.core_gap_px, due)
         stay = settle(
             state.xy, end, parts.mean(axis=0), state.radius, state.alive, cluster, scene.core_gap_px, due, state.bonds
         )
+        state.walkers.offset[stay] -= end[stay]
         parts[:, stay], end[stay] = 0.0, 0.0
         return parts, end
 

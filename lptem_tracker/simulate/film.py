@@ -44,6 +44,10 @@ class Film:
             else np.ones(shape, np.float32)
         )
         self._beam /= np.float32(self._beam.mean())
+        self._change = None
+        if scene.background_period_s is not None and scene.background_swing:
+            other = fields.illumination(rng, shape, scene.background_swing)
+            self._change = np.log(other / np.float32(other.mean()) / self._beam)
         self._support = _support(scene, rng)
         self._hot = rng.integers(0, shape[0] * shape[1], scene.hot_pixels)
         plan = story.plan
@@ -133,15 +137,19 @@ class Film:
         return box[:, 2] - box[:, 0], box[:, 3] - box[:, 1]
 
     def _behind(self, index: int) -> Pixels:
+        beam = self._beam
+        if self._change is not None:
+            turn = index * self.scene.frame_interval_s / (self.scene.background_period_s or 1.0)
+            beam = beam * np.exp(np.float32(np.sin(np.pi * turn) ** 2) * self._change)
         if self._support is None:
-            return self._beam.copy()
+            return np.array(beam)
         dx, dy = self.story.drift[index]
-        height, width = self._beam.shape
+        height, width = beam.shape
         shift = np.array([[1, 0, dx], [0, 1, dy]], np.float32)
         moved = cv2.warpAffine(
             self._support, shift, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
         )
-        return np.asarray(self._beam * moved, np.float32)
+        return np.asarray(beam * moved, np.float32)
 
     def _smears(self, image: Pixels, index: int) -> None:
         scene = self.scene

@@ -117,6 +117,16 @@ class SimulatedMovie(Movie):
         )
 
     @property
+    def mean_D_nm2_s(self) -> float:
+        """True D averaged over all rows of `truth` in nm²/s: a particle in a bonded cluster of n moves with D/n."""
+        rows = self.truth
+        d = rows["particle"].map(self.particles.set_index("particle")["D_nm2_s"])
+        if self.scene.motion == "switching":
+            d = d.where(~rows["slow"], self.scene.D2_nm2_s)
+        members = rows.groupby(["frame", "cluster"])["particle"].transform("size")
+        return float((d / members).mean()) if len(rows) else float("nan")
+
+    @property
     def drift_px(self) -> NDArray[np.float64]:
         """Position of the stage in each frame in px, shape (T, 2), x and y."""
         return self._story.drift

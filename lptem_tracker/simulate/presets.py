@@ -45,7 +45,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "empty": {
         "width_px": 512, "height_px": 512, "n_frames": 50, "pixel_size_nm": 1.0, "frame_interval_s": 0.1, "count": 0,
-        "snr": 2.0, "background_swing": 0.7, "texture": 0.02, "smears": 1.0, "contamination": 3, "hot_pixels": 10,
+        "snr": 2.0, "background_swing": 0.7, "texture": 0.02, "smears": 1.0, "contamination": 3,
+        "background_period_s": 6.0, "hot_pixels": 10,
     },
     "dense": {
         "width_px": 1024, "height_px": 1024, "n_frames": 40, "pixel_size_nm": 0.7, "frame_interval_s": 0.2,

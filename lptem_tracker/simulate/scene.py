@@ -112,6 +112,9 @@ class Scene(BaseModel):
         0.0, ge=0, le=1, description="Loss of contrast while a particle turns away from diffraction."
     )
     background_swing: float = Field(0.3, ge=0, le=3, description="Logarithm of brightest over darkest background.")
+    background_period_s: float | None = Field(
+        None, gt=0, description="Time in which the background turns into another and back in s; None: it is still."
+    )
     texture: float = Field(
         0.0, ge=0, le=1, description="Relative standard deviation of the support's texture; it drifts with the stage."
     )

@@ -43,7 +43,11 @@ def write_simulation(movie: SimulatedMovie, folder: str | Path) -> list[Path]:
         _write_stack(movie, paths[0])
         for path, table in zip(paths[1:4], (movie.truth, movie.events, movie.particles)):
             table.to_csv(path, index=False, encoding="utf-8")
-        record = {"seed": movie.seed, "D_nm2_s": movie.scene.D_nm2_s, "scene": movie.scene.model_dump(mode="json")}
+        record = {
+            "seed": movie.seed,
+            "D_nm2_s": movie.mean_D_nm2_s if len(movie.truth) else None,
+            "scene": movie.scene.model_dump(mode="json"),
+        }
         paths[4].write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise OutputError(

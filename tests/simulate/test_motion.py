@@ -145,3 +145,15 @@ def test_bonded_pairs_diffuse_with_half_the_coefficient() -> None:
     mean, error = squared_steps(xy)
     assert len(xy) > 100
     assert mean == pytest.approx(2 * 0.25 * 0.1, abs=4 * error)
+
+
+def test_mean_coefficient_counts_bonds_and_states() -> None:
+    """The pooled true D is the scene's for free particles, and lower by the share of bonded or slow ones."""
+    assert simulate_movie(FREE, seed=1, count=5, n_frames=4, D_nm2_s=7.0).mean_D_nm2_s == pytest.approx(7.0)
+    switching = {**FREE, "motion": "switching", "D_nm2_s": 50.0, "D2_nm2_s": 2.0, "wait_s": 1.0}
+    movie = simulate_movie(switching, seed=7, count=20, n_frames=20)
+    share = movie.truth["slow"].mean()
+    assert movie.mean_D_nm2_s == pytest.approx(50 * (1 - share) + 2 * share)
+    pair = simulate_movie("demo", seed=0, count=2, n_attach=1, n_coalesce=0, n_nucleate=0, n_dissolve=0)
+    frame = int(pair.events[pair.events.kind == "attach"]["frame"].iloc[0])
+    assert pair.mean_D_nm2_s == pytest.approx(8.0 * (frame + 0.5 * (120 - frame)) / 120)

@@ -118,6 +118,17 @@ def test_background_varies_as_asked() -> None:
     assert np.log(clean.max() / clean.min()) == pytest.approx(0.7, abs=0.02)
 
 
+def test_background_changes_slowly_and_comes_back() -> None:
+    """A background with a period is another one after half of it and the first again after all of it."""
+    movie = simulate_movie(
+        "empty", n_frames=11, frame_interval_s=0.1, background_period_s=1.0, texture=0.0, smears=0.0, contamination=0
+    )
+    first, middle, last = movie.clean(0), movie.clean(5), movie.clean(10)
+    assert np.abs(middle / first - 1).max() > 0.1
+    assert last == pytest.approx(first, rel=1e-4)
+    assert np.abs(movie.clean(1) / first - 1).max() < 0.2
+
+
 def test_an_empty_scene_is_empty() -> None:
     """A scene of no particles has no truth and no events, and still frames."""
     movie = simulate_movie("empty", n_frames=4)
@@ -201,7 +212,7 @@ def test_files_hold_the_movie_and_its_truth(tmp_path: Path) -> None:
     assert len(pd.read_csv(paths[2])) == len(movie.events)
     record = json.loads(paths[-1].read_text(encoding="utf-8"))
     assert Scene.make(record["scene"]) == movie.scene
-    assert record["D_nm2_s"] == movie.scene.D_nm2_s
+    assert record["D_nm2_s"] == pytest.approx(movie.mean_D_nm2_s)
 
 
 def test_long_movies_are_written_as_ome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
