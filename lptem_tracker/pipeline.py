@@ -11,7 +11,7 @@ import pandas as pd
 from lptem_tracker.analysis import Measurement, measure, nothing_measured
 from lptem_tracker.detect import Detector, describe_quality, make_detector
 from lptem_tracker.job import Job, open_for
-from lptem_tracker.link import link_from_settings
+from lptem_tracker.link import WEAK_SHARE, link_from_settings, supported
 from lptem_tracker.movie import Movie, fingerprint
 from lptem_tracker.progress import Progress, Silent
 from lptem_tracker.run import ChunkStore, Run, RunWriter, environment
@@ -84,14 +84,14 @@ def analyze(
     settings = settings or Settings()
     with open_for(source, settings) as movie:
         job = Job(movie, settings, progress or Silent())
-        detector = make_detector(settings.detect)
+        detector = _detector(settings)
         checksum = fingerprint(movie)
         with RunWriter(output, force=force, resume=resume) as writer:
             store = ChunkStore(writer.path, job.identity(detector, checksum))
             job.detect_missing(detector, store, job.start, job.stop)
             found = job.collect(store)
             with job.stage("link"):
-                tracks = link_from_settings(found, settings.link)
+                found, tracks = _link(found, settings)
             with job.stage("measure"):
                 result = _measure(job, tracks)
             quality = describe_quality(movie, found, detector)
@@ -122,9 +122,26 @@ def detect_part(source: str | Path, output: str | Path, settings: Settings, firs
     """
     with open_for(source, settings) as movie:
         job = Job(movie, settings, Silent())
-        detector = make_detector(settings.detect)
+        detector = _detector(settings)
         store = ChunkStore(Path(output), job.identity(detector, fingerprint(movie)))
         job.detect_missing(detector, store, first, min(stop, job.stop))
+
+
+def _detector(settings: Settings) -> Detector:
+    """Return the detector, with a lower threshold where the tracks will decide on faint detections."""
+    chosen = settings.detect
+    if chosen.detector == "yolo" and settings.link.faint:
+        chosen = chosen.model_copy(update={"confidence": WEAK_SHARE * chosen.confidence})
+    return make_detector(chosen)
+
+
+def _link(found: pd.DataFrame, settings: Settings) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the detections that count and their tracks."""
+    tracks = link_from_settings(found, settings.link)
+    if settings.detect.detector == "yolo" and settings.link.faint:
+        tracks = tracks[supported(tracks, settings.detect.confidence)]
+        found = found[found.index.isin(tracks.index[tracks["observed"]])].reset_index(drop=True)
+    return found, tracks
 
 
 def _measure(job: Job, tracks: pd.DataFrame) -> Measurement:

@@ -65,6 +65,9 @@ class LinkSettings(_Section):
         "auto", description="Motion model of the Kalman filter."
     )
     drift: bool = Field(True, description="Estimate the common motion and take it out before linking.")
+    faint: bool = Field(
+        True, description="Keep faint detections (yolo only) where the track of a sure particle goes through them."
+    )
     min_track_frames: int = Field(
         3, ge=1, description="Shorter tracks are left out of measurements (they stay in the table)."
     )
