@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lptem_tracker.calibration import Calibration
 from lptem_tracker.errors import SettingsError
 from lptem_tracker.report import palette
+from lptem_tracker.report.clusters import row_clusters
 
 COLOUR_BY = ("particle", "speed", "D", "motion", "cluster")
 UNIT_TEXT = {
@@ -50,7 +51,12 @@ class Colouring:
 
 
 def colour_rows(
-    tracks: pd.DataFrame, by: str, *, particles: pd.DataFrame | None = None, calibration: Calibration | None = None
+    tracks: pd.DataFrame,
+    by: str,
+    *,
+    particles: pd.DataFrame | None = None,
+    events: pd.DataFrame | None = None,
+    calibration: Calibration | None = None,
 ) -> Colouring:
     """Colour the rows of a tracks table.
 
@@ -60,7 +66,9 @@ def colour_rows(
         Sorted by particle, then frame.
     by : {'particle', 'speed', 'D', 'motion', 'cluster'}
     particles : pandas.DataFrame, optional
-        Measurements, one row a particle: needed for D, motion and cluster.
+        Measurements, one row a particle: needed for D and motion.
+    events : pandas.DataFrame, optional
+        The events table: needed for cluster.
     calibration : Calibration, optional
         Units of the legend.
 
@@ -86,8 +94,9 @@ def colour_rows(
     if by == "motion":
         return _named(_per_row(ids, particles, "motion").fillna("unknown"), palette.MOTION)
     if by == "cluster":
-        clusters = tracks["cluster"] if "cluster" in tracks else _per_row(ids, particles, "cluster")
-        return _clusters(pd.to_numeric(clusters, errors="coerce").to_numpy(dtype=float))
+        if events is None:
+            raise SettingsError("Colours by cluster need events.csv, and this run has none; measure the run first.")
+        return _clusters(row_clusters(tracks, events))
     raise SettingsError(f"Colours can be by {', '.join(COLOUR_BY)}; got {by!r}.")
 
 
@@ -144,4 +153,4 @@ def _named(names: pd.Series, colours: Mapping[str, palette.Colour]) -> Colouring
 def _clusters(clusters: NDArray[np.float64]) -> Colouring:
     rows = palette.categorical(np.nan_to_num(clusters, nan=0.0))
     rows[~np.isfinite(clusters)] = palette.NO_VALUE
-    return Colouring(rows)
+    return Colouring(rows, Legend("cluster", (("single", palette.NO_VALUE),)), varies=True)

@@ -180,12 +180,15 @@ def event_plots(results: Results) -> list[dict[str, Any]]:
                 caption="Click a mark to see the event.",
             )
         )
-    clusters = results.summary.get("kinetics", {}).get("n_clusters")
-    if isinstance(clusters, dict):
-        clusters = clusters.get("value") or clusters.get("n")
+    kinetics = results.summary.get("kinetics") or {}
+    clusters = kinetics.get("n_clusters")
     if isinstance(clusters, list) and clusters:
-        steps = [series("steps", range(len(clusters)), clusters, colour=plots.GREEN)]
-        out.append(plot("n_clusters", "Clusters against time", axis("frame"), axis("clusters", low=0), steps))
+        frames = range(int(kinetics.get("frame_first") or 0), int(kinetics.get("frame_first") or 0) + len(clusters))
+        content = [series("steps", frames, clusters, colour=plots.GREEN)]
+        low, high = kinetics.get("n_clusters_low"), kinetics.get("n_clusters_high")
+        if isinstance(low, list) and isinstance(high, list):
+            content.insert(0, series("band", frames, clusters, colour=plots.GREEN, low=low, high=high))
+        out.append(plot("n_clusters", "Clusters against time", axis("frame"), axis("clusters", low=0), content))
     return out
 
 

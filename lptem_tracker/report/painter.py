@@ -114,8 +114,15 @@ class Painter:
 
 
 def _colouring(run: Run, tracks: pd.DataFrame, by: str) -> Colouring:
-    needed = by in {"D", "motion", "cluster"} and (run.path / "particles.csv").exists()
-    return colour_rows(tracks, by, particles=run.particles if needed else None, calibration=run.calibration)
+    measured = by in {"D", "motion"} and (run.path / "particles.csv").exists()
+    events = by == "cluster" and (run.path / "events.csv").exists()
+    return colour_rows(
+        tracks,
+        by,
+        particles=run.particles if measured else None,
+        events=run.events if events else None,
+        calibration=run.calibration,
+    )
 
 
 def _events(run: Run) -> pd.DataFrame | None:

@@ -8,6 +8,7 @@ import pytest
 
 from lptem_tracker.calibration import Calibration
 from lptem_tracker.errors import SettingsError
+from lptem_tracker.report.clusters import row_clusters
 from lptem_tracker.report.colouring import colour_rows, row_speeds
 from lptem_tracker.report.palette import MOTION, NO_VALUE
 
@@ -63,6 +64,22 @@ def test_colours_that_need_a_measurement_say_so(by: str) -> None:
     """Without the column the message names it and what to do."""
     with pytest.raises(SettingsError, match="measure the run first"):
         colour_rows(TRACKS, by)
+
+
+def test_clusters_are_replayed_from_the_events() -> None:
+    """Two that attach in frame 2 and detach in frame 4 share a colour in between and are single before and after."""
+    events = pd.DataFrame({"kind": ["attach", "detach"], "frame": [2, 4], "particle_a": [0, 1], "particle_b": [1, 0]})
+    clusters = row_clusters(TRACKS, events)
+    assert clusters[:6] == pytest.approx([np.nan, np.nan, 0, 0, np.nan, np.nan], nan_ok=True)
+    assert clusters[6:] == pytest.approx(clusters[:6], nan_ok=True)
+
+
+def test_a_chain_of_bonds_is_one_cluster() -> None:
+    """0–1 and 1–2 make one cluster with the smallest number; breaking 0–1 leaves 1–2."""
+    tracks = pd.DataFrame({"particle": [0, 1, 2] * 2, "frame": [5] * 3 + [9] * 3})
+    events = pd.DataFrame({"kind": ["attach", "attach", "detach"], "frame": [1, 2, 9], "particle_a": [0, 1, 0],
+                           "particle_b": [1, 2, 1]})  # fmt: skip
+    assert row_clusters(tracks, events) == pytest.approx([0, 0, 0, np.nan, 1, 1], nan_ok=True)
 
 
 def test_an_unknown_colouring_names_the_known_ones() -> None:
