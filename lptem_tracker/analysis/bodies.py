@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,28 +70,28 @@ class Bodies:
     outline: Floats | None = None
     merged_into: dict[int, int] = dataclasses.field(default_factory=dict)
 
-    @property
+    @cached_property
     def first(self) -> Ints:
         """First observed frame of each particle, (P,)."""
         return self.frame[self.offset[:-1]]
 
-    @property
+    @cached_property
     def last(self) -> Ints:
         """Last observed frame of each particle, (P,)."""
         return self.frame[self.offset[1:] - 1]
 
-    @property
+    @cached_property
     def n_rows(self) -> Ints:
         """Observed frames of each particle, (P,)."""
         return np.diff(self.offset)
 
-    @property
+    @cached_property
     def is_round(self) -> npt.NDArray[np.bool_]:
         """Which rows are plain disks, (M,)."""
         plain = (self.half_length == self.half_width) & (self.exponent == 2)
         return np.asarray(plain if self.outline is None else plain & np.isnan(self.outline[:, 0, 0]))
 
-    @property
+    @cached_property
     def size(self) -> Floats:
         """Radius of the circle about each outline in px, (M,)."""
         if self.outline is None:
@@ -99,10 +100,14 @@ class Bodies:
         far = np.sqrt((self.outline**2).sum(2)).max(1)
         return np.where(np.isnan(far), self.half_length, far)
 
+    @cached_property
+    def _keys(self) -> tuple[Ints, int]:
+        span = self.frames[1] - self.frames[0] + 2
+        return self.particle * span + (self.frame - self.frames[0]), span
+
     def row(self, particle: Ints, frame: Ints) -> Ints:
         """Row of each (particle index, frame), -1 where it was not observed."""
-        span = self.frames[1] - self.frames[0] + 2
-        keys = self.particle * span + (self.frame - self.frames[0])
+        keys, span = self._keys
         wanted = np.asarray(particle) * span + (np.asarray(frame) - self.frames[0])
         at = np.minimum(np.searchsorted(keys, wanted), max(len(keys) - 1, 0))
         inside = (np.asarray(frame) >= self.frames[0]) & (np.asarray(frame) <= self.frames[1])
@@ -138,7 +143,7 @@ def bodies_from_tracks(
     ids, particle = np.unique(table[PARTICLE].to_numpy(np.int64), return_inverse=True)
     frame = table[FRAME].to_numpy(np.int64)
     offset = np.searchsorted(particle, np.arange(len(ids) + 1))
-    first = int(frame.min()) if len(frame) else 0
+    first = _first_frame(frame)
     last = max(int(frame.max()) if len(frame) else 0, (n_frames or 0) - 1)
     raw = _radius(table, particle, len(ids))
     radius = median_filter(raw, particle, FILTER_FRAMES)
@@ -153,6 +158,13 @@ def bodies_from_tracks(
         ids, offset, particle.astype(np.int64), frame, x, y, radius, raw, length, width, angle, exponent,
         (first, last), extent, origin, field_px is not None, _outline(table, x, y), merged,
     )  # fmt: skip
+
+
+def _first_frame(frame: Ints) -> int:
+    """First frame of the movie: that of the table, unless one particle alone begins there (before it all was empty)."""
+    if len(frame) == 0 or (frame == frame.min()).sum() == 1:
+        return 0
+    return int(frame.min())
 
 
 def _field(

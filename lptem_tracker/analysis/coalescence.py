@@ -228,7 +228,7 @@ def _into_partner(
 ) -> Merger | Split | None:
     size = float(typical[gone])
     near = bodies.rows(partner)
-    other = float(np.nanmedian(bodies.radius[near]))
+    other = float(np.median(bodies.radius[near]))
     jump = measure_jump(bodies, noise, gone, partner, size**2 / (size**2 + other**2))
     if jump is None or not _sized(
         jump, size, gap <= rule.off_px, bodies.merged_into.get(int(bodies.ids[gone])) is not None
@@ -267,15 +267,15 @@ def _came_back(
 ) -> Split | None:
     """A new track that begins beside the partner while the partner's radius falls back."""
     rows = bodies.rows(partner)
-    for fresh in index.started(jump.frame + 1, int(bodies.last[partner]) + 1):
-        if fresh == partner or fresh == gone:
-            continue
-        start, head = int(bodies.first[fresh]), int(bodies.offset[fresh])
-        at = rows.start + int(np.searchsorted(bodies.frame[rows], start))
-        beside = min(at, rows.stop - 1)
-        distance = np.hypot(bodies.x[head] - bodies.x[beside], bodies.y[head] - bodies.y[beside])
-        reach = jump.after + size + rule.off_px + 4.5 * noise.step_px
-        if distance > reach or not 0.6 < np.nanmedian(bodies.raw_radius[head : head + 5]) / size < 1.6:
+    starts = index.started(jump.frame + 1, int(bodies.last[partner]) + 1)
+    heads = bodies.offset[starts]
+    places = rows.start + np.searchsorted(bodies.frame[rows], bodies.first[starts])
+    beside = np.minimum(places, rows.stop - 1)
+    distance = np.hypot(bodies.x[heads] - bodies.x[beside], bodies.y[heads] - bodies.y[beside])
+    near = (distance <= jump.after + size + rule.off_px + 4.5 * noise.step_px) & (starts != partner)
+    for fresh, head, at in zip(starts[near], heads[near], places[near]):
+        start = int(bodies.first[fresh])
+        if not 0.6 < np.median(bodies.raw_radius[head : head + 5]) / size < 1.6:
             continue
         later = bodies.raw_radius[max(at, rows.start) : min(at + SIDE_ROWS, rows.stop)]
         earlier = bodies.raw_radius[max(at - SIDE_ROWS, rows.start) : at]
@@ -311,14 +311,13 @@ def _into_fresh(
     y = weight * bodies.y[ra] + (1 - weight) * bodies.y[rb]
     best: Merger | None = None
     tail = min(_tail(bodies, one), _tail(bodies, other))
-    for fresh in index.started(tail, end + LOOK_FRAMES + 1):
-        head = int(bodies.offset[fresh])
-        wait = max(1, int(bodies.first[fresh]) - end)
-        if np.hypot(bodies.x[head] - x, bodies.y[head] - y) > 0.6 * (small + large) + 4.5 * noise.step_px * np.sqrt(
-            wait
-        ):
-            continue
-        after = float(np.nanmedian(bodies.raw_radius[head : min(head + SIDE_ROWS, int(bodies.offset[fresh + 1]))]))
+    starts = index.started(tail, end + LOOK_FRAMES + 1)
+    heads = bodies.offset[starts]
+    wait = np.maximum(1, bodies.first[starts] - end)
+    reach = 0.6 * (small + large) + 4.5 * noise.step_px * np.sqrt(wait)
+    near = np.hypot(bodies.x[heads] - x, bodies.y[heads] - y) <= reach
+    for fresh, head in zip(starts[near], heads[near]):
+        after = float(np.median(bodies.raw_radius[head : min(head + SIDE_ROWS, int(bodies.offset[fresh + 1]))]))
         n = min(SIDE_ROWS, int(bodies.n_rows[fresh]))
         z = (after - large) / (max(noise.radius_px, 0.005 * large) * np.sqrt(2 / n))
         jump = Jump(int(bodies.first[fresh]), large, after, float(z), 1.0)

@@ -189,7 +189,7 @@ def _bonds_of(
     held = np.concatenate([[0], np.cumsum(~seen)])
     close = touching[end] - touching[start] + held[end] - held[start] >= rule.min_contact_frames
     start, end = start[close], end[close]
-    return _describe(a, b, group, frame, offset, seen, state, start, end, rule)
+    return _describe(a, b, group, frame, offset, seen, state, code, start, end, rule)
 
 
 def _expand(lo: Ints, hi: Ints) -> Ints:
@@ -251,12 +251,14 @@ def _describe(
     offset: Ints,
     seen: Bools,
     state: Bools,
+    code: Ints,
     start: Ints,
     end: Ints,
     rule: ContactRule,
 ) -> tuple[npt.NDArray[np.generic], ...]:
     of = group[start]
     seen_sum = np.concatenate([[0], np.cumsum(seen)])
+    apart = np.concatenate([[0], np.cumsum(code < 0)])
     on_sum = np.concatenate([[0], np.cumsum(seen & state)])
     lo, hi = offset[of], offset[of + 1]
 
@@ -269,7 +271,8 @@ def _describe(
     until, on_until = share(np.maximum(start, end - 2 * rule.min_contact_frames), end)
     after, on_after = share(end, np.minimum(hi, end + 2 * rule.min_separation_frames))
     broken = after >= rule.min_separation_frames
-    formed = before >= min(3, rule.min_separation_frames)
+    # one frame well apart is enough; lingering between the thresholds is not
+    formed = (before >= min(3, rule.min_separation_frames)) | (apart[start] > apart[np.maximum(lo, start - 3)])
     last = np.minimum(end, len(frame) - 1)
     end_frame = np.where(end < hi, frame[last], frame[np.maximum(end - 1, 0)] + 1)
     return (

@@ -114,7 +114,7 @@ def _histogram(distance: Floats, weight: Floats, norm: float, r_max: float, dens
         ring = np.pi * np.diff(edges**2)
         g = np.histogram(distance, edges, weights=weight)[0] / (norm * ring)
         peak = int(g[: bins // 2].argmax()) if bins > 50 else 0
-        if bins <= 100 or pairs[peak] >= _MIN_PEAK_PAIRS and pairs.sum() / bins >= _MIN_PEAK_PAIRS / 2:
+        if bins <= 100 or (pairs[peak] >= _MIN_PEAK_PAIRS and pairs.sum() / bins >= _MIN_PEAK_PAIRS / 2):
             break
         bins //= 2
     std = g / np.sqrt(np.maximum(pairs, 1))
@@ -189,7 +189,8 @@ def inserted_potential(bodies: Bodies, rows: Ints, found: PairCorrelation, *, pa
     density = _UNIFORM + (1 - _UNIFORM) * area / mean_number * (counts @ (near / (near * ring).sum()))
     u = np.where(seen, -np.log(np.maximum(g, 1e-12)), 30.0)
     for _ in range(_ITERATIONS):
-        weight = np.exp(-(counts @ u)) / density
+        energy = counts @ u
+        weight = np.exp(energy.min() - energy) / density
         inserted = (counts.T @ weight) / (max(float(weight.sum()), 1e-300) * found.density * ring)
         change = np.where(seen & (inserted > 0), np.log(np.maximum(inserted, 1e-12) / np.maximum(g, 1e-12)), 0.0)
         u = u + 0.7 * np.clip(change, -1, 1)

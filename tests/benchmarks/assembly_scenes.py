@@ -382,7 +382,7 @@ def degrade(
 ) -> pd.DataFrame:
     """Detections as a detector gives them: misses, false ones, noise in position and radius (a share of it)."""
     rng = np.random.default_rng(seed)
-    rows = scene.tracks[rng.random(len(scene.tracks)) >= miss].copy()
+    rows = scene.tracks[["particle", "frame", "x", "y", "radius"]][rng.random(len(scene.tracks)) >= miss].copy()
     rows["x"] += rng.normal(0, loc, len(rows))
     rows["y"] += rng.normal(0, loc, len(rows))
     rows["radius"] *= 1 + rng.normal(0, size, len(rows))
