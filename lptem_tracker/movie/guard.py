@@ -95,7 +95,7 @@ class Complaints(logging.Handler):
 
 def first_line(error: BaseException) -> str:
     """Return the first line of what an exception says, at most 160 characters."""
-    text = str(error).strip() or type(error).__name__
+    text = str(getattr(error, "strerror", None) or error).strip() or type(error).__name__
     return text.splitlines()[0][:160].rstrip(".")
 
 

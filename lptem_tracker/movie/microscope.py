@@ -56,7 +56,7 @@ class MicroscopeMovie(Movie):
         source, name = str(path), _NAMES[module]
         self._data: Any = None
         warnings: list[str] = []
-        with opening(source, f"a {name} file"):
+        with opening(source, name):
             datasets = _load(path, module)
             axes = self._pick(source, datasets, warnings)
             dataset = datasets[axes.dataset]
@@ -122,7 +122,7 @@ def read_picture(path: Path, module: str) -> NDArray[Any]:
     if module != "digitalmicrograph":  # other formats may be compressed: only a lazy reader looks at the header first
         with open_microscope(path, module) as movie:
             return movie.read(0).pixels
-    with reading(str(path), "a DigitalMicrograph file"):
+    with reading(str(path), "DigitalMicrograph"):
         datasets = import_module(f"rsciio.{module}").file_reader(str(path))
         pictures = [data for data in (np.squeeze(dataset["data"]) for dataset in datasets) if data.ndim == 2]
         if not pictures:
@@ -164,7 +164,7 @@ def _frames(path: Path, module: str, dataset: dict[str, Any], axes: Axes, warnin
     ratio = _RATIO if module in _COMPRESSED else 1.0
     if path.is_file() and path.suffix.lower() not in _PIXELS_ELSEWHERE:
         n_bytes = math.prod(axes.shape) * data.dtype.itemsize
-        check_fits(str(path), f"a {_NAMES[module]} file", n_bytes, path, compression=ratio)
+        check_fits(str(path), _NAMES[module], n_bytes, path, compression=ratio)
     return DaskFrames(axes.as_movie(data))
 
 

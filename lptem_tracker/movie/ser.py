@@ -47,8 +47,8 @@ class SerMovie(Movie):
 
     def __init__(self, path: Path) -> None:
         warnings: list[str] = []
-        with opening(str(path), "a TIA SER file"), path.open("rb") as file:
-            offsets, tags = _offsets(file, path, warnings)
+        with opening(str(path), "TIA SER"), path.open("rb") as file:
+            offsets, tags = _offsets(file, path)
             interval = _step(file) or _interval(file, tags, warnings)
             first = _element(file, int(offsets[0]))
             self._offsets = offsets
@@ -59,7 +59,8 @@ class SerMovie(Movie):
                 )
             height, width = int(first["size_y"]), int(first["size_x"])
             check_frame(str(path), height, width, self._dtype.itemsize)
-            whole = offsets + _ELEMENT.itemsize + height * width * self._dtype.itemsize <= path.stat().st_size
+            ends = offsets + _ELEMENT.itemsize + height * width * self._dtype.itemsize
+            whole = (offsets > 0) & (ends <= path.stat().st_size)
         if not whole[0]:
             raise MovieError(f"{path} holds not one whole frame: it is incomplete; copy it again.")
         if not whole.all():
@@ -97,8 +98,10 @@ class SerMovie(Movie):
             self._file = None
 
 
-def _offsets(file: BinaryIO, path: Path, warnings: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _offsets(file: BinaryIO, path: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return where each image and each image's tag starts; the file is left at the dimension array."""
+    if file.read(4) != b"II\x97\x01":
+        raise MovieError(f"{path} is no TIA series; check what it is.")
     wide = _number(file, 4, "<u2") > _NARROW_UP_TO
     width = 8 if wide else 4
     kind, total, valid = (_number(file, at, "<u4") for at in (6, 14, 18))
@@ -115,13 +118,10 @@ def _offsets(file: BinaryIO, path: Path, warnings: list[str]) -> tuple[NDArray[n
     file.seek(table)
     found = np.fromfile(file, f"<u{width}", 2 * total).astype(np.int64)
     images, tags = found[:valid], found[total : total + valid]
-    inside = (images > 0) & (images + _ELEMENT.itemsize < size)
-    if not inside.any():
+    if not 0 < images[0] < size - _ELEMENT.itemsize:
         raise MovieError(f"{path} holds no picture: it is incomplete; copy it again from where it was recorded.")
-    if not inside.all():
-        warnings.append(f"The SER file is damaged or incomplete: {int((~inside).sum())} of its pictures are not in it.")
     file.seek(26 + width)
-    return images[inside], tags[(tags > 0) & (tags + 8 <= size)]
+    return images, tags[(tags > 0) & (tags + 8 <= size)]
 
 
 def _number(file: BinaryIO, at: int, dtype: str) -> int:

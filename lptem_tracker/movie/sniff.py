@@ -27,6 +27,8 @@ KNOWN = (
     "or a folder of images"
 )
 
+_TEXT = {".rpl", ".mib"}  # formats that begin with plain words
+
 _MAGIC: tuple[tuple[int, bytes, Family, str], ...] = (
     (0, b"II*\0", "tiff", ""), (0, b"MM\0*", "tiff", ""), (0, b"II+\0", "tiff", ""), (0, b"MM\0+", "tiff", ""),
     (0, b"\x89PNG", "image", ""), (0, b"\xff\xd8\xff", "image", ""), (0, b"BM", "image", ""),
@@ -59,6 +61,12 @@ def family(path: Path) -> tuple[Family, str]:
             if kind == "microscope" and named and (named in {"hspy", "nexus"} or module == named):
                 return kind, named
             return kind, module
+    if (
+        (named or suffix in VIDEO)
+        and suffix not in _TEXT
+        and all(32 <= byte < 127 or byte in b"\t\r\n" for byte in head)
+    ):
+        raise MovieError(f"{path} is named like a movie ({suffix}) but holds text; check what it is, or copy it again.")
     if named:
         return "microscope", named
     if suffix in VIDEO:

@@ -50,7 +50,10 @@ class Decoder:
             raise MovieError(f"{self.path} is a {container.format.long_name} and holds no film of its own.")
         films = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
         if not films:
-            raise MovieError(f"{self.path} holds no video stream (sound only?); expected a movie.")
+            raise MovieError(
+                f"{self.path} holds no video stream: it has sound only, or is incomplete (an mp4 that was not finished "
+                "lacks its index)."
+            )
         films[0].thread_type = "AUTO" if self._threaded else "NONE"
         # a damaged packet must be an error: the decoder's concealment would invent pixels
         films[0].codec_context.options = {"err_detect": "crccheck+explode"}
