@@ -20,6 +20,9 @@ from lptem_tracker.link.candidates import Costs, gather
 NODES, EDGES, DECIDED, TRACKS, SEARCHES = 0, 1, 2, 3, 4
 """Places in the counters: detections, edges, decided columns, identities given, searches made."""
 
+BELIEF_SWEEPS = 6
+"""Sweeps of messages at a time; they are carried on, so that an edge sees at least twelve before it is decided."""
+
 DROP_NATS = 18.0
 """Edges this much worse than their column's best are left out: their share is below 1e-7."""
 
@@ -116,8 +119,13 @@ def decide(win: Window, edges: Edges, counts: Any, costs: Costs, lo: int, hi: in
         if leftover:
             adopt_leftovers(win, edges, counts, costs, lo, hi)
     counts[DECIDED] = hi
-    pred, track = win.pred, win.track
+    pred, track, belief, row = win.pred, win.track, win.belief, edges.row
+    first_in, last_in, share = win.first_in, win.last_in, edges.belief
     for j in range(lo, hi):
+        belief[j] = math.nan
+        for e in range(first_in[j], last_in[j]):
+            if row[e] == pred[j] and row[e] != j:
+                belief[j] = share[e]
         if pred[j] == FREE or pred[j] == j:
             track[j] = counts[TRACKS]
             counts[TRACKS] += 1
@@ -231,7 +239,8 @@ def add_frames(win: Window, edges: Edges, counts: Any, costs: Costs, starts: Any
         How many of the F frames were brought in.
     """
     modes, xy, noise, frame = len(costs.log_mode), win.xy, win.noise, win.frame
-    given_mode, step_var = costs.log_mode, costs.step_var
+    given_mode, step_var, once_var = costs.log_mode, costs.step_var, costs.once_var
+    every = max(window // 2, 1)
     for f in range(len(starts) - 1):
         lo, hi = starts[f], starts[f + 1]
         rows = active_rows(win, counts, costs, lo)
@@ -242,18 +251,13 @@ def add_frames(win: Window, edges: Edges, counts: Any, costs: Costs, starts: Any
                 log_mode[r, m] = given_mode[m]
                 for axis in range(2):
                     mean[r, m, axis] = xy[i, axis]
-                    var[r, m, axis] = noise[i, axis] + step_var[m] * (frame[lo] - frame[i])
+                    var[r, m, axis] = noise[i, axis] + step_var[m] * (frame[lo] - frame[i]) + once_var[m]
         if not add_frame(win, edges, counts, costs, lo, hi, rows, log_mode, mean, var):
             return f
-        believe(win, edges, counts[DECIDED], counts[NODES], counts[EDGES], win.rank[lo] - window + 1, sweeps(window))
+        if win.rank[lo] % every == 0:
+            believe(win, edges, counts[DECIDED], counts[NODES], counts[EDGES], BELIEF_SWEEPS)
         decide_up_to(win, edges, counts, costs, win.rank[lo] - window + 1, adopt)
     return len(starts) - 1
-
-
-@njit(cache=True, error_model="numpy")
-def sweeps(window: int) -> int:
-    """How often messages are passed in a frame: an edge is swept some sixteen times before it is decided."""
-    return max(16 // window, 2)
 
 
 @njit(cache=True, error_model="numpy")
@@ -298,6 +302,7 @@ def compact(win: Window, edges: Edges, counts: Any, keep: int) -> None:
                 if i >= 0:
                     edges.row[at], edges.col[at], edges.weight[at] = i, j, edges.weight[e]
                     edges.following[at], edges.message[at] = win.first_out[i], edges.message[e]
+                    edges.belief[at] = edges.belief[e]
                     win.first_out[i] = at
                     counts[EDGES] += 1
         win.last_in[j] = counts[EDGES]

@@ -73,13 +73,14 @@ class Window(NamedTuple):
 
 
 class Edges(NamedTuple):
-    """Candidate links: row, column, weight without the row's bonus, next edge of the row, and its message."""
+    """Candidate links: row, column, weight without the row's bonus, next edge of the row, its message, and its posterior."""
 
     row: NDArray[np.int64]
     col: NDArray[np.int64]
     weight: NDArray[np.float64]
     following: NDArray[np.int64]
     message: NDArray[np.float64]
+    belief: NDArray[np.float64]
 
 
 def new_window(capacity: int, looks: int = 0) -> Window:
@@ -96,7 +97,7 @@ def new_window(capacity: int, looks: int = 0) -> Window:
 def new_edges(capacity: int) -> Edges:
     """Return room for `capacity` candidate links."""
     return Edges(np.empty(capacity, np.int64), np.empty(capacity, np.int64), np.empty(capacity),
-                 np.empty(capacity, np.int64), np.empty(capacity))
+                 np.empty(capacity, np.int64), np.empty(capacity), np.empty(capacity))
 
 
 @njit(cache=True, error_model="numpy")

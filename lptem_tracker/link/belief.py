@@ -20,15 +20,13 @@ TEMPER = 1.0
 
 
 @njit(cache=True, error_model="numpy")
-def believe(win: Window, edges: Edges, decided: int, nodes: int, n_edges: int, rank: int, sweeps: int) -> None:
-    """Pass messages over the undecided edges and set `belief` of the columns about to be decided.
+def believe(win: Window, edges: Edges, decided: int, nodes: int, n_edges: int, sweeps: int) -> None:
+    """Pass messages over the undecided edges and set their posteriors.
 
     Parameters
     ----------
     decided, nodes, n_edges : int
         First undecided column, number of detections, number of edges.
-    rank : int
-        Columns of frames up to this one are about to be decided.
     sweeps : int
     """
     if decided >= nodes:
@@ -36,14 +34,14 @@ def believe(win: Window, edges: Edges, decided: int, nodes: int, n_edges: int, r
     first = win.first_in[decided]
     m = n_edges - first
     row, col, message = edges.row[first:n_edges], edges.col[first:n_edges], edges.message[first:n_edges]
-    succ, pred, bonus, weight, belief = win.succ, win.pred, win.bonus, edges.weight, win.belief
+    succ, bonus, weight, belief = win.succ, win.bonus, edges.weight[first:n_edges], edges.belief[first:n_edges]
     odds, up = np.empty(m), np.empty(m)
     low = nodes
     for e in range(m):
         i = row[e]
         low = min(low, i)
         gone = FREE < succ[i] < decided
-        odds[e] = 0.0 if gone else math.exp(min(TEMPER * (weight[first + e] + bonus[i]), 600.0))
+        odds[e] = 0.0 if gone else math.exp(min(TEMPER * (weight[e] + bonus[i]), 600.0))
     rows, cols = np.empty(nodes - low), np.empty(nodes - decided)
     for _ in range(sweeps):
         rows[:] = 1.0
@@ -58,13 +56,5 @@ def believe(win: Window, edges: Edges, decided: int, nodes: int, n_edges: int, r
     rows[:] = 1.0
     for e in range(m):
         rows[row[e] - low] += odds[e] * message[e]
-    for j in range(decided, nodes):
-        if win.rank[j] > rank:
-            break
-        belief[j] = math.nan
     for e in range(m):
-        j = col[e]
-        if win.rank[j] > rank:
-            break
-        if pred[j] == row[e] and row[e] != j:
-            belief[j] = odds[e] * message[e] / rows[row[e] - low]
+        belief[e] = odds[e] * message[e] / rows[row[e] - low]

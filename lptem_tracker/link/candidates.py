@@ -42,8 +42,9 @@ class Costs(NamedTuple):
         entry serves all later ones.
     log_false : float
         Log-density of false detections; -inf where there are none.
-    log_mode, step_var : float64
-        Log-weight and step variance (px² a frame and axis) of each mode of a memoryless motion.
+    log_mode, step_var, once_var : float64
+        Log-weight, step variance (px² a frame and axis) and variance of a single long step, whatever the
+        number of frames (px² an axis), of each mode of a memoryless motion.
     look_change, look_mean, look_spread : float64
         For each kind of likeness: standard deviation between two sights of one particle, mean and
         standard deviation over all particles.
@@ -59,6 +60,7 @@ class Costs(NamedTuple):
     log_false: float
     log_mode: NDArray[np.float64]
     step_var: NDArray[np.float64]
+    once_var: NDArray[np.float64]
     look_change: NDArray[np.float64]
     look_mean: NDArray[np.float64]
     look_spread: NDArray[np.float64]

@@ -100,7 +100,7 @@ class SlidingWindow:
     def finish(self) -> Decided:
         """Make everything final."""
         c = self._counts
-        believe(self._win, self._edges, c[advance.DECIDED], c[advance.NODES], c[advance.EDGES], self._rank, 16)
+        believe(self._win, self._edges, c[advance.DECIDED], c[advance.NODES], c[advance.EDGES], advance.BELIEF_SWEEPS)
         advance.decide_up_to(self._win, self._edges, c, self._costs, self._rank, self._adopt)
         return self._hand_out()
 

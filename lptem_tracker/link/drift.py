@@ -227,11 +227,12 @@ def steady_velocity(xy: Floats, starts: Ints, lag: Floats, spacing: float) -> Fl
     The peak of all displacements between neighbouring frames, pooled over a sample. Its error is that of
     one frame's mean, since particles that each keep their own velocity say nothing new in later frames.
     """
-    pick = np.linspace(0, len(lag) - 1, min(len(lag), 40)).astype(int)
+    per_frame = float(np.median(np.diff(starts)))
+    pick = np.linspace(0, len(lag) - 1, int(min(len(lag), max(8, 1200 / per_frame)))).astype(int)
     apart = []
     for f in pick[lag[pick] == 1]:
         a, b = xy[starts[f] : starts[f + 1]][:200], xy[starts[f + 1] : starts[f + 2]]
-        near = cKDTree(b).query(a, k=min(9, len(b)), distance_upper_bound=1.6 * spacing)
+        near = cKDTree(b).query(a, k=min(6, len(b)), distance_upper_bound=1.6 * spacing)
         ok = np.isfinite(near[0])
         apart.append(b[near[1][ok]] - np.repeat(a[:, None], ok.shape[1] if ok.ndim > 1 else 1, 1)[ok] if ok.ndim > 1
                      else b[near[1][ok]] - a[ok])
@@ -239,7 +240,6 @@ def steady_velocity(xy: Floats, starts: Ints, lag: Floats, spacing: float) -> Fl
     if len(d) < 20:
         return np.zeros(2)
     peak, spread = densest(d, spacing)
-    per_frame = float(np.median(np.diff(starts)))
     if math.hypot(*peak) < SIGNIFICANT * spread / math.sqrt(per_frame):
         return np.zeros(2)
     return peak
@@ -261,7 +261,7 @@ def densest(d: Floats, spacing: float) -> tuple[Floats, float]:
     far = smooth[best] - here > 5 * math.sqrt(smooth[best] + here) and smooth[best] > 2 * background
     centre = (np.array(best) - half) * bins if far else np.zeros(2)
     width = 2 * bins
-    for _ in range(30):
+    for _ in range(12):
         w = np.exp(-((d - centre) ** 2).sum(1) / (2 * width**2))
         new = (w[:, None] * d).sum(0) / max(w.sum(), 1e-12)
         # a Gaussian of variance v seen through a window of variance h has variance v·h/(v + h)
@@ -269,7 +269,7 @@ def densest(d: Floats, spacing: float) -> tuple[Floats, float]:
         v = 1 / max(1 / seen - 1 / width**2, 1e-3 / width**2)
         moved = float(np.abs(new - centre).max())
         centre, width = new, min(max(2 * math.sqrt(v), 0.02 * spacing), 2 * bins)
-        if moved < 1e-4 * spacing:
+        if moved < 1e-3 * spacing:
             break
     return centre, math.sqrt(v)
 

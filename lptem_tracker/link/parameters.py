@@ -100,17 +100,17 @@ class Parameters:
         start = np.log(self.birth_density + self.density_px2 * unseen + (self.false_density if single else 0.0))
         end = np.log(unseen + (1 - unseen) * self.death_rate)
         user = self.max_displacement_px
-        share, sigma, gate = self._kernel()
+        share, step_var, once_var, gate = self._kernel()
         return Costs(
             max_lag, gate, math.inf if user is None else float(user), log_seen, math.log(self.miss_rate),
             start + log_seen, end, -math.inf if single else math.log(self.false_density),
-            np.log(share), sigma**2,
+            np.log(share), step_var, once_var,
             np.array(self.look_change), np.array(self.look_mean), np.array(self.look_spread),
         )
 
 
-    def _kernel(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Return share, standard deviation and gate of the modes, with a wide one for rare long steps.
+    def _kernel(self) -> tuple[NDArray[np.float64], ...]:
+        """Return share, variances by frame and by link, and gate of the modes, with a wide one for rare long steps.
 
         Real steps have heavier tails than any two Gaussians (kurtosis 8 in rods near a window). The wide mode
         stays below the neighbour spacing: farther off, a step is another particle's.
@@ -121,8 +121,9 @@ class Parameters:
         tail = min(TAIL_SIGMA * sigma.max(), TAIL_SPACING / math.sqrt(self.density_px2))
         if tail > 1.5 * sigma.max():
             share = np.append(share * (1 - TAIL_SHARE), TAIL_SHARE)
-            sigma, gate = np.append(sigma, tail), np.append(gate, TAIL_GATE)
-        return share, sigma, gate
+            once = np.append(np.zeros(len(sigma)), tail**2 - sigma.max() ** 2)
+            return share, np.append(sigma, sigma.max()) ** 2, once, np.append(gate, TAIL_GATE)
+        return share, sigma**2, np.zeros(len(sigma)), gate
 
 
 UNITS = {
@@ -148,4 +149,4 @@ def fallback_costs(reach: float, max_lag: int, max_step: float, looks: int = 0) 
     start = np.full(1, -math.log(2 * math.pi * sigma**2) - 4.5 - 1e-6)
     nothing: NDArray[np.float64] = np.empty(0)
     return Costs(max_lag, np.full(1, 3.0 * (1 + 1e-9)), max_step, 0.0, -0.5, start, np.zeros(1), -math.inf, np.zeros(1),
-                 np.array([sigma**2]), nothing, nothing, nothing)
+                 np.array([sigma**2]), np.zeros(1), nothing, nothing, nothing)
