@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from lptem_tracker.movie.base import Movie
+
+NOISY_SMOOTH_PX = 1.5
 
 
 @dataclass(frozen=True)
@@ -21,11 +24,14 @@ class Contrast:
         Sampled frames, shape (k,), ascending.
     low, high : numpy.ndarray
         Grey values shown black and white at those frames, shape (k,).
+    smooth_px : float
+        Standard deviation in px of the smoothing before display; 0 shows the pixels as they are.
     """
 
     frames: NDArray[np.float64]
     low: NDArray[np.float64]
     high: NDArray[np.float64]
+    smooth_px: float = 0.0
 
     def limits(self, frame: float) -> tuple[float, float]:
         """Return the grey values shown black and white in a frame."""
@@ -50,6 +56,7 @@ class Contrast:
         """
         low, high = self.limits(frame)
         scale = 255.0 / (high - low)
+        pixels = smoothed(pixels, self.smooth_px)
         if pixels.dtype == np.uint8:
             table = np.rint(np.clip((np.arange(256) - low) * scale, 0, 255)).astype(np.uint8)
             looked_up: NDArray[np.uint8] = table[pixels]
@@ -68,6 +75,7 @@ def estimate_contrast(
     stop: int | None = None,
     samples: int = 24,
     percentiles: tuple[float, float] = (0.3, 99.7),
+    smooth_px: float | None = 0.0,
 ) -> Contrast:
     """Sample frames of a movie and return its display limits.
 
@@ -83,16 +91,35 @@ def estimate_contrast(
         How many frames to look at.
     percentiles : tuple of float
         Shares of the pixels, in %, below which is black and above which is white.
+    smooth_px : float, optional
+        Standard deviation in px of the smoothing before display; None: `NOISY_SMOOTH_PX` where the noise of
+        single pixels hides what is there, else 0.
     """
     chosen = np.unique(np.linspace(start, (len(movie) if stop is None else stop) - 1, samples).round().astype(int))
-    pairs = [_percentiles(movie.read(int(frame)).pixels, percentiles) for frame in chosen]
+    if smooth_px is None:
+        smooth_px = NOISY_SMOOTH_PX if _is_noisy(movie.read(int(chosen[len(chosen) // 2])).pixels, percentiles) else 0.0
+    pairs = [_percentiles(smoothed(movie.read(int(frame)).pixels, smooth_px), percentiles) for frame in chosen]
     found = np.array([pair is not None for pair in pairs])
     if not found.any():
         return Contrast(np.zeros(1), np.zeros(1), np.ones(1))
     values = np.array([pair for pair in pairs if pair is not None])
     low, high = _running_median(values[:, 0]), _running_median(values[:, 1])
     least = max(1e-6 * float(np.abs(values).max()), 1e-12)
-    return Contrast(chosen[found].astype(float), low, np.maximum(high, low + least))
+    return Contrast(chosen[found].astype(float), low, np.maximum(high, low + least), smooth_px)
+
+
+def smoothed(pixels: NDArray[Any], smooth_px: float) -> NDArray[Any]:
+    """Return a frame (Y, X) smoothed by a Gaussian of `smooth_px`, float32; as it is where that is 0."""
+    if smooth_px <= 0:
+        return pixels
+    blurred: NDArray[np.float32] = cv2.GaussianBlur(np.nan_to_num(pixels.astype(np.float32)), (0, 0), smooth_px)
+    return blurred
+
+
+def _is_noisy(pixels: NDArray[Any], percentiles: tuple[float, float]) -> bool:
+    """Whether smoothing takes away most of a frame's range of greys: then it was noise."""
+    before, after = _percentiles(pixels, percentiles), _percentiles(smoothed(pixels, NOISY_SMOOTH_PX), percentiles)
+    return before is not None and after is not None and before[1] - before[0] > 1.8 * (after[1] - after[0])
 
 
 def _percentiles(pixels: NDArray[Any], percentiles: tuple[float, float]) -> tuple[float, float] | None:

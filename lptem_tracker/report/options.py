@@ -34,6 +34,9 @@ class OverlayOptions:
         Picture px per frame px; chosen to suit where not given.
     binning : int
         Frame px averaged to one, each way.
+    smooth_px : float, optional
+        Standard deviation of the smoothing for display in px; 0 shows the pixels as they are. Where not
+        given, frames in which noise hides the particles are smoothed a little; positions are not touched.
     frames : (start, stop), optional
     every : int
         One picture for that many frames (the first of them, or their mean with `average`).
@@ -58,6 +61,7 @@ class OverlayOptions:
     follow: int | None = None
     zoom: float | None = None
     binning: int = 1
+    smooth_px: float | None = None
     frames: tuple[int, int] | None = None
     every: int = 1
     average: bool = False

@@ -106,7 +106,7 @@ def _pictures(results: Results, movie: Movie | None) -> dict[str, Any]:
     """Return the background of the map, the particles' crops and the events' strips as JPEG."""
     if movie is None:
         return {"background": None, "crops": {}, "strips": {}, "strip_offsets": crops.STRIP_OFFSETS}
-    contrast = estimate_contrast(movie, samples=9)
+    contrast = estimate_contrast(movie, samples=9, smooth_px=None)
     strips = crops.event_cuts(results.events, results.tracks, len(movie))
     spread = np.unique(np.linspace(0, len(movie) - 1, MOST_CROP_FRAMES).round().astype(int))
     own = crops.particle_cuts(results.tracks, [*spread, *{cut.frame for cut in strips}])

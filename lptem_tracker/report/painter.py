@@ -52,7 +52,9 @@ class Painter:
         self._view = _first_view(movie, self._scene, options)
         self._pen = drawing.Pen.for_picture(self._view.width, self._view.height)
         start, stop = options.frames or (0, len(movie))
-        self._contrast: Contrast = estimate_contrast(movie, start=start, stop=min(stop, len(movie)))
+        stop = min(stop, len(movie))
+        self._contrast: Contrast = estimate_contrast(movie, start=start, stop=stop, smooth_px=options.smooth_px)
+        self._bare = estimate_contrast(movie, start=start, stop=stop) if options.side_by_side else self._contrast
         self._events = _events(run) if options.events else None
         self.times_s = frame_times(run, movie)
         self._clock = annotate.Clock(self.times_s, len(movie))
@@ -70,7 +72,7 @@ class Painter:
         view = self._view_of(frame)
         grey = view.render(self._contrast.apply(pixels, frame))
         canvas = np.repeat(grey[:, :, None], 3, axis=2)
-        bare = canvas.copy() if self._options.side_by_side else None
+        bare = self._bare_picture(pixels, frame, view) if self._options.side_by_side else None
         drawing.draw_trails(canvas, self._scene, frame, view, self._pen, self._options.trail_frames)
         if self._options.outline != "none":
             drawing.draw_outlines(
@@ -87,6 +89,11 @@ class Painter:
         if self._options.time_stamp:
             annotate.draw_time(target, self._clock.text(frame), self._pen)
         return canvas if bare is None else np.concatenate([bare, canvas], axis=1)
+
+    def _bare_picture(self, pixels: NDArray[Any], frame: int, view: View) -> NDArray[np.uint8]:
+        """Return the frame as it was recorded, without smoothing."""
+        grey = view.render(self._bare.apply(pixels, frame))
+        return np.repeat(grey[:, :, None], 3, axis=2)
 
     def _view_of(self, frame: int) -> View:
         if self._options.follow is None:

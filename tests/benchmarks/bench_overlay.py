@@ -107,10 +107,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer frames, small sizes only")
     quick = parser.parse_args().quick
-    sizes = ((512, 120, 50), (1024, 60, 100)) if quick else ((512, 400, 50), (1024, 160, 100), (2048, 60, 300))
+    sizes = ((512, 80, 50), (1024, 30, 100)) if quick else ((512, 400, 50), (1024, 160, 100), (2048, 60, 300))
     for side, n_frames, n_particles in sizes:
         speed(side, n_frames, n_particles)
-    short, long = (100, 400) if quick else (100, 1600)
+    short, long = (50, 200) if quick else (100, 1600)
     low, high = peak_mb(short), peak_mb(long)
     print(f"peak memory: {short} frames {low:.0f} MB, {long} frames {high:.0f} MB, growth {high - low:+.0f} MB")
 

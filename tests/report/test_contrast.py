@@ -50,3 +50,12 @@ def test_a_movie_without_contrast_still_gives_a_picture(value: float) -> None:
     """Constant and empty movies are drawn without an error."""
     movie = ArrayMovie(np.full((3, 8, 8), value))
     assert estimate_contrast(movie).apply(movie.read(0).pixels, 0).dtype == np.uint8
+
+
+@pytest.mark.parametrize(("noise", "smooth_px"), [(1.0, 0.0), (60.0, 1.5)])
+def test_only_noise_that_hides_the_picture_is_smoothed(noise: float, smooth_px: float) -> None:
+    """A clear picture is shown as it is; one whose range is all noise is smoothed for display."""
+    y, x = np.mgrid[:96, :96]
+    clear = 100.0 - 40 * (np.hypot(x - 48, y - 48) < 14)
+    movie = ArrayMovie(clear + np.random.default_rng(0).normal(0, noise, (4, 96, 96)))
+    assert estimate_contrast(movie, smooth_px=None).smooth_px == smooth_px

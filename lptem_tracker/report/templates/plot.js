@@ -4,7 +4,7 @@
 const Plot = (() => {
   const NS = "http://www.w3.org/2000/svg";
   const wide = (spec) => spec.width || 560;
-  const MARGIN = { left: 62, right: 14, top: 10, bottom: 44 };
+  const MARGIN = { left: 70, right: 14, top: 10, bottom: 44 };
 
   function node(name, attributes, parent, text) {
     const element = document.createElementNS(NS, name);
