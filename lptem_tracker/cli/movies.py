@@ -213,17 +213,11 @@ def detect(movie: str, output: Path, config: Path | None, force: bool, quiet: bo
     from lptem_tracker.run import environment
 
     settings = opt.settings_from(config, given)
-    with Target(output, ("detections.parquet",), force=force) as target:
-        with progress(quiet=quiet) as bars, open_for(movie, settings) as opened:
+    with open_for(movie, settings) as opened, Target(output, ("detections.parquet",), force=force) as target:
+        with progress(quiet=quiet) as bars:
             table = detect_movie(opened, settings=settings, progress=bars)
-            about = {
-                "source": opened.source,
-                "format": opened.format,
-                "shape": opened.shape,
-                "dtype": str(opened.dtype),
-            }
-            record = {**environment(), "movie": about, "calibration": asdict(opened.calibration)}
+        about = {"source": opened.source, "format": opened.format, "shape": opened.shape, "dtype": str(opened.dtype)}
         target.write("detections.parquet", table)
-        target.write_record(record, settings)
+        target.write_record({**environment(), "movie": about, "calibration": asdict(opened.calibration)}, settings)
     frames = table["frame"].nunique()
     say(f"{len(table)} detections in {frames} of the movie's {about['shape'][0]} frames → {output}", quiet=quiet)
