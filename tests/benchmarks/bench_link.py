@@ -1,0 +1,335 @@
+"""Print how near the linker comes to the bound and to its peers, in the same run.
+
+::
+
+    python tests/benchmarks/bench_link.py [--quick] [--reference link_bench.py] [--data FOLDER] [--only PART…]
+
+Parts: ``identity`` (IDF1 and HOTA over those of the global optimum and of the peers), ``speed`` (detections per
+CPU-second over trackpy's), ``linear`` (cost against the number of particles), ``lattices`` (real films, needs
+``--data``), ``belief`` (are links that are said to be 90 % sure right in 90 % of the cases), ``memory``.
+The bound is the exact assignment of the whole film under the true parameters, by SciPy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components, min_weight_full_bipartite_matching
+from scipy.spatial import cKDTree
+
+from lptem_tracker.evaluate.tracking import score_tracks
+from lptem_tracker.link import link
+
+SPACING, MISS, FALSE, GAP = 10.0, 0.05, 0.02, 3
+
+
+def scene(n: int, frames: int, sigma: float, seed: int, *, core: float = 0.0, speed: float = 0.0,
+          hop: bool = False) -> pd.DataFrame:
+    """Particles in a periodic field seen with misses and false detections; `true` is −1 for the latter.
+
+    `sigma`, `core`, `speed` are in units of the spacing. `hop`: stuck for 20 frames in the mean, then mobile as long.
+    """
+    rng = np.random.default_rng(seed)
+    side = SPACING * np.sqrt(n)
+    xy = rng.uniform(0, side, (n, 2))
+    if core:
+        grid = int(np.ceil(np.sqrt(n)))
+        xy = (np.stack(np.divmod(np.arange(grid**2), grid), 1)[rng.permutation(grid**2)[:n]] + 0.5) * side / grid
+    angle = rng.uniform(0, 2 * np.pi, n)
+    velocity = speed * SPACING * np.column_stack([np.cos(angle), np.sin(angle)])
+    mobile = rng.random(n) < 0.5
+    rows = []
+    for t in range(-50 if core else 0, frames):
+        step = rng.normal(0, sigma * SPACING, (n, 2)) + velocity
+        if hop:
+            mobile ^= rng.random(n) < 0.05
+            step = np.where(mobile[:, None], step, rng.normal(0, 0.005 * SPACING, (n, 2)))
+        xy = _without_overlap(xy, step, side, core * SPACING) if core else xy + step
+        if t < 0:
+            continue
+        seen = rng.random(n) >= MISS
+        false = rng.uniform(0, side, (rng.poisson(FALSE * n), 2))
+        at = np.vstack([xy[seen] if core else np.mod(xy, side)[seen], false])
+        name = np.concatenate([np.flatnonzero(seen), np.full(len(false), -1)])
+        if not core:
+            # a particle that leaves on one side and enters on the other is a new one
+            lap = np.floor(xy / side).astype(int)[seen]
+            name[: len(lap)] = name[: len(lap)] * 10**6 + (lap[:, 0] + 500) * 1000 + lap[:, 1] + 500
+        order = rng.permutation(len(at))
+        rows.append(pd.DataFrame({"frame": t, "x": at[order, 0], "y": at[order, 1], "true": name[order]}))
+    return pd.concat(rows, ignore_index=True)
+
+
+def _without_overlap(xy: np.ndarray, step: np.ndarray, side: float, core: float) -> np.ndarray:
+    new = np.where((xy + step < 0) | (xy + step > side), xy, xy + step)
+    for _ in range(60):
+        close = cKDTree(new).query_pairs(core, output_type="ndarray")
+        moved = np.unique(close)
+        moved = moved[(new[moved] != xy[moved]).any(1)]
+        if len(moved) == 0:
+            break
+        new[moved] = xy[moved]
+    return new
+
+
+def bound(table: pd.DataFrame, sigma: float) -> np.ndarray:
+    """Link by the exact most probable assignment of the whole film, under the true parameters."""
+    order = np.lexsort((table["x"], table["frame"]))
+    frame, xy = table["frame"].to_numpy()[order], table[["x", "y"]].to_numpy()[order]
+    m, last = len(frame), frame.max()
+    rho, var = 1 / SPACING**2, (sigma * SPACING) ** 2
+    start = np.log(rho * (1 - MISS)) + np.minimum(frame, GAP + 1) * np.log(MISS)
+    end = np.minimum(last - frame, GAP + 1) * np.log(MISS)
+    places = np.searchsorted(frame, np.arange(last + 2))
+    trees = [cKDTree(xy[a:b]) for a, b in zip(places, places[1:])]
+    i, j, w = [np.arange(m)], [np.arange(m)], [np.log(FALSE * rho) - start - end]
+    for k in range(1, GAP + 2):
+        for t in range(last + 1 - k):
+            d = trees[t].sparse_distance_matrix(trees[t + k], 4.5 * np.sqrt(var * k), output_type="coo_matrix")
+            a, b = d.row + places[t], d.col + places[t + k]
+            i.append(a)
+            j.append(b)
+            w.append(np.log(1 - MISS) + (k - 1) * np.log(MISS) - np.log(2 * np.pi * var * k) - d.data**2 / (2 * var * k)
+                     - start[b] - end[a])
+    row, col, weight = map(np.concatenate, (i, j, w))
+    keep = weight > 0
+    row, col, weight = row[keep], col[keep], weight[keep]
+    top = weight.max() + 1
+    graph = csr_matrix((np.concatenate([top - weight, np.full(m, top)]),
+                        (np.concatenate([row, np.arange(m)]), np.concatenate([col, m + np.arange(m)]))), shape=(m, 2 * m))
+    a, b = min_weight_full_bipartite_matching(graph)
+    good = (b < m) & (a != b)
+    label = connected_components(csr_matrix((np.ones(good.sum()), (a[good], b[good])), shape=(m, m)), directed=False)[1]
+    out = np.empty(m, int)
+    out[order] = label
+    return out
+
+
+def trackpy_ids(table: pd.DataFrame, reach: float) -> np.ndarray:
+    """Link with trackpy at the given search range."""
+    import trackpy
+
+    trackpy.quiet()
+    out = trackpy.link(table.assign(row=np.arange(len(table))), reach, memory=GAP)
+    return out.sort_values("row")["particle"].to_numpy()
+
+
+def best_trackpy(table: pd.DataFrame, sigma: float) -> np.ndarray | None:
+    """Return trackpy's links at its best search range, or None where it refuses all."""
+    best, score = None, -1.0
+    for gate in (2.5, 3.5, 4.5):
+        try:
+            ids = trackpy_ids(table, gate * sigma * SPACING)
+        except Exception as error:  # noqa: BLE001 - a peer may refuse in its own way
+            print(f"      trackpy at {gate} sigma: {type(error).__name__}")
+            continue
+        idf1 = scores(table, ids)[0]
+        if idf1 > score:
+            best, score = ids, idf1
+    return best
+
+
+def laptrack_ids(table: pd.DataFrame, sigma: float) -> np.ndarray:
+    """Link with laptrack at a gate of 3.5 standard deviations."""
+    from laptrack import LapTrack
+
+    reach = (3.5 * sigma * SPACING) ** 2
+    tracker = LapTrack(cutoff=reach, gap_closing_cutoff=reach * 2, gap_closing_max_frame_count=GAP)
+    out, _, _ = tracker.predict_dataframe(table, ["x", "y"], frame_col="frame", only_coordinate_cols=False)
+    return out["track_id"].to_numpy() if len(out) == len(table) else np.full(len(table), -1)
+
+
+def scores(table: pd.DataFrame, ids: np.ndarray) -> tuple[float, float, float]:
+    """Return IDF1, HOTA and link F1."""
+    truth = table.assign(particle=table["true"])[table["true"] >= 0]
+    out = score_tracks(truth, table.assign(particle=ids), max_distance_px=1e-6, max_gap_frames=GAP)
+    return out.idf1, out.hota, out.link_f1
+
+
+def ours(table: pd.DataFrame, **options: object) -> np.ndarray:
+    """Link without a word about the film."""
+    return link(table[["frame", "x", "y"]], max_gap_frames=GAP, **options)["particle"].to_numpy()[: len(table)]  # type: ignore[arg-type]
+
+
+SCENES = {
+    "core, 0.10": {"sigma": 0.10, "core": 0.5},
+    "core, 0.25": {"sigma": 0.25, "core": 0.5},
+    "gas, 0.10": {"sigma": 0.10},
+    "gas, 0.25": {"sigma": 0.25},
+    "own velocity 0.3": {"sigma": 0.05, "speed": 0.3},
+    "stuck and hop": {"sigma": 0.20, "hop": True},
+}
+
+
+def identity(quick: bool) -> None:
+    """Print IDF1, HOTA and their ratios to the bound and to the best peer."""
+    print("identity: ours without any parameter; bound and peers are told the true step")
+    for name, options in SCENES.items():
+        for n, frames, seeds in ((100, 200, 1 if quick else 3), *(() if quick else ((1000, 100, 1), (5000, 40, 1)))):
+            rows: dict[str, list[tuple[float, float, float]]] = {}
+            for seed in range(seeds):
+                table = scene(n, frames, seed=seed, **options)  # type: ignore[arg-type]
+                ways: dict[str, Callable[[], np.ndarray | None]] = {
+                    "ours": lambda t=table: ours(t),
+                    "frame by frame": lambda t=table: ours(t, window_frames=1),
+                    "bound": lambda t=table: bound(t, options["sigma"]),
+                    "trackpy": lambda t=table: best_trackpy(t, options["sigma"] + options.get("speed", 0) / 3),
+                }
+                if importlib.util.find_spec("laptrack") and n <= 100:
+                    ways["laptrack"] = lambda t=table: laptrack_ids(t, options["sigma"] + options.get("speed", 0) / 3)
+                for way, run in ways.items():
+                    ids = run()
+                    if ids is not None:
+                        rows.setdefault(way, []).append(scores(table, ids))
+            mean = {way: np.mean(values, 0) for way, values in rows.items()}
+            peer = max((mean[w][0] for w in ("trackpy", "laptrack") if w in mean), default=np.nan)
+            print(f"  {name:18s} N {n:5d} × {frames:3d}: " + "; ".join(
+                f"{way} {v[0]:.3f}/{v[1]:.3f}/{v[2]:.4f}" for way, v in mean.items()))
+            print(f"      ours/bound IDF1 {mean['ours'][0] / mean['bound'][0]:.3f} HOTA {mean['ours'][1] / mean['bound'][1]:.3f}, "
+                  f"ours/best peer IDF1 {mean['ours'][0] / peer:.3f}", flush=True)
+
+
+def cpu(run: Callable[[], object], repeats: int) -> float:
+    """Return the least CPU time of several runs in s, after one that warms up."""
+    run()
+    times = []
+    for _ in range(repeats):
+        begin = time.process_time()
+        run()
+        times.append(time.process_time() - begin)
+    return min(times)
+
+
+def speed(quick: bool) -> None:
+    """Print detections per CPU-second over trackpy's at sigma 0.10."""
+    print("speed at sigma 0.10: detections per CPU-second (asked: plain >= 3 x trackpy, windowed >= 1 x)")
+    for n, frames in ((100, 200), (1000, 40)) if quick else ((100, 200), (300, 100), (1000, 60), (5000, 20)):
+        for core in (0.5, 0.0):
+            table = scene(n, frames, 0.10, 0, core=core)
+            bare, reach = table[["frame", "x", "y"]], 3.5
+            repeats = 5 if n <= 300 else 2
+            peer = len(table) / cpu(lambda b=bare: trackpy_ids(b, reach), repeats)
+            plain = len(table) / cpu(lambda b=bare: link(b, max_displacement_px=reach, max_gap_frames=GAP, window_frames=1), repeats)
+            window = len(table) / cpu(lambda b=bare: link(b, max_gap_frames=GAP), repeats)
+            print(f"  N {n:5d} core {core}: trackpy {peer / 1e3:.0f} k/s; plain {plain / 1e3:.0f} k/s = {plain / peer:.2f} x; "
+                  f"windowed default {window / 1e3:.0f} k/s = {window / peer:.2f} x", flush=True)
+
+
+def linear(quick: bool) -> None:
+    """Print the time per detection from 100 to 10,000 particles a frame."""
+    print("cost against N at fixed density, windowed default, sigma 0.10, microseconds per detection")
+    for n in (100, 1000) if quick else (100, 1000, 10_000):
+        table = scene(n, max(200_000 // n, 20) if n < 10_000 else 20, 0.10, 1)[["frame", "x", "y"]]
+        print(f"  N {n:6d}: {cpu(lambda t=table: link(t, max_gap_frames=GAP), 1) / len(table) * 1e6:.2f}", flush=True)
+
+
+def lattices(folder: Path) -> None:
+    """Print links and drift of real lattices whose identities were shuffled in each frame."""
+    print("real lattices (asked: all links right, drift within 0.5 nm)")
+    for name in ("Cube_22mM", "Prism"):
+        raw = pd.read_csv(folder / "phonon_lattices" / f"PhononLattice_{name}_raw.csv")
+        fixed = pd.read_csv(folder / "phonon_lattices" / f"PhononLattice_{name}_corrected.csv")
+        table = raw.rename(columns={"x_nm": "x", "y_nm": "y"}).sample(frac=1, random_state=0)
+        out = link(table)
+        seen = out[out["observed"]]
+        wrong = int((seen.groupby("track_id")["particle"].nunique() != 1).sum() + (seen.groupby("particle")["track_id"].nunique() != 1).sum())
+        both = seen.merge(fixed, on=["track_id", "frame"]).sort_values(["frame", "track_id"])
+        # the authors' frames are centred: their translation is that of the raw centroid
+        middle = both.groupby("frame")[["x", "y"]].mean().to_numpy()
+        ours = both.groupby("frame")[["drift_x", "drift_y"]].mean().to_numpy()
+        apart = (middle - ours) - (middle - ours).mean(0)
+        print(f"  {name}: {seen['track_id'].nunique()} particles × {seen['frame'].nunique()} frames, tracks with a wrong link {wrong}, "
+              f"translation off by {np.abs(apart).max():.3f} nm at most")
+
+
+def belief(quick: bool) -> None:
+    """Print how often links of a given posterior are right."""
+    print("posterior of links: said → right (number)")
+    for name in ("core, 0.25", "gas, 0.10", "gas, 0.25", "stuck and hop"):
+        table = scene(100, 60 if quick else 200, seed=7, **SCENES[name])  # type: ignore[arg-type]
+        out = link(table, max_gap_frames=GAP, fill=False)
+        at = out.sort_values(["particle", "frame"])
+        before = at.groupby("particle")["true"].shift()
+        linked = at["link_confidence"].notna() & before.notna()
+        right = (at["true"] == before) & (at["true"] >= 0)
+        said = at["link_confidence"][linked].to_numpy()
+        hit = right[linked].to_numpy()
+        text = []
+        for lo, hi in ((0, 0.5), (0.5, 0.7), (0.7, 0.8), (0.8, 0.9), (0.9, 0.97), (0.97, 0.999), (0.999, 1.01)):
+            some = (said >= lo) & (said < hi)
+            if some.sum() > 20:
+                text.append(f"{said[some].mean():.3f}→{hit[some].mean():.3f} ({some.sum()})")
+        print(f"  {name}: " + ", ".join(text), flush=True)
+
+
+def memory(quick: bool) -> None:
+    """Print the peak of Python and NumPy memory beyond input and output, extrapolated to ten million detections."""
+    print("memory beyond the tables, MB (asked: < 500 at 1e7 detections)")
+    rows = []
+    for many in (200_000, 400_000) if quick else (500_000, 1_000_000):
+        base = scene(1000, 20, 0.05, 3)[["frame", "x", "y"]]
+        table = pd.concat([base.assign(frame=base["frame"] + 20 * k) for k in range(many // len(base))], ignore_index=True)
+        tracemalloc.start()
+        out = link(table, max_gap_frames=GAP, fill=False)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        size = int(out.memory_usage(index=False).sum())
+        rows.append((len(table), (peak - size) / 1e6))
+        print(f"  {len(table):9d} detections: peak {peak / 1e6:.0f} MB, output table {size / 1e6:.0f} MB, beyond {rows[-1][1]:.0f} MB", flush=True)
+    (n1, m1), (n2, m2) = rows
+    print(f"  extrapolated to 1e7: {m2 + (m2 - m1) / (n2 - n1) * (1e7 - n2):.0f} MB")
+
+
+def reference(path: Path, quick: bool) -> None:
+    """Print ours in another benchmark's scenes and scores, beside its bound."""
+    spec = importlib.util.spec_from_file_location("reference_bench", path)
+    assert spec is not None
+    assert spec.loader is not None
+    other: ModuleType = importlib.util.module_from_spec(spec)
+    sys.modules["reference_bench"] = other
+    spec.loader.exec_module(other)
+    print(f"scenes of {path.name}: IDF1/HOTA of its global optimum and of ours")
+    for core in (5.0, 0.0):
+        for ratio in (0.10, 0.25):
+            rows = []
+            for seed in range(1 if quick else 3):
+                data = other.simulate(100, 200, ratio, seed=seed, exclusion=core)
+                top = other.score(data, other.map_global(data, data.params()), isbi=False)
+                mine = other.score(data, ours(data.df()), isbi=False)
+                told = other.score(data, ours(data.df(), max_displacement_px=data.params()["radius"]), isbi=False)
+                rows.append([s[k] for s in (top, mine, told) for k in ("idf1", "hota")])
+            a = np.mean(rows, 0)
+            print(f"  core {core / 10:.1f} sigma {ratio:.2f}: optimum {a[0]:.3f}/{a[1]:.3f}, ours {a[2]:.3f}/{a[3]:.3f} = "
+                  f"{a[2] / a[0]:.3f}/{a[3] / a[1]:.3f}, told its radius {a[4] / a[0]:.3f}/{a[5] / a[1]:.3f}", flush=True)
+
+
+def main() -> None:
+    """Run the parts asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--reference", type=Path, help="another linking benchmark's module")
+    parser.add_argument("--data", type=Path, help="folder of the real data sets")
+    parser.add_argument("--only", nargs="+", default=["identity", "speed", "linear", "lattices", "belief", "memory", "reference"])
+    given = parser.parse_args()
+    parts: dict[str, Callable[[bool], None]] = {"identity": identity, "speed": speed, "linear": linear, "belief": belief, "memory": memory}
+    for name in given.only:
+        if name in parts:
+            parts[name](given.quick)
+        elif name == "lattices" and given.data:
+            lattices(given.data)
+        elif name == "reference" and given.reference:
+            reference(given.reference, given.quick)
+
+
+if __name__ == "__main__":
+    main()
