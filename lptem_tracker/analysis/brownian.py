@@ -56,25 +56,28 @@ def _stats(offset, frame, xy, weight, rho, blur):  # type: ignore[no-untyped-def
         for g in range(n_rho):
             r = rho[p, g]
             ld = xx = yy = xk = yk = kk = 0.0
-            pivot, zx, zy, zk = 1.0, 0.0, 0.0, 0.0
+            inverse, zx, zy, zk, product = 1.0, 0.0, 0.0, 0.0, 1.0
             for i in range(a + 1, b):
                 k = float(frame[i] - frame[i - 1])
                 off = 2 * blur - r * weight[i - 1]
                 if i == a + 1:
                     off = 0.0
-                low = off / pivot
-                pivot = 2 * k - 4 * blur + r * (weight[i - 1] + weight[i]) - low * off
-                pivot = max(pivot, 1e-12)
+                low = off * inverse
+                pivot = max(2 * k - 4 * blur + r * (weight[i - 1] + weight[i]) - low * off, 1e-12)
+                inverse = 1 / pivot
                 zx = xy[i, 0] - xy[i - 1, 0] - low * zx
                 zy = xy[i, 1] - xy[i - 1, 1] - low * zy
                 zk = k - low * zk
-                ld += math.log(pivot)
-                xx += zx * zx / pivot
-                yy += zy * zy / pivot
-                xk += zx * zk / pivot
-                yk += zy * zk / pivot
-                kk += zk * zk / pivot
-            out[p, g, 0] = ld
+                product *= pivot
+                if product > 1e100 or product < 1e-100:
+                    ld += math.log(product)
+                    product = 1.0
+                xx += zx * zx * inverse
+                yy += zy * zy * inverse
+                xk += zx * zk * inverse
+                yk += zy * zk * inverse
+                kk += zk * zk * inverse
+            out[p, g, 0] = ld + math.log(product)
             out[p, g, 1] = xx
             out[p, g, 2] = yy
             out[p, g, 3] = xk

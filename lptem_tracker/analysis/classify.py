@@ -100,7 +100,8 @@ def classify(tracks: TrackSet, imaging: Imaging, families: tuple[Family, Family,
     all particles (empirical Bayes), so that many alike tracks support each other.
     """
     two = _two_states(states, noise.best)
-    answers = [_weigh(_curves(tracks, imaging, families, float(s), two)) for s in noise.sigma2]
+    levels = noise.sigma2[::2]
+    answers = [_weigh(_curves(tracks, imaging, families, float(s), two)) for s in levels]
     total = np.array([answer[2] for answer in answers])
     belief = np.exp(total - logsumexp(total))
     weight = np.einsum("j,jpc->pc", belief, np.stack([answer[1] for answer in answers]))
@@ -195,10 +196,15 @@ def _two_states(states: TwoStates, sigma2: float) -> tuple[Floats, Floats]:
 
 def _shares(evidence: Floats) -> tuple[Floats, float]:
     """Weights (P, C) with the share of each class by expectation-maximisation, and the mixture's log-likelihood."""
-    share = PRIOR
+    top = evidence.max(1)
+    likelihood = np.exp(evidence - top[:, None])
+    share, total = PRIOR, -np.inf
     for _ in range(60):
-        each = evidence + np.log(share)
-        norm = logsumexp(each, 1)
-        post = np.exp(each - norm[:, None])
-        share = (post.sum(0) + PRIOR_PARTICLES * PRIOR) / (len(evidence) + PRIOR_PARTICLES)
-    return post, float(norm.sum())
+        each = likelihood * share
+        norm = each.sum(1)
+        share = (each.T @ (1 / norm) + PRIOR_PARTICLES * PRIOR) / (len(evidence) + PRIOR_PARTICLES)
+        now = float(np.log(norm).sum())
+        if now - total < 1e-3:
+            break
+        total = now
+    return each / norm[:, None], now + float(top.sum())

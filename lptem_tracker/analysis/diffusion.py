@@ -118,7 +118,9 @@ def fit_tracks(tracks: TrackSet, imaging: Imaging, *, level: float = 0.95, veloc
     if velocity is not None:
         # the prior's width is absolute, the likelihood's scale is D: take D from a first, drift-free fit
         spread = np.inf
-        first = refine(plain, len(tracks), imaging.lowest, level, sizes=(64,))
+        if np.isinf(velocity.variance).all():
+            return refine(plain, len(tracks), imaging.lowest, level)
+        first = refine(plain, len(tracks), imaging.lowest, level, sizes=(40,))
         with np.errstate(divide="ignore"):
             spread = velocity.variance / np.maximum(first.d, 1e-300)[:, None]
         spread = np.where(np.isinf(velocity.variance), np.inf, np.minimum(spread, 1e12))
@@ -160,7 +162,7 @@ def fit_pooled(tracks: TrackSet, imaging: Imaging, *, level: float = 0.95, drift
     def evaluate(rho: Floats) -> tuple[Floats, Floats, Floats]:
         return pooled(stats(tracks, rho[0], imaging.blur, weighted=imaging.weighted), one)
 
-    fit = refine(evaluate, 1, imaging.lowest, level, sizes=(64, 48, 48), share=share)
+    fit = refine(evaluate, 1, imaging.lowest, level, sizes=(40, 32, 32), share=share)
     if len(tracks) < MIN_BOOTSTRAP or bootstrap < 2:
         return PooledFit(fit, float(fit.low[0]), float(fit.high[0]), float(fit.std[0]),
                          "profile likelihood", float("nan"))
@@ -178,11 +180,11 @@ def _log_d(q: Floats, logdet: Floats, m: Floats) -> Floats:
 
 
 def _around(fit: ProfileFit, lowest: float) -> Floats:
-    """Grid of 160 reduced errors around a pooled fit, wide enough for particles that differ."""
+    """Grid of 96 reduced errors around a pooled fit, wide enough for particles that differ."""
     s = np.log(np.array([fit.rho_low[0], fit.rho[0], fit.rho_high[0]]) - lowest + OFFSET)
     wide = 6 * max(s[2] - s[0], 0.05)
     low = max(np.log(OFFSET), s[1] - wide)
-    return np.asarray(lowest + np.exp(np.linspace(low, s[1] + wide, 160)) - OFFSET)
+    return np.asarray(lowest + np.exp(np.linspace(low, s[1] + wide, 96)) - OFFSET)
 
 
 def _bootstrapped(fit: ProfileFit, logs: Floats, n: int, level: float) -> PooledFit:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.interpolate import CubicSpline
 
 from lptem_tracker.analysis.trackset import Floats
 
-LOG_RHO = np.linspace(np.log(1e-3), np.log(1e6), 19)
+LOG_RHO = np.linspace(np.log(1e-3), np.log(1e6), 16)
 """Nodes of log(sigma²/K); below the first the localisation error no longer shows."""
 FINE = 0.2
 BELOW = 40
@@ -41,6 +42,16 @@ class Family:
     log_q: Floats
     logdet: Floats
     m: Floats
+
+    @cached_property
+    def heavy(self) -> Floats:
+        """q e^u, the part of -2 log-likelihood that goes with 1/sigma²."""
+        return np.asarray(np.exp(self.log_q + self.log_rho))
+
+    @cached_property
+    def light(self) -> Floats:
+        """The part of -2 log-likelihood that does not depend on sigma², but for a constant."""
+        return np.asarray(self.logdet - self.m[:, None, None] * self.log_rho)
 
 
 @dataclass(frozen=True)
@@ -95,7 +106,8 @@ def at_sigma2(family: Family, sigma2: float) -> Level:
     """Maximise and integrate over K at one localisation variance (px², above 0)."""
     u, m = family.log_rho, family.m[:, None, None]
     # log K = log sigma² - u, so that -2 ll = q e^u / sigma² + m (log sigma² - u) + logdet
-    cost = np.exp(family.log_q + u - np.log(sigma2)) - m * u + family.logdet
+    cost = family.heavy * (1 / sigma2)
+    cost += family.light
     at = np.clip(cost.argmin(2), 1, len(u) - 2)[..., None]
     here = [np.take_along_axis(table, at + step, 2)[..., 0] for table in (family.log_q, family.logdet)
             for step in (-1, 0, 1)]

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import lambertw
 from scipy.stats import chi2, norm
 
 from lptem_tracker.analysis.brownian import KK, LOGDET, XK, XX
@@ -147,15 +146,27 @@ def _interval(ll: Floats, top: Floats, log_d: Floats, best: Ints, m: Floats, dro
     inside[np.arange(len(ll)), best] = True
     # level sets of log u + 1/u = 1 + h with u = D / D(rho)
     h = np.clip(2 * np.maximum(room, 0) / m[:, None], 0, 600)
-    argument = -np.exp(-1 - h)
-    down, up = -lambertw(argument, -1).real, np.maximum(-lambertw(argument, 0).real, 1e-300)
+    down, up = _level_set(h)
     low = np.where(inside, log_d - np.log(down), np.inf).min(1)
     high = np.where(inside, log_d - np.log(up), -np.inf).max(1)
     return low, high, inside
 
 
+def _level_set(h: Floats) -> tuple[Floats, Floats]:
+    """Both roots w of w - log w = 1 + h (Lambert's W of -exp(-1 - h), by Newton's method)."""
+    root = np.sqrt(2 * h)
+    up = 1 + h + np.log1p(root + h)
+    down = np.where(h < 1, np.maximum(1 - root + h * 2 / 3, np.exp(-1 - h)), np.exp(-1 - h))
+    for _ in range(5):
+        up = np.maximum(up - (up - np.log(up) - 1 - h) * up / np.maximum(up - 1, 1e-9), 1.0)
+        # in log w the lower branch is nearly straight
+        y = np.log(down)
+        down = np.exp(np.minimum(y - (down - y - 1 - h) / np.minimum(down - 1, -1e-9), 0.0))
+    return up, np.maximum(down, 1e-300)
+
+
 def refine(evaluate: Callable[[Floats], tuple[Floats, Floats, Floats]], n_tracks: int, lowest: float, level: float,
-           *, sizes: tuple[int, ...] = (64, 48), drop: float = 12.0, share: float = 1.0) -> ProfileFit:
+           *, sizes: tuple[int, ...] = (40, 32), drop: float = 12.0, share: float = 1.0) -> ProfileFit:
     """Solve on a coarse grid, then on finer ones around each maximum.
 
     Parameters

@@ -54,7 +54,7 @@ def shared_noise(families: list[Family], step2: float) -> SharedNoise:
     step2 : float
         Mean square of one-frame steps per axis in px².
     """
-    grid = np.geomspace(3e-5 * step2, 0.8 * step2, 24)
+    grid = np.geomspace(3e-5 * step2, 0.8 * step2, 16)
     total, others = _evidence(families, grid)
     for points in (15, 15):
         near = np.flatnonzero(total >= total.max() - REACH)

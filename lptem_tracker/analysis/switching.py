@@ -96,12 +96,16 @@ def _filter(frame, xy, a, b, par, sigma2, blur, before):  # type: ignore[no-unty
         p1 += 2 * d1 * k
         v0, v1 = p0 + e0, p1 + e1
         ex0, ey0, ex1, ey1 = xy[i, 0] - x0, xy[i, 1] - y0, xy[i, 0] - x1, xy[i, 1] - y1
-        l0 = -math.log(v0) - 0.5 * (ex0 * ex0 + ey0 * ey0) / v0 + math.log(max(1 - w1, 1e-300))
-        l1 = -math.log(v1) - 0.5 * (ex1 * ex1 + ey1 * ey1) / v1 + math.log(max(w1, 1e-300))
-        top = max(l0, l1)
-        norm = top + math.log(math.exp(l0 - top) + math.exp(l1 - top))
-        total += norm
-        w1 = math.exp(l1 - norm)
+        h0, h1 = 0.5 * (ex0 * ex0 + ey0 * ey0) / v0, 0.5 * (ex1 * ex1 + ey1 * ey1) / v1
+        # one exponential: the better state's is taken out
+        a0, a1 = (1 - w1) / v0, w1 / v1
+        if h0 < h1:
+            a1 *= math.exp(h0 - h1)
+        else:
+            a0 *= math.exp(h1 - h0)
+        both = max(a0 + a1, 1e-300)
+        total += math.log(both) - min(h0, h1)
+        w1 = a1 / both
         g0, g1 = p0 / v0, p1 / v1
         x0, y0, x1, y1 = x0 + g0 * ex0, y0 + g0 * ey0, x1 + g1 * ex1, y1 + g1 * ey1
         p0, p1 = p0 - g0 * p0, p1 - g1 * p1
@@ -115,7 +119,7 @@ def _climb(frame, xy, a, b, start, sigma2, blur, scratch, low):  # type: ignore[
     top = _filter(frame, xy, a, b, best, sigma2, blur, scratch)
     width = np.array([0.8, 0.8, 0.8, 0.8])
     trial = best.copy()
-    for _ in range(14):
+    for _ in range(11):
         for j in range(4):
             moved = False
             for sign in (1.0, -1.0):

@@ -1,0 +1,189 @@
+"""What wrong links do to D: a step variance that needs no links, and the correction that follows from it.
+
+Pairs of positions in successive frames are the same particle (Rayleigh distributed distances) or different ones.
+The distances of different ones follow from those within one frame, each widened by one step (Vineyard 1958; exact for
+independent steps), so that the step variance is the only unknown of the shape: links do not enter.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.spatial import cKDTree
+from scipy.stats import ncx2
+
+from lptem_tracker.analysis.diffusion import PooledFit
+from lptem_tracker.analysis.estimate import Estimate
+from lptem_tracker.analysis.trackset import Floats, TrackSet
+from lptem_tracker.calibration import Units
+
+LONG_STEP = 0.2
+"""Step over spacing from which on linkers confuse particles in earnest."""
+SHORT_STEP = 0.06
+BINS = 40
+MOST_PAIRS = 1_000_000
+
+
+@dataclass(frozen=True)
+class LinkCheck:
+    """How far the links can be trusted for D.
+
+    Attributes
+    ----------
+    step_over_spacing : float
+        Standard deviation of one-frame steps per axis over the mean spacing 1/sqrt(density); NaN with one particle.
+    wrong : float
+        Expected share of wrong links by the linker's own confidence; NaN without.
+    free, free_std : float
+        Step variance per axis without links over that of the linked steps, and its standard error; NaN where it
+        cannot be told.
+    correction : float
+        Factor that D of the linked tracks is multiplied by.
+    d_free : float
+        Link-free D in px² a frame.
+    """
+
+    step_over_spacing: float
+    wrong: float
+    free: float = math.nan
+    free_std: float = math.nan
+    correction: float = 1.0
+    d_free: float = math.nan
+
+    def correct(self, d: Estimate) -> Estimate:
+        """Return D corrected, its interval widened by the correction's own error."""
+        add = self.free_std if math.isfinite(self.free_std) else 0.0
+        c, widen = self.correction, math.exp(math.hypot(1.96 * d.std / d.value, 1.96 * add) - 1.96 * d.std / d.value)
+        return Estimate(d.value * c, d.value * c * math.hypot(d.std / d.value, add), d.ci_low * c / widen,
+                        d.ci_high * c * widen, d.unit, f"{d.method}; corrected for wrong links by link-free steps",
+                        d.n_points, d.level)
+
+    def to_dict(self, scale: float, units: Units) -> dict[str, Any]:
+        """Return the check as JSON values."""
+        values = {f"D_link_free_{units.diffusion}": self.d_free * scale, "step_over_spacing": self.step_over_spacing,
+                  "expected_wrong_links": self.wrong, "link_correction": self.correction,
+                  "link_free_over_linked": self.free, "link_free_over_linked_std": self.free_std}
+        return {key: value for key, value in values.items() if math.isfinite(value)}
+
+
+def check_links(every: TrackSet, pooled: PooledFit, *, gaussian: bool) -> LinkCheck:
+    """Compare linked steps with link-free ones.
+
+    Parameters
+    ----------
+    every : TrackSet
+        All tracks, however short.
+    pooled : PooledFit
+        Brownian D of the linked tracks.
+    gaussian : bool
+        Whether the ensemble is Brownian of one kind; only then can link-free steps be told.
+    """
+    step, span, _ = every.steps()
+    step = step[span == 1]
+    confidence = every.link_confidence
+    wrong = float(np.nanmean(1 - confidence)) if confidence is not None else math.nan
+    position = every.xy + every.origin[every.index]
+    n_frames = len(np.unique(every.frame))
+    area = float(np.prod(np.ptp(position, axis=0)))
+    if len(step) < 50 or not area > 0 or len(every) < 2:
+        return LinkCheck(math.nan, wrong)
+    linked = float((step**2).mean())
+    spacing = math.sqrt(area * n_frames / len(position))
+    ratio = math.sqrt(linked) / spacing
+    if not gaussian or ratio < SHORT_STEP or len(position) < 6 * n_frames:
+        return LinkCheck(ratio, wrong)
+    value, error = link_free_variance(position, every.frame, linked)
+    if not math.isfinite(value):
+        return LinkCheck(ratio, wrong)
+    free, std = value / linked, error / value
+    # a correction smaller than its own error would only add noise
+    trust = max(0.0, 1 - (std / max(abs(math.log(free)), 1e-9)) ** 2)
+    return LinkCheck(ratio, wrong, free, std, free**trust, pooled.d * free)
+
+
+def link_free_variance(position: Floats, frame: np.ndarray, guess: float) -> tuple[float, float]:
+    """Variance of one-frame steps per axis without any links.
+
+    Parameters
+    ----------
+    position : (M, 2) float
+        px.
+    frame : (M,) int
+    guess : float
+        px²; sets the range of distances looked at.
+
+    Returns
+    -------
+    variance, std : float
+        px²; NaN where the same particle's pairs do not stand out.
+    """
+    reach = 5 * math.sqrt(guess)
+    across, within = _pair_histograms(position, frame, reach)
+    edges = np.linspace(0, reach, BINS + 1)
+    if across.sum() < 200:
+        return math.nan, math.nan
+
+    def fit(log_s2: float) -> float:
+        s2 = math.exp(log_s2)
+        own = np.diff(-np.exp(-(edges**2) / (2 * s2)))
+        others = _widened(within, reach, edges, s2)
+        return _poisson(across, np.stack([own, others], 1))
+
+    low, high = math.log(guess) - 1.5, math.log(guess) + 1.5
+    best = minimize_scalar(fit, bounds=(low, high), method="bounded", options={"xatol": 1e-4})
+    h = 0.05
+    bend = (fit(best.x + h) - 2 * best.fun + fit(best.x - h)) / h**2
+    if not (low + 0.05 < best.x < high - 0.05 and bend > 0):
+        return math.nan, math.nan
+    return math.exp(best.x), math.exp(best.x) / math.sqrt(bend)
+
+
+def _pair_histograms(position: Floats, frame: np.ndarray, reach: float) -> tuple[Floats, Floats]:
+    """Distances between successive frames up to `reach`, and within frames up to twice that."""
+    order = np.argsort(frame, kind="stable")
+    position, frame = position[order], frame[order]
+    start = np.searchsorted(frame, np.arange(frame.min(), frame.max() + 2))
+    across, within = np.zeros(BINS), np.zeros(2 * BINS)
+    pick = np.random.default_rng(0).permutation(len(start) - 2) if len(start) > 2 else np.zeros(0, dtype=int)
+    for t in pick:
+        here, there = position[start[t]:start[t + 1]], position[start[t + 1]:start[t + 2]]
+        if not len(here) or not len(there):
+            continue
+        one, two = cKDTree(here), cKDTree(there)
+        across += np.histogram(_distances(one, two, reach), bins=BINS, range=(0, reach))[0]
+        within += np.histogram(_distances(one, one, 2 * reach, apart=True), bins=2 * BINS, range=(0, 2 * reach))[0]
+        if within.sum() + across.sum() > MOST_PAIRS:
+            break
+    return across, within
+
+
+def _distances(one: cKDTree, two: cKDTree, reach: float, *, apart: bool = False) -> Floats:
+    pairs = one.sparse_distance_matrix(two, reach, output_type="coo_matrix")
+    keep = pairs.row != pairs.col if apart else slice(None)
+    return np.asarray(pairs.data[keep])
+
+
+def _widened(within: Floats, reach: float, edges: Floats, s2: float) -> Floats:
+    """Distances within a frame after one particle of each pair made a step (Rice distribution)."""
+    centre = (np.arange(len(within)) + 0.5) * (2 * reach / len(within))
+    cdf = ncx2.cdf(edges[:, None] ** 2 / s2, 2, centre[None] ** 2 / s2)
+    return np.asarray(np.diff(cdf, axis=0) @ within)
+
+
+def _poisson(count: Floats, parts: Floats) -> float:
+    """Least negative Poisson log-likelihood of counts as a non-negative sum of parts."""
+    weight = np.full(parts.shape[1], count.sum() / max(parts.sum(), 1e-300))
+    total = parts.sum(0)
+    used = total > 0
+    for _ in range(200):
+        mean = np.maximum(parts @ weight, 1e-12)
+        new = np.where(used, weight * (parts.T @ (count / mean)) / np.maximum(total, 1e-300), 0.0)
+        if np.allclose(new, weight, rtol=1e-7):
+            break
+        weight = new
+    mean = np.maximum(parts @ weight, 1e-12)
+    return float((mean - count * np.log(mean)).sum())

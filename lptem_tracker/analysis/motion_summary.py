@@ -1,0 +1,187 @@
+"""The ensemble's quantities: as objects with error and method, and as plain values for JSON."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from scipy.stats import norm
+
+from lptem_tracker.analysis.checks import cve, gls
+from lptem_tracker.analysis.diffusion import PooledFit, fit_pooled
+from lptem_tracker.analysis.displacements import van_hove, velocity_autocorrelation, waits_and_hops
+from lptem_tracker.analysis.estimate import Estimate
+from lptem_tracker.analysis.family import pool
+from lptem_tracker.analysis.hydrodynamics import hydrodynamic_radius
+from lptem_tracker.analysis.linking_bias import LinkCheck
+from lptem_tracker.analysis.motion_fit import MotionFit, Shapes
+from lptem_tracker.analysis.motion_tables import chosen_d, class_shares, trap_variance
+from lptem_tracker.analysis.scale import profile_scale
+from lptem_tracker.analysis.trackset import Floats
+from lptem_tracker.calibration import Calibration
+from lptem_tracker.settings import MotionSettings
+
+ML = "exact maximum likelihood of all tracks"
+
+
+def estimate_ensemble(fit: MotionFit, calibration: Calibration, settings: MotionSettings,
+                      links: LinkCheck) -> dict[str, Estimate]:
+    """Return every pooled quantity by its key in the summary."""
+    units, level = calibration.units, settings.confidence_level
+    px, d_scale = units.nm_per_px, units.nm_per_px**2 / units.s_per_frame
+    d_unit, d_name = f"{units.length}2/{units.time}", f"D_{units.diffusion}"
+    n = int(fit.tracks.n_observed.sum() - len(fit.tracks))
+
+    def of(p: PooledFit) -> Estimate:
+        return Estimate(p.d, p.std, p.low, p.high, "px2/frame", f"{ML}, {p.method}", n, level)
+
+    d = of(fit.pooled)
+    if fit.shapes is not None:
+        d = _by_class(fit, fit.shapes, d, level)
+    if links.correction != 1.0:
+        d = links.correct(d)
+    out = {d_name: d.scaled(d_scale, d_unit)}
+    for axis, p in (("x", fit.pooled_x), ("y", fit.pooled_y)):
+        out[f"D_{axis}_{units.diffusion}"] = of(p).scaled(d_scale, d_unit)
+    sigma2 = fit.pooled.sigma2
+    if fit.shapes is not None and fit.shapes.classes.pooled not in ("brownian", "directed"):
+        sigma2 = fit.shapes.noise.best
+    out[f"localization_{units.length}"] = Estimate(
+        math.sqrt(max(sigma2, 0.0)) * px, math.nan, math.nan, math.nan, units.length, ML, n, level)
+    if fit.shapes is not None:
+        out |= _shape_estimates(fit.shapes, calibration, level)
+    if fit.rotation is not None:
+        turn = fit.rotation.pooled
+        steps = int(fit.rotation.tracks.n_observed.sum() - len(fit.rotation.tracks))
+        out[f"Dr_rad2_{units.time}"] = Estimate(
+            turn.d, turn.std, turn.low, turn.high, "rad2/frame", f"{ML}, angles of period pi, {turn.method}", steps,
+            level).scaled(1 / units.s_per_frame, f"rad2/{units.time}")
+    if settings.temperature_k and settings.viscosity_pa_s and units.diffusion == "nm2_s":
+        out["hydrodynamic_radius_nm"] = hydrodynamic_radius(out[d_name], settings.temperature_k, settings.viscosity_pa_s)
+    return out
+
+
+def _by_class(fit: MotionFit, shapes: Shapes, brownian: Estimate, level: float) -> Estimate:
+    """Pooled D under the ensemble's own class of motion: one D, one shape, one localisation error."""
+    motion = shapes.classes.pooled
+    at = np.array(shapes.classes.motion) == motion
+    if not at.any() or motion not in ("confined", "directed", "subdiffusive", "superdiffusive"):
+        return brownian
+    d = chosen_d(fit, shapes)[0][at]
+    if motion == "directed":
+        joint = fit_pooled(shapes.tracks.select(at), fit.imaging, level=level, own_velocity=True, bootstrap=0)
+        value, ends = joint.d, (joint.low, joint.high)
+    else:
+        family = shapes.families[2 if motion == "confined" else 3]
+        one = profile_scale(pool(family, at[None].astype(np.float64)), shapes.noise, level)
+        value, ends = float(one.k[0]), (float(one.low[0]), float(one.high[0]))
+    z = float(norm.ppf(0.5 + level / 2))
+    std = math.log(ends[1] / max(ends[0], 1e-3 * ends[1])) / (2 * z)
+    if at.sum() >= 5:  # particles may differ more than one D lets them
+        std = max(std, float(np.std(np.log(np.maximum(d, 1e-3 * value)), ddof=1) / math.sqrt(at.sum())))
+    return Estimate(value, value * std, value * math.exp(-z * std), value * math.exp(z * std), "px2/frame",
+                    f"maximum likelihood of all {motion} tracks together", brownian.n_points, level)
+
+
+def _shape_estimates(shapes: Shapes, calibration: Calibration, level: float) -> dict[str, Estimate]:
+    units, n = calibration.units, len(shapes.tracks)
+    alpha, low, high, std = shapes.alpha.pooled
+    out = {"alpha": Estimate(alpha, std, low, high, "", "fractional-Brownian maximum likelihood, "
+                             f"{shapes.alpha.pooled_method}", n, level)}
+    motion = np.array(shapes.classes.motion)
+    moving, trapped = motion == "directed", motion == "confined"
+    if moving.any():
+        speed = np.hypot(*shapes.velocity[moving].T) * units.nm_per_px / units.s_per_frame
+        out[f"v_{units.speed}"] = _mean(speed, units.speed.replace("_", "/"), "mean speed of directed particles", level)
+    if trapped.any():
+        variance = trap_variance(shapes)[trapped] * units.nm_per_px**2
+        method = "Ornstein-Uhlenbeck maximum likelihood, mean over trapped particles"
+        mean = _mean(variance, f"{units.length}2", method, level)
+        rms = math.sqrt(2 * mean.value)
+        out[f"confinement_rms_{units.length}"] = Estimate(
+            rms, mean.std / rms, math.sqrt(2 * max(mean.ci_low, 0)), math.sqrt(2 * mean.ci_high), units.length,
+            f"{method}; root mean square distance from the centre in the plane", len(variance), level)
+        out[f"msd_plateau_{units.length}2"] = mean.scaled(4.0, f"{units.length}2")
+    return out
+
+
+def _mean(values: Floats, unit: str, method: str, level: float) -> Estimate:
+    n = len(values)
+    mean = float(np.mean(values))
+    std = float(np.std(values, ddof=1) / math.sqrt(n)) if n > 1 else math.nan
+    half = 1.96 * std
+    return Estimate(mean, std, mean - half, mean + half, unit, method, n, level)
+
+
+def ensemble_dict(fit: MotionFit, estimates: dict[str, Estimate], calibration: Calibration,
+                  links: LinkCheck) -> dict[str, Any]:
+    """Return the summary's `ensemble` with plain values; keys that do not apply are absent."""
+    units = calibration.units
+    d_scale, speed = units.nm_per_px**2 / units.s_per_frame, units.nm_per_px / units.s_per_frame
+    out: dict[str, Any] = {key: value.value for key, value in estimates.items() if value.ok}
+    d, alpha = estimates[f"D_{units.diffusion}"], estimates.get("alpha")
+    out["D_ci95"] = [d.ci_low, d.ci_high]
+    if alpha is not None:
+        out["alpha_ci95"] = [alpha.ci_low, alpha.ci_high]
+    out["motion"] = "unknown"
+    if fit.shapes is not None:
+        out["motion"] = fit.shapes.classes.pooled
+        out["motion_fractions"] = class_shares(fit.shapes)
+        kinds = fit.shapes.components
+        if kinds is not None and len(kinds.d) > 1:
+            out["motion"] = "mixture"
+            out["components"] = [[float(a) * d_scale, float(b)] for a, b in zip(kinds.d, kinds.fraction)]
+        out |= _waiting(fit.shapes, units.s_per_frame, units.nm_per_px, units.time, units.length)
+    if not np.isnan(fit.drift.std).all() or fit.drift.kind != "none":
+        out[f"drift_{units.speed}"] = [float(v) * speed for v in fit.drift.mean]
+        out[f"drift_std_{units.speed}"] = [float(v) * speed for v in fit.drift.std]
+        out["drift_kind"] = fit.drift.kind
+    ratio = math.log(fit.pooled_x.d / fit.pooled_y.d)
+    error = math.hypot(fit.pooled_x.std / fit.pooled_x.d, fit.pooled_y.std / fit.pooled_y.d)
+    out["anisotropy"] = {"D_x_over_D_y": math.exp(ratio), "ci95": [math.exp(ratio - 1.96 * error),
+                                                                  math.exp(ratio + 1.96 * error)]}
+    out["checks"] = {f"D_cve_{units.diffusion}": cve(fit.drift.tracks, fit.imaging.blur)[0] * d_scale,
+                     f"D_gls_{units.diffusion}": gls(fit.drift.tracks, fit.pooled.d, fit.pooled.sigma2,
+                                                     fit.imaging.blur) * d_scale} | links.to_dict(d_scale, units)
+    out |= _distributions(fit, calibration)
+    out["estimates"] = {key: value.to_dict() for key, value in estimates.items()}
+    return out
+
+
+def _waiting(shapes: Shapes, seconds: float, px: float, time: str, length: str) -> dict[str, Any]:
+    pinned = np.array([name == "ctrw" for name in shapes.classes.motion])
+    waits, hops = waits_and_hops(shapes.tracks, shapes.states, pinned)
+    if not len(hops):
+        return {}
+    out: dict[str, Any] = {f"hop_rms_{length}": float(np.sqrt((hops**2).mean())) * px, "n_hops": len(hops)}
+    if len(waits):
+        out[f"waiting_mean_{time}"] = float(waits.mean()) * seconds
+        out[f"waiting_times_{time}"] = [float(w) * seconds for w in np.sort(waits)[:2000]]
+        out[f"hop_lengths_{length}"] = [float(h) * px for h in np.sort(hops)[:2000]]
+    return out
+
+
+def _distributions(fit: MotionFit, calibration: Calibration) -> dict[str, Any]:
+    units, tracks = calibration.units, fit.drift.tracks
+    px = units.nm_per_px
+    out: dict[str, Any] = {"van_hove": []}
+    for lag in (1, 4, 16):
+        part = van_hove(tracks, lag)
+        if part is None:
+            continue
+        if lag == 1:
+            out["non_gaussian"], out["non_gaussian_std"] = part.non_gaussian, part.non_gaussian_std
+        out["van_hove"].append({
+            f"lag_{units.time}": lag * units.s_per_frame, f"x_{units.length}": _list((part.edges[1:] + part.edges[:-1]) / 2 * px),
+            "density": _list(part.density / px), "gaussian": _list(part.gaussian / px),
+            "non_gaussian": part.non_gaussian, "non_gaussian_std": part.non_gaussian_std, "n": part.n})
+    way = velocity_autocorrelation(tracks, fit.pooled.d, fit.pooled.sigma2, fit.imaging.blur)
+    out["velocity_autocorrelation"] = {
+        f"lag_{units.time}": _list(way.lag * units.s_per_frame), "value": _list(way.value), "std": _list(way.std),
+        "brownian_with_this_noise": _list(way.expected), "localization_error_alone": _list(way.pure_noise)}
+    return out
+
+
+def _list(values: Floats) -> list[float | None]:
+    return [float(v) if math.isfinite(v) else None for v in values]
