@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -43,15 +42,10 @@ def simulate(scene: str, output: Path, seed: int, frames: int | None, force: boo
 @click.option("--data", type=click.Path(path_type=Path), help="Fine-tune on these labels (YOLO or COCO).")
 @click.option("--from", "start", default="shipped", show_default=True, help="Weights to fine-tune.")
 @output_option
-@click.option(
-    "--minutes",
-    type=click.FloatRange(0, min_open=True),
-    help="Time to train. [default: 20, or 10 on labels]",
-)
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Time to train. [default: 90; 10 on labels]")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--workers", type=click.IntRange(0), help="Processes that draw images. [default: one a core, less one]")
-@click.option("--batch", type=click.IntRange(1), help="Images a step. [default: as the device allows]")
 @click.option("--resume", is_flag=True, help="Go on with the training in the output folder.")
 def train(
     from_simulation: bool,
@@ -60,26 +54,32 @@ def train(
     output: Path,
     minutes: float | None,
     seed: int,
+    device: str,
+    workers: int | None,
     resume: bool,
-    **machine: Any,
 ) -> None:
     """Train the detector: on simulations from nothing, or on your own labelled frames.
 
     \b
-    lptem-tracker train --from-simulation -o weights-new --minutes 60
+    lptem-tracker train --from-simulation -o weights-new --minutes 90
     lptem-tracker export run --format yolo -o labels       (then correct them in any labelling tool)
     lptem-tracker train --data labels --from shipped -o mine
     lptem-tracker analyze movie.mp4 --weights mine/weights.safetensors -o run
     """
+    import os
+
     if from_simulation == (data is not None):
         raise click.UsageError("Give either --from-simulation or --data LABELS.")
-    from lptem_tracker import training
-
-    given = {name: value for name, value in machine.items() if value is not None}
+    workers = max((os.cpu_count() or 2) - 1, 1) if workers is None else workers
     if data is None:
-        path = training.train(output, minutes=minutes or 20.0, seed=seed, resume=resume, **given)
+        from lptem_tracker.training.from_simulation import plan_training, train_from_simulation
+
+        plan = plan_training(minutes=minutes or 90.0, seed=seed, device=device, workers=workers)
+        path = train_from_simulation(output, plan, resume=output if resume else None)
     else:
-        path = training.fine_tune(data, output, start=start, minutes=minutes or 10.0, seed=seed, **given)
+        from lptem_tracker.training.fine_tune import fine_tune
+
+        path = fine_tune(data, output, start=start, minutes=minutes or 10.0, seed=seed, device=device)
     say(f"weights → {path}")
 
 

@@ -76,6 +76,15 @@ class Plan:
     precision: str = "auto"
 
 
+def plan_training(*, minutes: float, seed: int, device: str = "auto", workers: int = 1) -> Plan:
+    """Return a plan that suits the machine: large images and batches on a GPU, small ones on a CPU."""
+    if device.startswith("cuda") or (device == "auto" and torch.cuda.is_available()):
+        machine = {"size": 512, "batch": 64, "learning_rate": 2e-3}
+    else:
+        machine = {"size": 256, "batch": 16, "learning_rate": 1.5e-3}
+    return Plan(minutes=minutes, total_minutes=minutes, seed=seed, device=device, workers=workers, **machine)  # type: ignore[arg-type]
+
+
 class Trainer:
     """One network in training with its optimiser, running average and clock."""
 
