@@ -49,7 +49,7 @@ def ellipse(x: Array, y: Array, p: Array) -> Array:
     c, s = np.cos(p[4]), np.sin(p[4])
     u, v = np.abs(c * (x - p[0]) + s * (y - p[1])), np.abs(c * (y - p[1]) - s * (x - p[0]))
     a, b = p[2], p[3]
-    lo, hi = np.full_like(u, -min(a, b) ** 2 + 1e-9), np.full_like(u, (np.hypot(u, v).max() + a) ** 2)
+    lo, hi = np.full_like(u, -(min(a, b) ** 2) + 1e-9), np.full_like(u, (np.hypot(u, v).max() + a) ** 2)
     for _ in range(60):
         t = 0.5 * (lo + hi)
         outside = (a * u / (t + a * a)) ** 2 + (b * v / (t + b * b)) ** 2 > 1
@@ -157,7 +157,9 @@ def bound(case: Case, places: int = 8) -> Array:
         for k in range(len(p)):
             step = np.zeros(len(p))
             step[k] = 1e-3
-            rows.insert(k, -level * RELATIVE_CONTRAST * (case.shape(x, y, p + step) - case.shape(x, y, p - step)) / 2e-3)
+            rows.insert(
+                k, -level * RELATIVE_CONTRAST * (case.shape(x, y, p + step) - case.shape(x, y, p - step)) / 2e-3
+            )
         jac = np.array([r.ravel() for r in rows])
         covs.append(np.diag(np.linalg.inv((jac / image.ravel()) @ jac.T))[: len(p)])
     return np.sqrt(np.mean(covs, axis=0))
@@ -215,7 +217,8 @@ def report(case: Case, frames: int, per_frame: int) -> dict[str, float]:
         "bias": float(np.abs(e[ok].mean(axis=0)).max() / place),
         "us": result["us"],
     }
-    text = f"{case.name:34s} bound {place:.4f}  RMSE/bound {figures['ratio']:.3f}  kept {figures['kept']:.3f}  pull {figures['pull']:.3f}"
+    text = f"{case.name:34s} bound {place:.4f}  RMSE/bound {figures['ratio']:.3f}  kept {figures['kept']:.3f}"
+    text += f"  pull {figures['pull']:.3f}"
     if case.turns:
         angle = out["angle"].to_numpy() - result["truth"]["p2"].to_numpy()
         angle = (angle + np.pi / 2) % np.pi - np.pi / 2
@@ -225,7 +228,8 @@ def report(case: Case, frames: int, per_frame: int) -> dict[str, float]:
         figures["angle_pull"] = float((angle / out["angle_std"].to_numpy()[ok])[robust].std())
         mean = 0.5 * np.angle(np.exp(2j * angle).mean())
         figures["angle_bias"] = float(mean / (angle[robust].std() / np.sqrt(len(angle))))
-        text += f"  angle/bound {figures['angle']:.3f} pull {figures['angle_pull']:.3f} bias {figures['angle_bias']:+.1f}σ lost {1 - robust.mean():.3f}"
+        text += f"  angle/bound {figures['angle']:.3f} pull {figures['angle_pull']:.3f}"
+        text += f" bias {figures['angle_bias']:+.1f}σ lost {1 - robust.mean():.3f}"
         aspect = out["aspect_ratio"].to_numpy()[ok] * case.rest[1] / case.rest[0] - 1
         text += f"  aspect {100 * aspect.mean():+.1f} %"
     else:
@@ -257,7 +261,9 @@ def correlated() -> list[Case]:
 
 def rods() -> list[Case]:
     """Rods and ellipses of half width 5 px at any angle."""
-    out = [Case(f"rod aspect {a} SNR {s}", rod, (5.0 * a, 5.0, 0.0, 1.0), s, turns=True) for a in (2, 3, 5) for s in (1, 4)]
+    out = [
+        Case(f"rod aspect {a} SNR {s}", rod, (5.0 * a, 5.0, 0.0, 1.0), s, turns=True) for a in (2, 3, 5) for s in (1, 4)
+    ]
     return out + [Case(f"ellipse aspect {a} SNR 4", ellipse, (5.0 * a, 5.0, 0.0, 1.0), 4, turns=True) for a in (1.5, 3)]
 
 
@@ -268,7 +274,9 @@ def spheres() -> list[Case]:
 
 def pairs() -> list[Case]:
     """Touching pairs; their bound is the isolated particle's."""
-    return [Case(f"pair R {r} gap {g} SNR {s}", disk, (r, 1.0), s, gap=g) for r in (4, 8) for g in (0, 1, 2) for s in (2, 4)]
+    return [
+        Case(f"pair R {r} gap {g} SNR {s}", disk, (r, 1.0), s, gap=g) for r in (4, 8) for g in (0, 1, 2) for s in (2, 4)
+    ]
 
 
 GROUPS = {"disks": disks, "correlated": correlated, "rods": rods, "spheres": spheres, "pairs": pairs}
@@ -304,8 +312,11 @@ def main() -> None:
         if arguments.only and name not in arguments.only:
             continue
         found = [report(case, frames, 100) for case in cases()]
-        print(f"-- {name}: RMSE/bound median {np.median([f['ratio'] for f in found]):.3f} worst {max(f['ratio'] for f in found):.3f}; "
-              f"pulls {min(f['pull'] for f in found):.3f} to {max(f['pull'] for f in found):.3f}")
+        print(
+            f"-- {name}: RMSE/bound median {np.median([f['ratio'] for f in found]):.3f} "
+            f"worst {max(f['ratio'] for f in found):.3f}; "
+            f"pulls {min(f['pull'] for f in found):.3f} to {max(f['pull'] for f in found):.3f}"
+        )
     if not arguments.only or "speed" in arguments.only:
         speed()
 

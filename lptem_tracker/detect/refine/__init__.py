@@ -81,7 +81,9 @@ def refine(
 
         def one(group: tuple[int, np.ndarray]) -> pd.DataFrame:
             index, rows = group
-            return refine_frame(by_index[index].pixels, table.iloc[rows], options, pool if alone and count > 1 else None)
+            return refine_frame(
+                by_index[index].pixels, table.iloc[rows], options, pool if alone and count > 1 else None
+            )
 
         parts = [one(g) for g in groups] if alone else list(pool.map(one, groups))
     if not parts:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lptem_tracker.detect.refine.compiled import compiled
 from lptem_tracker.detect.refine import shapes as sh
+from lptem_tracker.detect.refine.compiled import compiled
 from lptem_tracker.detect.refine.fit import CHI2, ELONGATION, N_ACTIVE
 from lptem_tracker.detect.refine.frame import State, Surroundings, run, subtracted
 from lptem_tracker.detect.refine.render import owners

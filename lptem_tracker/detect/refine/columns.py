@@ -64,7 +64,16 @@ def fill_from_boxes(table: pd.DataFrame, rows: NDArray[np.int64], box: NDArray[n
         table.loc[rows, f"{name}_std"] = value * _BOX_SIZE_ERROR * (2 if name == "area" else 1)
     table.loc[rows, "angle"] = describe.wrap(box[:, 4], np.pi)
     table.loc[rows, "angle_std"] = describe.UNKNOWN_ANGLE_STD
-    blank = ["aspect_ratio", "aspect_ratio_std", "circularity", "circularity_std", "solidity", "contrast", "snr", "edge_blur"]
+    blank = [
+        "aspect_ratio",
+        "aspect_ratio_std",
+        "circularity",
+        "circularity_std",
+        "solidity",
+        "contrast",
+        "snr",
+        "edge_blur",
+    ]
     table.loc[rows, blank] = np.nan
     table.loc[rows, "shape"] = "unknown"
 

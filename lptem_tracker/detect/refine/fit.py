@@ -16,7 +16,6 @@ from lptem_tracker.detect.refine.compiled import compiled
 from lptem_tracker.detect.refine.model import evaluate, plane_columns
 from lptem_tracker.detect.refine.pixels import COLUMN, DX, DY, INSIDE, LINE, PIXEL_CAP, WEIGHT, Z_CUT, gather
 from lptem_tracker.detect.refine.shapes import (
-    CONTRAST,
     CORNER,
     DISK,
     LEVEL,
@@ -303,7 +302,23 @@ def _capacity(chosen, params, slack, lags, want):  # type: ignore[no-untyped-def
 
 @compiled
 def fit_particles(  # type: ignore[no-untyped-def]
-    image, total, counted, owner, chosen, kinds, params, windows, priors, precisions, free, noise, lags, options, table, covs, stats
+    image,
+    total,
+    counted,
+    owner,
+    chosen,
+    kinds,
+    params,
+    windows,
+    priors,
+    precisions,
+    free,
+    noise,
+    lags,
+    options,
+    table,
+    covs,
+    stats,
 ):
     """Fit the chosen particles of a frame; `params` holds the start and then the fit.
 

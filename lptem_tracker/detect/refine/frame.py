@@ -118,7 +118,7 @@ def masked(state: State, outlines: NDArray[np.float64], kinds: NDArray[np.int64]
 def subtracted(state: State, rows: NDArray[np.bool_] | None = None) -> Surroundings:
     """Take away what the fits of all (or some) particles say of their pixels."""
     shape = (state.image.shape[0], state.image.shape[1])
-    good = np.isfinite(state.params).all(axis=1)
+    good: NDArray[np.bool_] = np.asarray(np.isfinite(state.params).all(axis=1))
     counted = good if rows is None else rows & good
     total = render(shape, state.kinds, state.params, counted)
     return Surroundings(total, counted, np.full(shape, -1, np.int32))

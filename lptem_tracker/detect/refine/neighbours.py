@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +50,9 @@ def settle_touching(state: State, free: NDArray[np.bool_], clip: float, pool: Th
     both = np.concatenate([pairs, pairs[:, ::-1]])
     extra = np.zeros_like(state.covs)
     total = subtracted(state).total
-    _cross(state.image, total, both, state.kinds, state.params, state.covs, state.noise.packed(), _SHARED, sh.TABLE, extra)
+    _cross(
+        state.image, total, both, state.kinds, state.params, state.covs, state.noise.packed(), _SHARED, sh.TABLE, extra
+    )
     good = np.isfinite(extra).all(axis=(1, 2))
     state.covs[good] += extra[good]
 
@@ -73,7 +74,7 @@ def _columns(image, total, i, kinds, params, x0, y0, x1, y1, noise, table, px, s
 
 
 @compiled
-def _cross(image: Any, total: Any, pairs: Any, kinds: Any, params: Any, covs: Any, noise: Any, shared: Any, table: Any, extra: Any) -> None:  # fmt: skip
+def _cross(image, total, pairs, kinds, params, covs, noise, shared, table, extra):  # type: ignore[no-untyped-def]
     """Add to `extra`, for each ordered pair, what the second one's errors do to the first."""
     capacity, m = 4096, shared.shape[0]
     px, scratch, res = np.zeros((7, capacity)), np.zeros((7, capacity)), np.zeros(capacity)

@@ -154,7 +154,9 @@ def estimate_noise(image: NDArray[np.float32], busy: NDArray[np.bool_], *, quant
     gain, readout = rise(out[:, 0], variance, out[:, 1] / spread)
     mean_variance = float(np.average(variance, weights=out[:, 1]))
     tiny = 1e-12 * (level * level + 1e-12)
-    return NoiseModel(gain, readout + least * (mean_variance <= least), max(0.05 * mean_variance, least, tiny), lags, level, len(out))
+    return NoiseModel(
+        gain, readout + least * (mean_variance <= least), max(0.05 * mean_variance, least, tiny), lags, level, len(out)
+    )
 
 
 def _correlation(out: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:

@@ -219,7 +219,9 @@ def gather(image, total, counted, owner, me, kind, p, window, noise, slack, clip
     n = 0
     for k in range(12):
         sums[k] = 0.0
-    for iy in range(max(0, math.ceil(window[1] - window[2])), min(image.shape[0] - 1, math.floor(window[1] + window[2])) + 1):
+    for iy in range(
+        max(0, math.ceil(window[1] - window[2])), min(image.shape[0] - 1, math.floor(window[1] + window[2])) + 1
+    ):
         dy = iy - p[Y]
         half = math.sqrt(max(window[2] * window[2] - (iy - window[1]) ** 2, 0.0))
         x0, x1 = max(0, math.ceil(window[0] - half)), min(image.shape[1], math.floor(window[0] + half) + 1)

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from lptem_tracker.detect.refine.compiled import compiled
 from lptem_tracker.detect.refine.pixels import normal_edge
 from lptem_tracker.detect.refine.shapes import (
-    A,
-    B,
-    Q,
     CONTRAST,
     CORNER,
     DISK,
     LOG_S,
     TABLE,
     THETA,
+    A,
+    B,
+    Q,
     X,
     Y,
     distance,

@@ -153,13 +153,13 @@ def fraction(kind: int, u: float, v: float, d: float, p: Any, s: float, table: A
         return 0.0
     cdf, _, g, _ = edge(d / s, table)
     if p[Q] == 0.0:
-        return cdf
+        return float(cdf)
     a, b = p[A], (p[A] if kind == DISK else p[B])
     h = (2 - d / b) / b
     if kind == ELLIPSE:
         rho = max(math.sqrt((u / a) ** 2 + (v / b) ** 2), 1e-6)
         h = (1 + rho) * math.sqrt((u / (a * a)) ** 2 + (v / (b * b)) ** 2) / rho
-    return (1 - p[Q]) * cdf + p[Q] * math.sqrt(max(h * s, 0.0)) * g
+    return float((1 - p[Q]) * cdf + p[Q] * math.sqrt(max(h * s, 0.0)) * g)
 
 
 def area(kind: NDArray[np.int64], p: NDArray[np.float64]) -> NDArray[np.float64]:

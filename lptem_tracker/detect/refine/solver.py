@@ -8,7 +8,6 @@ from typing import Any
 from lptem_tracker.detect.refine.compiled import compiled
 
 
-
 @compiled
 def cholesky(h: Any, n: int, out: Any) -> bool:
     """Write the lower factor of the leading n x n block of h to `out`; False if not positive definite."""

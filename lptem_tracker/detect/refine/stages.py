@@ -51,7 +51,12 @@ def fit_all_sizes(state: State, box: NDArray[np.float64], quantum: float, pool: 
 
 
 def _fit_binned(
-    state: State, box: NDArray[np.float64], rows: NDArray[np.int64], k: int, quantum: float, pool: ThreadPoolExecutor | None
+    state: State,
+    box: NDArray[np.float64],
+    rows: NDArray[np.int64],
+    k: int,
+    quantum: float,
+    pool: ThreadPoolExecutor | None,
 ) -> None:
     shift = np.array([(k - 1) / 2, (k - 1) / 2, 0.0, 0.0, 0.0])
     small = (box[rows] - shift) / np.array([k, k, k, k, 1.0])

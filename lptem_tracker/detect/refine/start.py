@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lptem_tracker.detect.refine.compiled import compiled
 from lptem_tracker.detect.refine import shapes as sh
+from lptem_tracker.detect.refine.compiled import compiled
 from lptem_tracker.detect.refine.frame import State
 from lptem_tracker.detect.refine.noise import NoiseModel, estimate_noise
 from lptem_tracker.detect.refine.render import owners
@@ -42,8 +42,11 @@ def inside_frame(box: NDArray[np.float64], image: NDArray[np.float32]) -> NDArra
     height, width = image.shape
     half = np.maximum(box[:, 2], box[:, 3]) / 2
     with np.errstate(invalid="ignore"):
-        over = (box[:, 0] > -half) & (box[:, 0] < width - 1 + half) & (box[:, 1] > -half) & (box[:, 1] < height - 1 + half)
-    return over & np.isfinite(box).all(axis=1) & (half < 2 * max(height, width))
+        over = (
+            (box[:, 0] > -half) & (box[:, 0] < width - 1 + half) & (box[:, 1] > -half) & (box[:, 1] < height - 1 + half)
+        )
+    out: NDArray[np.bool_] = over & np.isfinite(box).all(axis=1) & (half < 2 * max(height, width))
+    return out
 
 
 def without_spikes(image: NDArray[np.float32], noise: NoiseModel) -> NDArray[np.float32]:

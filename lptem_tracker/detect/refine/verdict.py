@@ -72,7 +72,10 @@ def widen(state: State) -> None:
     ratio = state.stats[:, CHI2] / n
     ratio = np.where(ratio > 1 + 3 * _spread(state), ratio, 1.0)
     factor = np.full(state.params.shape, 1.0) * np.sqrt((1 + _SIZE_EXCESS / z2) * ratio)[:, None]
-    factor[:, [sh.X, sh.Y]] = np.sqrt((1 + _PLACE_EXCESS / z2) * ratio)[:, None]
+    # a rod's place along its axis hangs on its ends, which have the share 1/aspect of its outline
+    aspect = np.where(state.kinds == sh.DISK, 1.0, state.params[:, sh.A] / np.maximum(state.params[:, sh.B], 0.1))
+    aspect = np.clip(np.maximum(aspect, 1 / np.maximum(aspect, 1e-6)), 1.0, 10.0)
+    factor[:, [sh.X, sh.Y]] = np.sqrt((1 + _PLACE_EXCESS * aspect / z2) * ratio)[:, None]
     state.covs *= factor[:, :, None] * factor[:, None, :]
 
 
@@ -123,7 +126,9 @@ def _at_ends(image: Any, box: Any, ends: Any, share: Any) -> None:
         half = 0.6 * max(box[i, 2], box[i, 3]) + 1
         step = max(1, int(half / 50))
         for iy in range(max(0, math.ceil(box[i, 1] - half)), min(height - 1, math.floor(box[i, 1] + half)) + 1, step):
-            for ix in range(max(0, math.ceil(box[i, 0] - half)), min(width - 1, math.floor(box[i, 0] + half)) + 1, step):
+            for ix in range(
+                max(0, math.ceil(box[i, 0] - half)), min(width - 1, math.floor(box[i, 0] + half)) + 1, step
+            ):
                 n += 1
                 hit += (image[iy, ix] <= ends[0]) | (image[iy, ix] >= ends[1])
         share[i] = hit / n if n else 0.0

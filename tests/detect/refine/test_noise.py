@@ -1,0 +1,61 @@
+"""The noise model is that of the simulated camera."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from lptem_tracker.detect.refine.noise import estimate_noise, rise
+
+
+def frame(rng, gain, readout, shape=(512, 512)):
+    """Counts on a background that doubles across the frame."""
+    mean = np.linspace(100, 200, shape[1])[None, :] * np.ones((shape[0], 1))
+    return gain * rng.poisson(mean) + rng.normal(0, np.sqrt(readout), shape)
+
+
+@pytest.mark.parametrize(("gain", "readout"), [(1.0, 0.0), (8.0, 450.0), (0.2, 30.0)])
+def test_gain_and_readout_give_the_variance_at_every_mean(gain, readout):
+    """Predicted variances are within 4 % of the truth where the mean is low, middling and high."""
+    image = frame(np.random.default_rng(0), gain, readout).astype(np.float32)
+    noise = estimate_noise(image, np.zeros(image.shape, bool))
+    for mean in (100, 150, 200):
+        truth = gain**2 * mean + readout
+        assert float(noise.variance(gain * mean)) == pytest.approx(truth, rel=0.04)
+    assert len(noise.lags) == 0
+
+
+def test_correlation_is_that_of_the_blur():
+    """A Gaussian blur of σ px correlates neighbours by exp(-1/(4σ²)) and diagonal ones by its square."""
+    rng = np.random.default_rng(1)
+    image = ndimage.gaussian_filter(rng.normal(0, 10, (512, 512)), 0.5).astype(np.float32) + 300
+    noise = estimate_noise(image, np.zeros(image.shape, bool))
+    found = {(int(x), int(y)): rho for x, y, rho in noise.lags}
+    # the sampled kernel of scipy is a little wider than the continuous one
+    kernel = ndimage.gaussian_filter1d(np.eye(1, 21, 10).ravel(), 0.5)
+    expected = (kernel[1:] * kernel[:-1]).sum() / (kernel**2).sum()
+    assert found[1, 0] == pytest.approx(expected, abs=0.01)
+    assert found[0, 1] == pytest.approx(expected, abs=0.01)
+    assert found[1, 1] == pytest.approx(expected**2, abs=0.01)
+
+
+def test_particles_are_left_out():
+    """Pixels marked busy do not count as noise."""
+    rng = np.random.default_rng(2)
+    image, busy = rng.normal(100, 3, (256, 256)).astype(np.float32), np.zeros((256, 256), bool)
+    for k in range(8, 256, 32):
+        image[k : k + 8, ::2] += 60
+        busy[k : k + 8] = True
+    assert float(estimate_noise(image, busy).variance(100.0)) == pytest.approx(9, rel=0.05)
+
+
+def test_constant_frame_has_no_noise_but_a_floor():
+    """A constant picture does not divide by zero."""
+    noise = estimate_noise(np.full((64, 64), 5, np.float32), np.zeros((64, 64), bool))
+    assert 0 < float(noise.variance(5.0)) < 1e-6
+
+
+def test_equal_means_lean_to_counting_noise():
+    """Where all means are alike the variance is taken to be proportional to them."""
+    gain, readout = rise(np.full(10, 50.0), np.full(10, 100.0), np.full(10, 500.0))
+    assert gain * 50 + readout == pytest.approx(100)
+    assert readout == pytest.approx(0, abs=1e-6)

@@ -1,0 +1,189 @@
+"""Refinement as a whole: accuracy, true errors, and what it says of impossible input."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lptem_tracker.detect.refine import refine
+from lptem_tracker.errors import TableError
+from lptem_tracker.movie.base import Frame
+
+
+def grid(count, step, rng):
+    """Places on a grid with sub-pixel jitter, shape (count², 2)."""
+    at = step * (np.arange(count) + 0.5)
+    x, y = np.meshgrid(at, at)
+    return np.column_stack([x.ravel(), y.ravel()]) + rng.uniform(-0.5, 0.5, (count**2, 2))
+
+
+@pytest.fixture(scope="module")
+def disks(request):
+    """A frame of 100 disks of radius 6 at SNR 3, rough boxes, and the true places."""
+    from scipy.special import erfc
+
+    rng = np.random.default_rng(3)
+    places = grid(10, 44, rng)
+    y, x = np.mgrid[:440, :440].astype(float)
+    mean = np.full(x.shape, 100.0)
+    for px, py in places:
+        mean -= 15.0 * erfc((np.hypot(x - px, y - py) - 6) / np.sqrt(2))
+    sides = 12 * np.exp(rng.normal(0, 0.1, (100, 2)))
+    table = pd.DataFrame({
+        "frame": 0, "x": places[:, 0] + rng.normal(0, 0.5, 100), "y": places[:, 1] + rng.normal(0, 0.5, 100),
+        "width": sides[:, 0], "height": sides[:, 1], "angle": 0.0, "note": np.arange(100),
+    })  # fmt: skip
+    return rng.poisson(mean).astype(np.uint16), table, places
+
+
+def test_disks_reach_the_cramer_rao_bound(disks):
+    """Errors of 200 coordinates are those that counting noise allows, and the reported errors are true."""
+    image, table, places = disks
+    out = refine([Frame(0, image)], table)
+    error = out[["x", "y"]].to_numpy() - places
+    # Fisher information of an edge of blur 1 px around the rim, at the variance half way down the edge
+    bound = np.sqrt(2 * np.sqrt(np.pi) * 85.0 / (np.pi * 6 * 30.0**2))
+    spread = 3 / np.sqrt(2 * error.size)
+    assert out["fit_ok"].all()
+    assert np.sqrt((error**2).mean()) / bound == pytest.approx(1.0, abs=0.07 + spread)
+    assert (error / out[["x_std", "y_std"]].to_numpy()).std() == pytest.approx(1.0, abs=spread + 0.03)
+    assert abs(out["radius"].mean() / 6 - 1) < 0.01
+    assert (out["shape"] == "disk").mean() > 0.95
+
+
+def test_rows_order_index_and_other_columns_are_kept(disks):
+    """The result has the input's rows in its order, with its index and columns that are not of the fit."""
+    image, table, _ = disks
+    shuffled = table.sample(frac=1, random_state=1)
+    out = refine([Frame(0, image)], shuffled)
+    assert list(out.index) == list(shuffled.index)
+    assert list(out["note"]) == list(shuffled["note"])
+    assert np.abs(out["x"] - shuffled["x"]).max() < 3
+
+
+def test_result_does_not_depend_on_batches_or_threads(disks):
+    """Frames refined together, one by one, and on any number of threads give the same bytes."""
+    image, table, _ = disks
+    frames = [Frame(k, np.roll(image, k, axis=0)) for k in range(4)]
+    tables = [table.head(60).assign(frame=k, y=table["y"] + k) for k in range(4)]
+    together = refine(frames, pd.concat(tables, ignore_index=True), workers=2)
+    alone = pd.concat([refine([f], t, workers=1) for f, t in zip(frames, tables)], ignore_index=True)
+    pd.testing.assert_frame_equal(together, alone, check_exact=True)
+
+
+def test_rods_get_their_angle_and_length(painter, boxes):
+    """Rods in upright boxes are recognised, and angles err by their standard errors without a bias."""
+    rng = np.random.default_rng(5)
+    places = grid(6, 60, rng)
+    angles = rng.uniform(-np.pi / 2, np.pi / 2, 36)
+    image = painter((360, 360), [(x, y, 15, 5, t) for (x, y), t in zip(places, angles)])
+    c, s = np.abs(np.cos(angles)), np.abs(np.sin(angles))
+    out = refine([Frame(0, image)], boxes(np.column_stack([places + 0.4, 20 * c + 10, 20 * s + 10])))
+    error = (out["angle"] - angles + np.pi / 2) % np.pi - np.pi / 2
+    pull = error / out["angle_std"]
+    assert (out["shape"] == "rod").all()
+    assert pull.std() == pytest.approx(1.0, abs=3 / np.sqrt(72))
+    assert abs(pull.mean()) < 3 / 6
+    assert out["width"].mean() == pytest.approx(30, abs=0.3)
+    assert out["height"].mean() == pytest.approx(10, abs=0.2)
+    assert out["angle"].between(-np.pi / 2, np.pi / 2, inclusive="left").all()
+
+
+def test_touching_disks_err_little_more_than_isolated_ones(painter, boxes):
+    """Disks in contact are no further from the truth than 1.5 times what their isolated twins are."""
+    rng = np.random.default_rng(7)
+    first = grid(8, 60, rng)
+    turn = rng.uniform(0, 2 * np.pi, 64)
+    second = first + 12.5 * np.column_stack([np.cos(turn), np.sin(turn)])
+    both = np.concatenate([first, second])
+    sides = np.full((128, 2), 12.0)
+    pairs = refine([Frame(0, painter((490, 490), [(x, y, 6, 6, 0) for x, y in both]))],
+                   boxes(np.column_stack([both + rng.normal(0, 0.5, both.shape), sides])))  # fmt: skip
+    alone = refine([Frame(0, painter((490, 490), [(x, y, 6, 6, 0) for x, y in first]))],
+                   boxes(np.column_stack([first + rng.normal(0, 0.5, first.shape), sides[:64]])))  # fmt: skip
+    paired = np.sqrt(((pairs[["x", "y"]].to_numpy() - both) ** 2).mean())
+    isolated = np.sqrt(((alone[["x", "y"]].to_numpy() - first) ** 2).mean())
+    assert paired < 1.5 * isolated
+
+
+def test_bright_particles_have_a_negative_contrast(painter, boxes):
+    """A particle brighter than its background is fitted alike."""
+    image = 200 - painter((80, 80), [(40.3, 39.8, 8, 8, 0)])
+    out = refine([Frame(0, image)], boxes([(40, 40, 16, 16)])).iloc[0]
+    assert out["fit_ok"]
+    assert out["contrast"] == pytest.approx(-0.3, abs=0.05)
+    assert abs(out["x"] - 40.3) < 4 * out["x_std"]
+
+
+def test_particle_cut_by_the_border_is_flagged_and_errs_by_its_error(painter, boxes):
+    """A disk half outside of the frame keeps a fit along the border and says that it is cut."""
+    image = painter((80, 80), [(0, 40.2, 8, 8, 0)])
+    out = refine([Frame(0, image)], boxes([(0.5, 40, 16, 16)])).iloc[0]
+    assert out["edge"]
+    assert abs(out["y"] - 40.2) < 4 * out["y_std"]
+    assert abs(out["x"]) < 4 * out["x_std"]
+
+
+@pytest.mark.parametrize("make", [
+    pytest.param(lambda s: np.full(s, np.nan), id="no data"),
+    pytest.param(lambda s: np.full(s, 7.0), id="constant"),
+    pytest.param(lambda s: np.zeros(s, np.uint8), id="zero"),
+    pytest.param(lambda s: np.random.default_rng(2).poisson(100, s).astype(float), id="noise alone"),
+])  # fmt: skip
+def test_box_without_a_particle_is_flagged(make, boxes):
+    """Where nothing is seen the box is returned with the error of a place anywhere in it."""
+    out = refine([Frame(0, make((60, 60)))], boxes([(30, 30, 12, 12)])).iloc[0]
+    assert not out["fit_ok"]
+    assert out["x_std"] >= 0.9
+    assert abs(out["x"] - 30) < 3
+
+
+def test_hot_and_missing_pixels_do_not_move_the_fit(painter, boxes):
+    """A hot pixel and a patch of no data cost little."""
+    image = painter((80, 80), [(40.3, 39.8, 8, 8, 0)])
+    image[40, 38] = 1e5
+    image[34:37, 44:47] = np.nan
+    out = refine([Frame(0, image)], boxes([(40, 40, 16, 16)])).iloc[0]
+    assert out["fit_ok"]
+    assert abs(out["x"] - 40.3) < 4 * out["x_std"] < 1
+
+
+def test_saturated_background_is_flagged(painter, boxes):
+    """A background at the end of the grey scale is said."""
+    image = np.clip(painter((80, 80), [(40.3, 39.8, 8, 8, 0)], level=260), 0, 255).astype(np.uint8)
+    assert refine([Frame(0, image)], boxes([(40, 40, 16, 16)]))["saturated"].iloc[0]
+
+
+def test_very_large_particle_is_fitted_on_few_pixels(painter, boxes):
+    """A disk of radius 150 px is found to a few hundredths of a pixel from a box 10 px off."""
+    image = painter((420, 420), [(210.3, 200.7, 150, 150, 0)])
+    out = refine([Frame(0, image)], boxes([(216, 194, 280, 290)])).iloc[0]
+    assert out["fit_ok"]
+    assert abs(out["x"] - 210.3) < 4 * out["x_std"] < 0.3
+    assert out["radius"] == pytest.approx(150, abs=0.2)
+
+
+def test_boxes_without_size_or_outside_are_kept_and_flagged(painter, boxes):
+    """No row is lost: what cannot be fitted comes back as it was, not ok."""
+    image = painter((80, 80), [(40, 40, 8, 8, 0)])
+    out = refine(
+        [Frame(0, image)], boxes([(40, 40, 16, 16), (500, 40, 16, 16), (40, 40, np.nan, 16), (np.nan, 4, 9, 9)])
+    )
+    assert list(out["fit_ok"]) == [True, False, False, False]
+    assert out["x"].iloc[1] == 500
+
+
+def test_empty_table_gets_the_columns():
+    """A table of no rows comes back with every column that a fit writes."""
+    table = pd.DataFrame({"frame": [], "x": [], "y": [], "radius": []})
+    out = refine([], table)
+    assert {"x_std", "angle_std", "fit_ok", "edge", "contrast"} <= set(out.columns)
+    assert len(out) == 0
+
+
+def test_missing_size_or_frame_is_an_error_that_says_so(painter, boxes):
+    """The message names what is missing."""
+    image = painter((40, 40), [])
+    with pytest.raises(TableError, match="size of each detection"):
+        refine([Frame(0, image)], pd.DataFrame({"frame": [0], "x": [1.0], "y": [1.0]}))
+    with pytest.raises(TableError, match="Frame 3"):
+        refine([Frame(0, image)], boxes([(20, 20, 9, 9)], frame=3))
