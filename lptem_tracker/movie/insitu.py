@@ -21,7 +21,7 @@ _LEVEL = re.compile(r"(Hour|Minute|Second)_\d+$", re.IGNORECASE)
 _SUFFIXES = TIFF | IMAGE | set(MICROSCOPE)
 
 
-def stamp(path: Path) -> tuple[int, int] | None:
+def stamp(path: Path | str) -> tuple[int, int] | None:
     """Return (second since hour 0, frame number) from a name of the in-situ layout and the folders above it.
 
     Examples
@@ -29,31 +29,34 @@ def stamp(path: Path) -> tuple[int, int] | None:
     >>> stamp(Path("Hour_00/Minute_01/Second_05/a_Frame_0150.dm4"))
     (65, 150)
     """
-    found = _STAMP.search("/".join(path.parts[-4:]))
+    text = os.fspath(path)
+    # a tree may hold a million names, so that they are searched as text, the short one first
+    if "second_" not in text.lower():
+        return None
+    found = _STAMP.search(os.path.basename(text)) or _STAMP.search("/".join(Path(text).parts[-4:]))
     if found is None:
         return None
     hour, minute, second, frame = map(int, found.groups())
     return 3600 * hour + 60 * minute + second, frame
 
 
-def find_tree(folder: Path) -> list[Path]:
+def find_tree(folder: Path) -> list[str]:
     """Return the frames of an in-situ tree or of one level of it, in no order; empty where it is none."""
     with os.scandir(folder) as entries:
         inside = list(entries)
     if not any(entry.is_dir() and _LEVEL.search(entry.name) for entry in inside):
-        return [Path(entry.path) for entry in inside if _is_frame(entry.name, folder)]
+        return [entry.path for entry in inside if _may_be_frame(entry.name) and stamp(entry.path) is not None]
     found = []
     for where, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if _LEVEL.search(name)]
-        here = Path(where)
-        found += [here / name for name in names if _is_frame(name, here)]
+        found += [os.path.join(where, name) for name in names if _may_be_frame(name)]
     return found
 
 
-def _is_frame(name: str, folder: Path) -> bool:
-    if name.startswith(".") or "frame_" not in name.lower() or os.path.splitext(name)[1].lower() not in _SUFFIXES:
+def _may_be_frame(name: str) -> bool:
+    if name.startswith(".") or "frame_" not in name.lower():
         return False
-    return stamp(folder / name) is not None
+    return os.path.splitext(name)[1].lower() in _SUFFIXES
 
 
 class InsituMovie(ImageSequence):
@@ -75,16 +78,18 @@ class InsituMovie(ImageSequence):
         Two files stand for the same frame, or none can be read.
     """
 
-    def __init__(self, paths: Iterable[Path], source: str) -> None:
-        keyed = sorted((stamp(path) or (0, 0), path) for path in paths)
+    def __init__(self, paths: Iterable[Path | str], source: str) -> None:
+        keyed = sorted((key, os.fspath(path)) for path in paths if (key := stamp(path)) is not None)
+        if not keyed:
+            raise MovieError(f"{source} holds no files named …_Second_NN_…_Frame_NNNN; expected an in-situ recording.")
         stamps = np.array([key for key, _ in keyed], np.int64)
         twice = np.flatnonzero(np.all(np.diff(stamps, axis=0) == 0, axis=1))
         if len(twice):
-            a, b = keyed[int(twice[0])][1], keyed[int(twice[0]) + 1][1]
+            a, b = (Path(keyed[int(twice[0]) + i][1]) for i in (0, 1))
             raise MovieError(
                 f"{a.name} and {b.name} in {source} are the same frame of two recordings; give one folder each."
             )
-        super().__init__([path for _, path in keyed], source, number_gaps=False)
+        super().__init__([Path(path) for _, path in keyed], source, number_gaps=False)
         self.format = f"Gatan in-situ tree of {self.format}"
         clock = read_clock(stamps)
         if clock is None:
