@@ -85,8 +85,14 @@ class _Side:
         return int(self.identity.max(initial=-1)) + 1
 
 
-def score_tracks(truth: pd.DataFrame, tracks: pd.DataFrame, *, max_distance_px: float = 5.0,
-                 max_gap_frames: int | None = None, keep_single: bool = False) -> TrackingScores:
+def score_tracks(
+    truth: pd.DataFrame,
+    tracks: pd.DataFrame,
+    *,
+    max_distance_px: float = 5.0,
+    max_gap_frames: int | None = None,
+    keep_single: bool = False,
+) -> TrackingScores:
     """Compare tracks with the truth.
 
     Parameters
@@ -204,7 +210,11 @@ def _identity(a: _Side, b: _Side, row: Ints, col: Ints) -> dict[str, float]:
     keep = heaviest_matching(kinds // max(b.count, 1), kinds % max(b.count, 1), count.astype(float))
     hits = float(count[keep].sum())
     both = len(a.frame) + len(b.frame)
-    return {"idf1": 2 * hits / both if both else 0.0, "idp": hits / max(len(b.frame), 1), "idr": hits / max(len(a.frame), 1)}
+    return {
+        "idf1": 2 * hits / both if both else 0.0,
+        "idp": hits / max(len(b.frame), 1),
+        "idr": hits / max(len(a.frame), 1),
+    }
 
 
 def _chain(identity: Ints, frame: Ints, gap: int | None) -> tuple[Ints, Ints]:
@@ -233,8 +243,10 @@ def _links(a: _Side, b: _Side, reach: float, gap: int | None) -> dict[str, float
     other[row] = b.identity[col]
     k, m = _chain(a.identity[seen], a.frame[seen], None)
     return {
-        "link_f1": float(2 * precision * recall / max(precision + recall, 1e-300)), "link_precision": float(precision),
-        "link_recall": float(recall), "id_switches": int((other[seen[k]] != other[seen[m]]).sum()),
+        "link_f1": float(2 * precision * recall / max(precision + recall, 1e-300)),
+        "link_precision": float(precision),
+        "link_recall": float(recall),
+        "id_switches": int((other[seen[k]] != other[seen[m]]).sum()),
     }
 
 
@@ -254,8 +266,10 @@ def _isbi(a: _Side, b: _Side, reach: float) -> dict[str, float]:
     spare = reach * float(size.sum() - size[kinds[keep] % b.count].sum())
     score = float(gain[keep].sum()) - reach * outside
     return {
-        "alpha": max(score, 0.0) / most, "beta": max(score, 0.0) / (most + spare),
-        "jsc": tp / (len(a.frame) + len(b.frame) - tp), "jsc_tracks": len(keep) / (a.count + b.count - len(keep)),
+        "alpha": max(score, 0.0) / most,
+        "beta": max(score, 0.0) / (most + spare),
+        "jsc": tp / (len(a.frame) + len(b.frame) - tp),
+        "jsc_tracks": len(keep) / (a.count + b.count - len(keep)),
         "rmse_px": float(np.sqrt(np.mean(distance[paired] ** 2))) if tp else float("nan"),
     }
 

@@ -60,8 +60,9 @@ def release_row(win: Window, edges: Edges, counts: Any, i: int) -> None:
 
 
 @njit(cache=True, error_model="numpy")
-def insert_columns(win: Window, edges: Edges, counts: Any, costs: Costs, lo: int, hi: int,
-                   row: Any, col: Any, weight: Any) -> None:
+def insert_columns(
+    win: Window, edges: Edges, counts: Any, costs: Costs, lo: int, hi: int, row: Any, col: Any, weight: Any
+) -> None:
     """Give the new columns their edges and match them one by one."""
     first = np.zeros(hi - lo + 1, np.int64)
     for e in range(len(col)):
@@ -192,11 +193,22 @@ def only_choice(win: Window, counts: Any, costs: Costs, i: int, lo: int, hi: int
 
 
 @njit(cache=True, error_model="numpy")
-def add_frame(win: Window, edges: Edges, counts: Any, costs: Costs, lo: int, hi: int, rows: Any,
-              log_mode: Any, mean: Any, var: Any) -> bool:
+def add_frame(
+    win: Window,
+    edges: Edges,
+    counts: Any,
+    costs: Costs,
+    lo: int,
+    hi: int,
+    rows: Any,
+    log_mode: Any,
+    mean: Any,
+    var: Any,
+) -> bool:
     """Bring the detections [lo, hi) of the next frame in; False when `edges` has no room for them."""
-    row, col, weight = gather(win.xy[:hi], win.noise[:hi], win.looks[:hi], win.rank[:hi], win.frame[:hi], rows, lo,
-                              costs, log_mode, mean, var)
+    row, col, weight = gather(
+        win.xy[:hi], win.noise[:hi], win.looks[:hi], win.rank[:hi], win.frame[:hi], rows, lo, costs, log_mode, mean, var
+    )
     if counts[EDGES] + len(row) + hi - lo > len(edges.row):
         return False
     age_rows(win, edges, counts, costs, lo)
@@ -244,7 +256,11 @@ def add_frames(win: Window, edges: Edges, counts: Any, costs: Costs, starts: Any
     for f in range(len(starts) - 1):
         lo, hi = starts[f], starts[f + 1]
         rows = active_rows(win, counts, costs, lo)
-        log_mode, mean, var = np.empty((len(rows), modes)), np.empty((len(rows), modes, 2)), np.empty((len(rows), modes, 2))
+        log_mode, mean, var = (
+            np.empty((len(rows), modes)),
+            np.empty((len(rows), modes, 2)),
+            np.empty((len(rows), modes, 2)),
+        )
         for r in range(len(rows)):
             i = rows[r]
             for m in range(modes):
@@ -278,7 +294,13 @@ def compact(win: Window, edges: Edges, counts: Any, keep: int) -> None:
     # slices overlap towards the front, so that copying forwards is safe
     for a in range(n):
         b = a + keep
-        win.frame[a], win.rank[a], win.u[a], win.v[a], win.bonus[a] = win.frame[b], win.rank[b], win.u[b], win.v[b], win.bonus[b]
+        win.frame[a], win.rank[a], win.u[a], win.v[a], win.bonus[a] = (
+            win.frame[b],
+            win.rank[b],
+            win.u[b],
+            win.v[b],
+            win.bonus[b],
+        )
         win.belief[a] = win.belief[b]
         win.track[a], win.doubt[a], win.stamp[a], win.first_out[a] = win.track[b], win.doubt[b], 0, FREE
         win.succ[a] = win.succ[b] - keep if win.succ[b] != FREE else FREE

@@ -85,19 +85,46 @@ class Edges(NamedTuple):
 
 def new_window(capacity: int, looks: int = 0) -> Window:
     """Return an empty window for `capacity` detections with `looks` features each."""
-    ints = {name: np.empty(capacity, np.int64) for name in
-            ("frame", "rank", "succ", "pred", "first_in", "last_in", "first_out", "track", "parent", "stamp", "order")}
+    ints = {
+        name: np.empty(capacity, np.int64)
+        for name in (
+            "frame",
+            "rank",
+            "succ",
+            "pred",
+            "first_in",
+            "last_in",
+            "first_out",
+            "track",
+            "parent",
+            "stamp",
+            "order",
+        )
+    }
     floats: dict[str, Any] = {name: np.empty(capacity) for name in ("u", "v", "bonus", "dist", "doubt", "belief")}
     ints["stamp"][:] = 0
     # every push of a search lowers a distance through one edge; the heap is cut at its end, see _push
-    return Window(xy=np.empty((capacity, 2)), noise=np.empty((capacity, 2)), looks=np.empty((capacity, looks)), **ints, **floats,
-                  heap_key=np.empty(64 + 32 * capacity), heap_node=np.empty(64 + 32 * capacity, np.int64))
+    return Window(
+        xy=np.empty((capacity, 2)),
+        noise=np.empty((capacity, 2)),
+        looks=np.empty((capacity, looks)),
+        **ints,
+        **floats,
+        heap_key=np.empty(64 + 32 * capacity),
+        heap_node=np.empty(64 + 32 * capacity, np.int64),
+    )
 
 
 def new_edges(capacity: int) -> Edges:
     """Return room for `capacity` candidate links."""
-    return Edges(np.empty(capacity, np.int64), np.empty(capacity, np.int64), np.empty(capacity),
-                 np.empty(capacity, np.int64), np.empty(capacity), np.empty(capacity))
+    return Edges(
+        np.empty(capacity, np.int64),
+        np.empty(capacity, np.int64),
+        np.empty(capacity),
+        np.empty(capacity, np.int64),
+        np.empty(capacity),
+        np.empty(capacity),
+    )
 
 
 @njit(cache=True, error_model="numpy")

@@ -1,22 +1,17 @@
 """How sure a link is: its share among all ways to link the window, by sum-product on the assignment graph.
 
 Messages live on the edges and are carried from frame to frame, so that a few sweeps a frame are
-enough (Williams & Lau 2014, eqs. 24–27; the sweeps of Chertkov et al. 2010 with the exponent of their
-section on fractional messages).
+enough (Williams & Lau 2014, eqs. 24–27).
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from numba import njit
 
 from lptem_tracker.link.assignment import FREE, Edges, Window
-
-TEMPER = 1.0
-"""Exponent of the odds."""
 
 
 @njit(cache=True, error_model="numpy")
@@ -41,7 +36,7 @@ def believe(win: Window, edges: Edges, decided: int, nodes: int, n_edges: int, s
         i = row[e]
         low = min(low, i)
         gone = FREE < succ[i] < decided
-        odds[e] = 0.0 if gone else math.exp(min(TEMPER * (weight[e] + bonus[i]), 600.0))
+        odds[e] = 0.0 if gone else math.exp(min(weight[e] + bonus[i], 600.0))
     rows, cols = np.empty(nodes - low), np.empty(nodes - decided)
     for _ in range(sweeps):
         rows[:] = 1.0

@@ -157,7 +157,9 @@ def nearest_within(xy: Any, grid: Any, x: float, y: float, radius: float, found:
     while True:
         if ring > 0:
             near = max(inner + (ring - 1) * cell, 0.0)
-            if near * near > reach or (cx - ring < 0 and cy - ring < 0 and cx + ring >= shape[0] and cy + ring >= shape[1]):
+            if near * near > reach or (
+                cx - ring < 0 and cy - ring < 0 and cx + ring >= shape[0] and cy + ring >= shape[1]
+            ):
                 break
         for ix in range(max(cx - ring, 0), min(cx + ring, shape[0] - 1) + 1):
             step = 1 if (ix == cx - ring or ix == cx + ring or ring == 0) else 2 * ring
@@ -205,8 +207,19 @@ def motion_loglik(log_mode: Any, mean: Any, var: Any, noise: Any, x: float, y: f
 
 
 @njit(cache=True, error_model="numpy")
-def gather(xy: Any, noise: Any, looks: Any, ranks: Any, frames: Any, rows: Any, lo: int, costs: Costs,
-           log_mode: Any, mean: Any, var: Any) -> Any:
+def gather(
+    xy: Any,
+    noise: Any,
+    looks: Any,
+    ranks: Any,
+    frames: Any,
+    rows: Any,
+    lo: int,
+    costs: Costs,
+    log_mode: Any,
+    mean: Any,
+    var: Any,
+) -> Any:
     """List the candidate links into one frame.
 
     Parameters
@@ -227,7 +240,11 @@ def gather(xy: Any, noise: Any, looks: Any, ranks: Any, frames: Any, rows: Any, 
     grid = grid_of(new_xy)
     found, square = np.empty(NEAREST, np.int64), np.empty(NEAREST)
     most = 0
-    row, col, weight = np.empty(len(rows) * NEAREST, np.int64), np.empty(len(rows) * NEAREST, np.int64), np.empty(len(rows) * NEAREST)
+    row, col, weight = (
+        np.empty(len(rows) * NEAREST, np.int64),
+        np.empty(len(rows) * NEAREST, np.int64),
+        np.empty(len(rows) * NEAREST),
+    )
     modes = log_mode.shape[1]
     typical = np.array([noise[lo:, 0].mean(), noise[lo:, 1].mean()])
     for r in range(len(rows)):
@@ -249,8 +266,11 @@ def gather(xy: Any, noise: Any, looks: Any, ranks: Any, frames: Any, rows: Any, 
             step = math.hypot(xy[j, 0] - xy[i, 0], xy[j, 1] - xy[i, 1])
             if step > limit * (1 + 1e-9):
                 continue
-            w = base + motion_loglik(log_mode[r], mean[r], var[r], noise[j], xy[j, 0], xy[j, 1]) \
+            w = (
+                base
+                + motion_loglik(log_mode[r], mean[r], var[r], noise[j], xy[j, 0], xy[j, 1])
                 + likeness(costs, looks[i], looks[j], lag)
+            )
             if w - costs.end[len(costs.end) - 1] > 0:
                 row[most], col[most], weight[most] = i, j, w
                 most += 1

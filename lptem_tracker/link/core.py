@@ -11,6 +11,7 @@ from lptem_tracker.link import advance
 from lptem_tracker.link.assignment import FREE, Edges, Window, new_edges, new_window
 from lptem_tracker.link.belief import believe
 from lptem_tracker.link.candidates import Costs
+from lptem_tracker.link.imm import Mixture, State
 
 
 class Points(NamedTuple):
@@ -56,6 +57,17 @@ class Decided(NamedTuple):
     belief: NDArray[np.float64]
 
 
+OVERCONFIDENCE = 0.6
+"""Factor on the log-odds of sum-product posteriors, which count the loops of the graph as independent evidence;
+fitted to six simulated scenes from dilute to hopeless, where said and right then agree within 0.05."""
+
+
+def tempered(belief: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return posteriors whose log-odds are `OVERCONFIDENCE` times those given."""
+    yes, no = np.clip(belief, 0, 1) ** OVERCONFIDENCE, (1 - np.clip(belief, 0, 1)) ** OVERCONFIDENCE
+    return np.asarray(yes / (yes + no), float)
+
+
 def frame_starts(frame: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return where each frame begins in a sorted column, and its length at the end."""
     change = np.flatnonzero(frame[1:] != frame[:-1]) + 1
@@ -74,7 +86,16 @@ class SlidingWindow:
         Detections taken in between two clean-ups.
     """
 
-    def __init__(self, costs: Costs, window_frames: int, *, adopt: bool, looks: int = 0, chunk: int = 4096) -> None:
+    def __init__(
+        self,
+        costs: Costs,
+        window_frames: int,
+        *,
+        adopt: bool,
+        looks: int = 0,
+        chunk: int = 4096,
+        mixture: Mixture | None = None,
+    ) -> None:
         self._costs, self._window, self._adopt, self._chunk = costs, window_frames, adopt, chunk
         self._win: Window = new_window(2 * chunk, looks)
         self._win.belief[:] = np.nan
@@ -83,6 +104,8 @@ class SlidingWindow:
         self._rank = -1
         self._given_out = 0  # decided detections already handed out, counted within the window
         self._forgotten = 0  # detections that have left the window
+        self._mixture = mixture
+        self._state: State | None = None
 
     def push(self, points: Points) -> Decided:
         """Take in whole frames, all later than those before, and return what became final."""
@@ -114,11 +137,57 @@ class SlidingWindow:
         self._rank += len(starts) - 1
         places = starts + at
         done = 0
+        if self._mixture is not None:
+            for lo, hi in zip(places, places[1:]):
+                self._follow(self._mixture, int(lo), int(hi))
+            return
         while done < len(starts) - 1:
-            done += int(advance.add_frames(win, self._edges, self._counts, self._costs, places[done:],
-                                           self._window, self._adopt))
+            done += int(
+                advance.add_frames(
+                    win, self._edges, self._counts, self._costs, places[done:], self._window, self._adopt
+                )
+            )
             if done < len(starts) - 1:
                 self._edges = _grown(self._edges, 2 * len(self._edges.row))
+
+    def _follow(self, mixture: Mixture, lo: int, hi: int) -> None:
+        """Bring one frame in under motion with memory: every row predicts from the track it ends."""
+        win, counts = self._win, self._counts
+        rows = advance.active_rows(win, counts, self._costs, lo)
+        modes = len(mixture.motions)
+        weight, mean, var = (
+            np.empty((len(rows), modes)),
+            np.empty((len(rows), modes, 2)),
+            np.empty((len(rows), modes, 2)),
+        )
+        lag = win.frame[lo] - win.frame[rows]
+        for k in np.unique(lag):
+            some = lag == k
+            ahead = mixture.predict(_taken(self._state, rows[some]), int(k))
+            weight[some] = np.log(np.maximum(ahead.weight, 1e-12))
+            mean[some], var[some] = ahead.mean[..., ::2], ahead.cov[..., [0, 2], [0, 2]]
+        while not advance.add_frame(win, self._edges, counts, self._costs, lo, hi, rows, weight, mean, var):
+            self._edges = _grown(self._edges, 2 * len(self._edges.row))
+        self._learn(mixture, lo, hi)
+        believe(win, self._edges, counts[advance.DECIDED], counts[advance.NODES], counts[advance.EDGES], 2)
+        advance.decide_up_to(win, self._edges, counts, self._costs, win.rank[lo] - self._window + 1, self._adopt)
+
+    def _learn(self, mixture: Mixture, lo: int, hi: int) -> None:
+        """Update the states of the new detections from those that they follow for now."""
+        win = self._win
+        state = mixture.start(win.xy[lo:hi], win.noise[lo:hi])
+        pred = win.pred[lo:hi]
+        old = (pred >= 0) & (pred < lo)
+        lag = win.frame[lo] - win.frame[np.where(old, pred, lo)]
+        for k in np.unique(lag[old]):
+            some = np.flatnonzero(old & (lag == k))
+            ahead = mixture.predict(_taken(self._state, pred[some]), int(k))
+            # a position known exactly would leave no variance to divide by
+            noise = np.maximum(win.noise[lo:hi][some], 1e-9)
+            for whole, part in zip(state, mixture.update(ahead, win.xy[lo:hi][some], noise)):
+                whole[some] = part
+        before = _taken(self._state, np.arange(lo)) if self._state is not None else None
+        self._state = state if before is None else State(*(np.concatenate(pair) for pair in zip(before, state)))
 
     def _make_room(self, need: int) -> None:
         if need <= len(self._win.frame):
@@ -135,8 +204,11 @@ class SlidingWindow:
         pred = self._win.pred[a:b]
         alone = (pred == FREE) | (pred == np.arange(a, b))
         self._given_out = b
-        return Decided(self._win.track[a:b].copy(), np.where(alone, FREE, pred + self._forgotten),
-                       np.where(alone, np.nan, self._win.belief[a:b]))
+        return Decided(
+            self._win.track[a:b].copy(),
+            np.where(alone, FREE, pred + self._forgotten),
+            np.where(alone, np.nan, tempered(self._win.belief[a:b])),
+        )
 
     def _forget(self) -> None:
         decided, n = int(self._counts[advance.DECIDED]), int(self._counts[advance.NODES])
@@ -146,8 +218,15 @@ class SlidingWindow:
         keep = min(int(np.searchsorted(self._win.frame[:n], first)), decided)
         if keep:
             advance.compact(self._win, self._edges, self._counts, keep)
+            if self._state is not None:
+                self._state = _taken(self._state, np.arange(keep, n))
             self._given_out -= keep
             self._forgotten += keep
+
+
+def _taken(state: State | None, rows: NDArray[np.int64]) -> State:
+    assert state is not None, "a row to predict from has a state"
+    return State(*(field[rows] for field in state))
 
 
 def _grown(edges: Edges, capacity: int) -> Edges:

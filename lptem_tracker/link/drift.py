@@ -80,7 +80,11 @@ class Drift:
         at = np.clip(np.searchsorted(self.frame, frame), 0, len(self.frame) - 1)
         c, s = np.cos(self.angle[at]), np.sin(self.angle[at])
         arm = still - self.centre
-        return np.column_stack([c * arm[:, 0] - s * arm[:, 1], s * arm[:, 0] + c * arm[:, 1]]) + self.centre + self.shift[at]
+        return (
+            np.column_stack([c * arm[:, 0] - s * arm[:, 1], s * arm[:, 0] + c * arm[:, 1]])
+            + self.centre
+            + self.shift[at]
+        )
 
     def then(self, other: Drift) -> Drift:
         """Return this drift followed by one found after it was taken out (same frames)."""
@@ -100,8 +104,14 @@ class Drift:
         """Return the drift as lists, ready for JSON."""
         out: dict[str, Any] = {"kind": self.kind, "unit": "px, rad"}
         if self.kind != "none":
-            out.update(frame=self.frame.tolist(), dx=self.shift[:, 0].tolist(), dy=self.shift[:, 1].tolist(),
-                       angle=self.angle.tolist(), centre=self.centre.tolist(), step_error_px=self.step_error_px)
+            out.update(
+                frame=self.frame.tolist(),
+                dx=self.shift[:, 0].tolist(),
+                dy=self.shift[:, 1].tolist(),
+                angle=self.angle.tolist(),
+                centre=self.centre.tolist(),
+                step_error_px=self.step_error_px,
+            )
         return out
 
 
@@ -189,7 +199,11 @@ def particle_drift(points: Points, spacing: float) -> Drift:
     mean, angle, error, unsteady = common_motion(moments)
     kind = "jumps" if jumped.any() else "steady" if velocity.any() else "none"
     if not (unsteady or jumped.mean() > 0.2):
-        return integrate(points.xy, starts, frames, steps, np.zeros(len(lag)), kind, error) if kind != "none" else no_drift(points)
+        return (
+            integrate(points.xy, starts, frames, steps, np.zeros(len(lag)), kind, error)
+            if kind != "none"
+            else no_drift(points)
+        )
     for _ in range(3):
         steps = steps + mean
         reach = residual_reach(points.xy, starts, steps, spacing)
@@ -200,13 +214,24 @@ def particle_drift(points: Points, spacing: float) -> Drift:
 def residual_reach(xy: Floats, starts: Ints, steps: Floats, spacing: float) -> float:
     """Return how far from its expected place a particle is looked for: 4.5 times the typical spread."""
     pick = np.linspace(0, len(steps) - 1, min(len(steps), 12)).astype(int)
-    left = [cKDTree(xy[starts[f + 1] : starts[f + 2]]).query(xy[starts[f] : starts[f + 1]][:200] + steps[f])[0] for f in pick]
+    left = [
+        cKDTree(xy[starts[f + 1] : starts[f + 2]]).query(xy[starts[f] : starts[f + 1]][:200] + steps[f])[0]
+        for f in pick
+    ]
     # 60 % of a Rayleigh distribution lie below 1.354 standard deviations
     return min(max(4.5 / 1.354 * float(np.quantile(np.concatenate(left), 0.6)), 0.01 * spacing), 0.5 * spacing)
 
 
-def integrate(xy: Floats, starts: Ints, frames: Ints, steps: Floats, angle: Floats, kind: str, error: float,
-              about: Floats | None = None) -> Drift:
+def integrate(
+    xy: Floats,
+    starts: Ints,
+    frames: Ints,
+    steps: Floats,
+    angle: Floats,
+    kind: str,
+    error: float,
+    about: Floats | None = None,
+) -> Drift:
     """Add up rigid steps, each about `about`, shape (F − 1, 2), or the middle of the particles of its first frame."""
     centre = xy[: starts[1]].mean(0)
     middle = np.add.reduceat(xy, starts[:-1]) / np.diff(starts)[:, None] if about is None else about
@@ -234,8 +259,11 @@ def steady_velocity(xy: Floats, starts: Ints, lag: Floats, spacing: float) -> Fl
         a, b = xy[starts[f] : starts[f + 1]][:200], xy[starts[f + 1] : starts[f + 2]]
         near = cKDTree(b).query(a, k=min(6, len(b)), distance_upper_bound=1.6 * spacing)
         ok = np.isfinite(near[0])
-        apart.append(b[near[1][ok]] - np.repeat(a[:, None], ok.shape[1] if ok.ndim > 1 else 1, 1)[ok] if ok.ndim > 1
-                     else b[near[1][ok]] - a[ok])
+        apart.append(
+            b[near[1][ok]] - np.repeat(a[:, None], ok.shape[1] if ok.ndim > 1 else 1, 1)[ok]
+            if ok.ndim > 1
+            else b[near[1][ok]] - a[ok]
+        )
     d = np.vstack(apart) if apart else np.zeros((0, 2))
     if len(d) < 20:
         return np.zeros(2)
@@ -314,7 +342,9 @@ def find_jumps(xy: Floats, starts: Ints, moments: Floats, spacing: float, steps:
     share = min(float(np.median(found)), 1.0)
     few = found < share - 3 * np.sqrt(share * (1 - share) / n) - 0.01
     odd = (left > 1.3 * typical) | (mean > 0.12 * spacing) | few
-    badness = np.where(odd & (np.diff(starts)[:-1] >= FEW), left / max(typical, 1e-300) + mean / spacing + 10 * (share - found), 0.0)
+    badness = np.where(
+        odd & (np.diff(starts)[:-1] >= FEW), left / max(typical, 1e-300) + mean / spacing + 10 * (share - found), 0.0
+    )
     jumped = np.zeros(len(steps), bool)
     misses = 0
     for f in np.argsort(-badness, kind="stable"):
@@ -351,7 +381,9 @@ def best_shift(a: Floats, b: Floats, first: Floats, spacing: float) -> Floats:
     return best
 
 
-def refine_shift(a: Floats, tree: Any, b: Floats, shift: Floats, spacing: float, *, still: bool = False) -> tuple[Floats, float]:
+def refine_shift(
+    a: Floats, tree: Any, b: Floats, shift: Floats, spacing: float, *, still: bool = False
+) -> tuple[Floats, float]:
     """Improve a shift by matching nearest neighbours again and again; return it with its log-likelihood.
 
     With `still` the shift stays and only the spread about it is fitted.

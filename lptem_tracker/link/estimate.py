@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from lptem_tracker.link.core import Decided, Points, SlidingWindow, frame_starts, joined
+from lptem_tracker.link.imm import Mixture
+from lptem_tracker.link.motion import Kind, choose_motion
 from lptem_tracker.link.parameters import Parameters, Source
 from lptem_tracker.link.steps import fit_steps, pairs_within
 
@@ -65,7 +67,9 @@ def sample_runs(starts: NDArray[np.int64], budget: int, run: int) -> list[tuple[
     return [(int(a), int(a) + run) for a in first]
 
 
-def estimate(points: Points, max_lag: int, max_step: float | None) -> Parameters | None:
+def estimate(
+    points: Points, max_lag: int, max_step: float | None, kind: Kind = "brownian"
+) -> tuple[Parameters, Mixture | None] | None:
     """Estimate step lengths and rates.
 
     Parameters
@@ -79,7 +83,7 @@ def estimate(points: Points, max_lag: int, max_step: float | None) -> Parameters
 
     Returns
     -------
-    Parameters or None
+    (Parameters, Mixture or None) or None
         None where there are too few pairs of detections to estimate anything.
     """
     starts = frame_starts(points.frame)
@@ -94,13 +98,21 @@ def estimate(points: Points, max_lag: int, max_step: float | None) -> Parameters
     sources: dict[str, Source] = dict.fromkeys(("step_sigma_px", "mode_share", "density_px2"), "data")
     if max_step is not None:
         sources["max_displacement_px"] = "user"
-    first = Parameters(sigma, share, density, birth_density=0.003 * density, false_density=0.02 * density,
-                       max_displacement_px=max_step, sources=sources)
-    return first_linking(points, starts, first, max_lag)
+    first = Parameters(
+        sigma,
+        share,
+        density,
+        birth_density=0.003 * density,
+        false_density=0.02 * density,
+        max_displacement_px=max_step,
+        sources=sources,
+    )
+    return first_linking(points, starts, first, max_lag, kind)
 
 
-def fit_sample_steps(points: Points, starts: NDArray[np.int64], scale: Scale,
-                     max_step: float | None) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+def fit_sample_steps(
+    points: Points, starts: NDArray[np.int64], scale: Scale, max_step: float | None
+) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
     """Fit one or two modes of steps to a sample of neighbouring frames; None if there are too few pairs."""
     rows, cols, squares, noises = [], [], [], []
     n_rows = n_cols = used = 0
@@ -126,8 +138,16 @@ def fit_sample_steps(points: Points, starts: NDArray[np.int64], scale: Scale,
     return _two_modes(row[keep], col[keep], square[keep], noise[keep], n_rows, n_cols, used * scale.area, scale)
 
 
-def _two_modes(row: NDArray[np.int64], col: NDArray[np.int64], square: NDArray[np.float64], noise: NDArray[np.float64],
-               n_rows: int, n_cols: int, area: float, scale: Scale) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+def _two_modes(
+    row: NDArray[np.int64],
+    col: NDArray[np.int64],
+    square: NDArray[np.float64],
+    noise: NDArray[np.float64],
+    n_rows: int,
+    n_cols: int,
+    area: float,
+    scale: Scale,
+) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
     floor = (1e-3 * scale.spacing) ** 2
     share = np.array([0.75, 0.25])
     var = np.array([(0.3 * scale.spacing) ** 2, (0.03 * scale.spacing) ** 2])
@@ -142,11 +162,14 @@ def _two_modes(row: NDArray[np.int64], col: NDArray[np.int64], square: NDArray[n
     return (math.sqrt(var[0]), math.sqrt(var[1])), (float(share[0]), float(share[1]))
 
 
-def first_linking(points: Points, starts: NDArray[np.int64], first: Parameters, max_lag: int) -> Parameters:
-    """Refine the rates by linking a sample of longer runs with `first` and counting."""
+def first_linking(
+    points: Points, starts: NDArray[np.int64], first: Parameters, max_lag: int, kind: Kind
+) -> tuple[Parameters, Mixture | None]:
+    """Refine the rates, and choose the motion, by linking a sample of longer runs with `first` and counting."""
     counts = np.zeros(6)
     lag = min(max_lag, 4)
     n_frames = 0
+    mixture, change = None, np.empty((0, points.looks.shape[1]))
     for a, b in sample_runs(starts, SAMPLE, max(24, 3 * lag)):
         part = points.part(int(starts[a]), int(starts[b]))
         window = SlidingWindow(first.costs(lag, 8), 8, adopt=False, looks=0, chunk=len(part.frame) + 1)
@@ -154,15 +177,43 @@ def first_linking(points: Points, starts: NDArray[np.int64], first: Parameters, 
         decided = joined([window.push(part), window.finish()])
         counts += count_rates(part.frame, decided, lag)
         n_frames += b - a
+        mixture = mixture or choose_motion(kind, part, decided, first)
+        sure = np.flatnonzero(decided.belief > 0.9)
+        looks = points.looks[starts[a] : starts[b]]
+        change = np.vstack([change, looks[sure] - looks[decided.pred[sure]]])
+    first = with_looks(first, points.looks, change)
     links, missed, singles, births, deaths, inner = counts
     if inner < 30:
-        return first
+        return first, mixture
     density = first.density_px2
     alone = (singles + 0.5) / (inner + 1)
-    return _replaced(first, miss_rate=min(max((missed + 0.5) / (missed + links + 10), 2e-3), 0.5),
-                     false_density=density * min(max(alone, 1e-3), 0.5),
-                     birth_density=density * min(max((births + 0.5) / (inner + 100), 2e-4), 0.3),
-                     death_rate=min(max((deaths + 0.5) / (inner + 100), 2e-4), 0.3))
+    return _replaced(
+        first,
+        miss_rate=min(max((missed + 0.5) / (missed + links + 10), 2e-3), 0.5),
+        false_density=density * min(max(alone, 1e-3), 0.5),
+        birth_density=density * min(max((births + 0.5) / (inner + 100), 2e-4), 0.3),
+        death_rate=min(max((deaths + 0.5) / (inner + 100), 2e-4), 0.3),
+    ), mixture
+
+
+def with_looks(first: Parameters, looks: NDArray[np.float64], change: NDArray[np.float64]) -> Parameters:
+    """Add likeness terms for the features that differ clearly more between particles than between two sights."""
+    made: list[tuple[float, float, float]] = []
+    for f in range(looks.shape[1]):
+        known, moved = looks[np.isfinite(looks[:, f]), f], change[np.isfinite(change[:, f]), f]
+        mean, spread, step = 0.0, 1.0, 1.0
+        if len(known) > 30 and len(moved) > 30:
+            mean, spread = float(np.median(known)), 1.4826 * float(np.median(np.abs(known - np.median(known))))
+            # leaning high, as for steps: a rare turn or touch must not end a track
+            step = 1.2 * math.sqrt(float(np.mean(np.clip(moved, *np.quantile(moved, [0.02, 0.98])) ** 2)))
+            if not 0 < step < 0.8 * spread:
+                mean, spread, step = 0.0, 1.0, 1.0
+        # equal widths around nothing: the term is zero and the feature silent
+        made.append((step, mean, spread))
+    if all(step == spread for step, _, spread in made):
+        return first
+    step, mean, spread = (tuple(column) for column in zip(*made))
+    return _replaced(first, look_change=step, look_mean=mean, look_spread=spread)
 
 
 def count_rates(frame: NDArray[np.int64], decided: Decided, lag: int) -> NDArray[np.float64]:
@@ -174,11 +225,20 @@ def count_rates(frame: NDArray[np.int64], decided: Decided, lag: int) -> NDArray
     has_next[decided.pred[linked]] = True
     inner = (ranks >= lag) & (ranks <= last - lag)
     missed = (ranks[linked] - ranks[decided.pred[linked]] - 1).sum()
-    return np.array([linked.sum(), missed, (inner & ~linked & ~has_next).sum(), (inner & ~linked & has_next).sum(),
-                     (inner & linked & ~has_next).sum(), inner.sum()], float)
+    return np.array(
+        [
+            linked.sum(),
+            missed,
+            (inner & ~linked & ~has_next).sum(),
+            (inner & ~linked & has_next).sum(),
+            (inner & linked & ~has_next).sum(),
+            inner.sum(),
+        ],
+        float,
+    )
 
 
-def _replaced(first: Parameters, **values: float) -> Parameters:
+def _replaced(first: Parameters, **values: float | tuple[float, ...]) -> Parameters:
     from dataclasses import replace
 
     return replace(first, **values, sources={**first.sources, **dict.fromkeys(values, "data")})  # type: ignore[arg-type]

@@ -33,8 +33,14 @@ class Filled(NamedTuple):
     std: NDArray[np.float64]
 
 
-def fill_gaps(frame: NDArray[np.int64], xy: NDArray[np.float64], noise: NDArray[np.float64], pred: NDArray[np.int64],
-              motion: Motion, velocity_var: float) -> Filled:
+def fill_gaps(
+    frame: NDArray[np.int64],
+    xy: NDArray[np.float64],
+    noise: NDArray[np.float64],
+    pred: NDArray[np.int64],
+    motion: Motion,
+    velocity_var: float,
+) -> Filled:
     """Return smoothed positions for all frames inside gaps (Rauch, Tung & Striebel 1965).
 
     Parameters
@@ -63,9 +69,17 @@ def fill_gaps(frame: NDArray[np.int64], xy: NDArray[np.float64], noise: NDArray[
     return Filled(before[which], frame[before[which]] + step, mean, std)
 
 
-def _smoothed(frame: NDArray[np.int64], xy: NDArray[np.float64], noise: NDArray[np.float64], pred: NDArray[np.int64],
-              before: NDArray[np.int64], after: NDArray[np.int64], lag: NDArray[np.int64], motion: Motion,
-              velocity_var: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _smoothed(
+    frame: NDArray[np.int64],
+    xy: NDArray[np.float64],
+    noise: NDArray[np.float64],
+    pred: NDArray[np.int64],
+    before: NDArray[np.int64],
+    after: NDArray[np.int64],
+    lag: NDArray[np.int64],
+    motion: Motion,
+    velocity_var: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     following = np.full(len(frame), -1)
     linked = np.flatnonzero(pred >= 0)
     following[pred[linked]] = linked

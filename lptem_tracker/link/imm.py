@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,7 @@ from lptem_tracker.link.kalman import Motion, first_state, predict, update
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """Mode-matched states of n tracks and M modes.
 
     Attributes

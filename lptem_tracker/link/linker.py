@@ -18,6 +18,7 @@ from lptem_tracker.link.core import Decided, Points, SlidingWindow, frame_starts
 from lptem_tracker.link.drift import Drift, no_drift, particle_drift
 from lptem_tracker.link.estimate import estimate, scale_of
 from lptem_tracker.link.gaps import Filled, fill_gaps
+from lptem_tracker.link.imm import Mixture
 from lptem_tracker.link.kalman import Motion as KalmanMotion
 from lptem_tracker.link.parameters import UNITS, Parameters, fallback_costs
 from lptem_tracker.link.redrift import refine_drift
@@ -95,7 +96,7 @@ def link(
     seen = points.xy
     common = particle_drift(points, scale_of(points).spacing) if drift and len(rows) else no_drift(points)
     points = points._replace(xy=seen - common.displacement(points.frame, seen))
-    plan = make_plan(points, max_lag, max_displacement_px, window_frames, parameters or {})
+    plan = make_plan(points, max_lag, max_displacement_px, window_frames, parameters or {}, motion)
     decided = run_plan(plan, points, window_frames)
     if drift:
         common = refine_drift(common, points.frame, seen, decided.pred, decided.track)
@@ -104,12 +105,21 @@ def link(
     if fill:
         filled = fill_gaps(points.frame, points.xy, points.noise, decided.pred, *plan.smoothing())
         out = with_filled(out, rows, filled, common)
-    out.attrs = {**detections.attrs, "link": {"parameters": plan.report(), "drift": common.report(),
-                                              "window_frames": window_frames, "max_gap_frames": max_lag - 1}}
+    out.attrs = {
+        **detections.attrs,
+        "link": {
+            "parameters": plan.report(),
+            "drift": common.report(),
+            "window_frames": window_frames,
+            "max_gap_frames": max_lag - 1,
+        },
+    }
     return out
 
 
-def with_tracks(detections: pd.DataFrame, rows: NDArray[np.int64], decided: Decided, shift: NDArray[np.float64]) -> pd.DataFrame:
+def with_tracks(
+    detections: pd.DataFrame, rows: NDArray[np.int64], decided: Decided, shift: NDArray[np.float64]
+) -> pd.DataFrame:
     """Return the table with the linker's columns; `rows` are the places of what was linked."""
     n = len(detections)
     particle = np.full(n, -1)
@@ -118,10 +128,17 @@ def with_tracks(detections: pd.DataFrame, rows: NDArray[np.int64], decided: Deci
     particle[lost] = decided.track.max(initial=-1) + 1 + np.arange(len(lost))
     belief, moved = np.full(n, np.nan), np.zeros((n, 2))
     belief[rows], moved[rows] = decided.belief, shift
-    return tab.with_columns(detections, {
-        PARTICLE: particle, OBSERVED: np.ones(n, bool), tab.CONFIDENCE: belief,
-        tab.MERGED: pd.array(np.full(n, -1), dtype="Int64"), tab.DRIFT_X: moved[:, 0], tab.DRIFT_Y: moved[:, 1],
-    })
+    return tab.with_columns(
+        detections,
+        {
+            PARTICLE: particle,
+            OBSERVED: np.ones(n, bool),
+            tab.CONFIDENCE: belief,
+            tab.MERGED: pd.array(np.full(n, -1), dtype="Int64"),
+            tab.DRIFT_X: moved[:, 0],
+            tab.DRIFT_Y: moved[:, 1],
+        },
+    )
 
 
 def with_filled(table: pd.DataFrame, rows: NDArray[np.int64], filled: Filled, drift: Drift) -> pd.DataFrame:
@@ -131,8 +148,16 @@ def with_filled(table: pd.DataFrame, rows: NDArray[np.int64], filled: Filled, dr
     source = rows[filled.before]
     xy = drift.moved(filled.frame, filled.xy)
     moved = xy - filled.xy
-    new = {"frame": filled.frame, "x": xy[:, 0], "y": xy[:, 1], "x_std": filled.std[:, 0], "y_std": filled.std[:, 1],
-           OBSERVED: np.zeros(len(source), bool), tab.DRIFT_X: moved[:, 0], tab.DRIFT_Y: moved[:, 1]}
+    new = {
+        "frame": filled.frame,
+        "x": xy[:, 0],
+        "y": xy[:, 1],
+        "x_std": filled.std[:, 0],
+        "y_std": filled.std[:, 1],
+        OBSERVED: np.zeros(len(source), bool),
+        tab.DRIFT_X: moved[:, 0],
+        tab.DRIFT_Y: moved[:, 1],
+    }
     columns = {}
     for name in table.columns:
         if name in new:
@@ -144,7 +169,9 @@ def with_filled(table: pd.DataFrame, rows: NDArray[np.int64], filled: Filled, dr
     return tab.append_rows(table, pd.DataFrame(columns))
 
 
-def check_options(max_displacement_px: float | None, max_gap_frames: int | None, window_frames: int, motion: str) -> None:
+def check_options(
+    max_displacement_px: float | None, max_gap_frames: int | None, window_frames: int, motion: str
+) -> None:
     """Raise SettingsError for an option outside its range."""
     if max_displacement_px is not None and not max_displacement_px > 0:
         raise SettingsError(f"max_displacement_px must be a positive number of px; got {max_displacement_px!r}.")
@@ -163,37 +190,51 @@ class Plan:
     costs: Costs
     found: Parameters | None
     looks: int
+    mixture: Mixture | None = None
 
     def report(self) -> dict[str, dict[str, object]]:
         """Return the parameters for the record."""
         if self.found is not None:
-            return self.found.report()
+            kinds = "brownian" if self.mixture is None else ", ".join(m.kind for m in self.mixture.motions)
+            return {"motion": {"value": kinds, "unit": "", "source": "data"}, **self.found.report()}
         sigma = math.sqrt(float(self.costs.step_var[0]))
         return {"step_sigma_px": {"value": sigma, "unit": UNITS["step_sigma_px"], "source": "default"}}
 
     def smoothing(self) -> tuple[KalmanMotion, float]:
         """Return the motion by which gaps are filled, and the variance of an unknown velocity."""
+        if self.mixture is not None and self.mixture.motions[0].kind == "velocity":
+            return self.mixture.motions[0], self.mixture.velocity_var
         if self.found is not None:
             step = sum(s * v**2 for s, v in zip(self.found.mode_share, self.found.step_sigma_px))
             return KalmanMotion("brownian", step), 0.0
         return KalmanMotion("brownian", float(self.costs.step_var[0])), 0.0
 
 
-def make_plan(points: Points, max_lag: int, max_step: float | None, window_frames: int, user: Mapping[str, float]) -> Plan:
+def make_plan(
+    points: Points,
+    max_lag: int,
+    max_step: float | None,
+    window_frames: int,
+    user: Mapping[str, float],
+    motion: Motion = "auto",
+) -> Plan:
     """Estimate what is not given and return the costs that follow."""
-    found = estimate(points, max_lag, max_step) if len(points.frame) else None
+    estimated = estimate(points, max_lag, max_step, motion) if len(points.frame) else None
+    found, mixture = estimated if estimated is not None else (None, None)
     if found is None and "step_sigma_px" in user:
         found = Parameters((user["step_sigma_px"],), max_displacement_px=max_step)
     looks = points.looks.shape[1]
     if found is None:
         return Plan(fallback_costs(reach_of(points, max_step), max_lag, max_step or math.inf), None, looks)
     found = found.with_user(user)
-    return Plan(found.costs(max_lag, window_frames), found, looks)
+    return Plan(found.costs(max_lag, window_frames), found, looks, None if "step_sigma_px" in user else mixture)
 
 
 def run_plan(plan: Plan, points: Points, window_frames: int) -> Decided:
     """Link all detections."""
-    window = SlidingWindow(plan.costs, window_frames, adopt=math.isfinite(plan.costs.max_step), looks=plan.looks)
+    window = SlidingWindow(
+        plan.costs, window_frames, adopt=math.isfinite(plan.costs.max_step), looks=plan.looks, mixture=plan.mixture
+    )
     if plan.found is None:
         points = points._replace(noise=np.zeros_like(points.noise))
     return joined([window.push(points), window.finish()])
@@ -220,5 +261,11 @@ def neighbour_distance(xy: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def link_from_settings(detections: pd.DataFrame, settings: LinkSettings) -> pd.DataFrame:
     """Call `link` with the values of the settings' link section."""
-    return link(detections, max_displacement_px=settings.max_displacement_px, max_gap_frames=settings.max_gap_frames,
-                window_frames=settings.window_frames, drift=settings.drift, motion=settings.motion)
+    return link(
+        detections,
+        max_displacement_px=settings.max_displacement_px,
+        max_gap_frames=settings.max_gap_frames,
+        window_frames=settings.window_frames,
+        drift=settings.drift,
+        motion=settings.motion,
+    )

@@ -68,7 +68,7 @@ class Parameters:
         """
         new: dict[str, Any] = {}
         for name, value in values.items():
-            if name not in UNITS:
+            if name not in UNITS or name.startswith(("look_", "mode_")):
                 raise SettingsError(f"Unknown link parameter {name!r}; known: {', '.join(UNITS)}.")
             if not (math.isfinite(value) and value > 0 and (value < 1 or not name.endswith("_rate"))):
                 raise SettingsError(f"The link parameter {name} must be positive (a rate below 1); got {value!r}.")
@@ -83,7 +83,9 @@ class Parameters:
         for name, unit in UNITS.items():
             value = getattr(self, name)
             if isinstance(value, tuple):
-                value = list(value) if len(value) != 1 else value[0]
+                value = [float(v) for v in value] if len(value) != 1 else float(value[0])
+            elif value is not None:
+                value = float(value)
             out[name] = {"value": value, "unit": unit, "source": self.sources.get(name, "default")}
         return out
 
@@ -102,12 +104,21 @@ class Parameters:
         user = self.max_displacement_px
         share, step_var, once_var, gate = self._kernel()
         return Costs(
-            max_lag, gate, math.inf if user is None else float(user), log_seen, math.log(self.miss_rate),
-            start + log_seen, end, -math.inf if single else math.log(self.false_density),
-            np.log(share), step_var, once_var,
-            np.array(self.look_change), np.array(self.look_mean), np.array(self.look_spread),
+            max_lag,
+            gate,
+            math.inf if user is None else float(user),
+            log_seen,
+            math.log(self.miss_rate),
+            start + log_seen,
+            end,
+            -math.inf if single else math.log(self.false_density),
+            np.log(share),
+            step_var,
+            once_var,
+            np.array(self.look_change),
+            np.array(self.look_mean),
+            np.array(self.look_spread),
         )
-
 
     def _kernel(self) -> tuple[NDArray[np.float64], ...]:
         """Return share, variances by frame and by link, and gate of the modes, with a wide one for rare long steps.
@@ -134,6 +145,8 @@ UNITS = {
     "death_rate": "1/frame",
     "birth_density": "1/(px^2 frame)",
     "false_density": "1/(px^2 frame)",
+    "look_change": "nats of log size, log aspect",
+    "look_spread": "nats of log size, log aspect",
     "gate_sigma": "standard deviations",
     "max_displacement_px": "px",
 }
@@ -148,5 +161,19 @@ def fallback_costs(reach: float, max_lag: int, max_step: float, looks: int = 0) 
     sigma = reach / 3.0
     start = np.full(1, -math.log(2 * math.pi * sigma**2) - 4.5 - 1e-6)
     nothing: NDArray[np.float64] = np.empty(0)
-    return Costs(max_lag, np.full(1, 3.0 * (1 + 1e-9)), max_step, 0.0, -0.5, start, np.zeros(1), -math.inf, np.zeros(1),
-                 np.array([sigma**2]), np.zeros(1), nothing, nothing, nothing)
+    return Costs(
+        max_lag,
+        np.full(1, 3.0 * (1 + 1e-9)),
+        max_step,
+        0.0,
+        -0.5,
+        start,
+        np.zeros(1),
+        -math.inf,
+        np.zeros(1),
+        np.array([sigma**2]),
+        np.zeros(1),
+        nothing,
+        nothing,
+        nothing,
+    )

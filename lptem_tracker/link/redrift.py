@@ -38,8 +38,14 @@ def refine_drift(drift: Drift, frame: Ints, xy: Floats, pred: Ints, track: Ints)
     velocity = common_velocity(frame, still, track)
     if not velocity.any():
         return drift
-    steady = Drift(drift.frame, velocity * (drift.frame - drift.frame[0])[:, None].astype(float), np.zeros(len(drift.frame)),
-                   drift.centre if drift.kind != "none" else xy.mean(0), "steady", drift.step_error_px)
+    steady = Drift(
+        drift.frame,
+        velocity * (drift.frame - drift.frame[0])[:, None].astype(float),
+        np.zeros(len(drift.frame)),
+        drift.centre if drift.kind != "none" else xy.mean(0),
+        "steady",
+        drift.step_error_px,
+    )
     return drift.then(steady)
 
 
@@ -75,8 +81,12 @@ def _rigid_steps(drift: Drift, frame: Ints, xy: Floats, pred: Ints) -> Drift:
         if len(i) < FEW:
             c, s = math.cos(drift.angle[f]), math.sin(drift.angle[f])
             arm = middle[f] - drift.centre - drift.shift[f]
-            turned = np.array([math.cos(angle[f]) * arm[0] - math.sin(angle[f]) * arm[1],
-                               math.sin(angle[f]) * arm[0] + math.cos(angle[f]) * arm[1]])
+            turned = np.array(
+                [
+                    math.cos(angle[f]) * arm[0] - math.sin(angle[f]) * arm[1],
+                    math.sin(angle[f]) * arm[0] + math.cos(angle[f]) * arm[1],
+                ]
+            )
             steps[f] = steps[f] + turned - arm
             continue
         a, b = xy[i] - middle[f], xy[j] - xy[j].mean(0)

@@ -93,8 +93,19 @@ def pair_posterior(row: Any, col: Any, odds: Any, n_rows: int, n_cols: int, roun
 
 
 @njit(cache=True, error_model="numpy")
-def fit_steps(row: Any, col: Any, square: Any, noise: Any, n_rows: int, n_cols: int, area: float,
-              share: Any, var: Any, floor: float, rounds: int) -> float:
+def fit_steps(
+    row: Any,
+    col: Any,
+    square: Any,
+    noise: Any,
+    n_rows: int,
+    n_cols: int,
+    area: float,
+    share: Any,
+    var: Any,
+    floor: float,
+    rounds: int,
+) -> float:
     """Fit a mixture of centred Gaussians to the steps; `share` and `var` are updated in place.
 
     Parameters

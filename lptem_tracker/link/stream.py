@@ -38,11 +38,18 @@ class Linker:
     [0, 0]
     """
 
-    def __init__(self, *, max_displacement_px: float | None = None, max_gap_frames: int | None = None,
-                 window_frames: int = WINDOW_FRAMES, motion: Motion = "auto",
-                 parameters: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        max_displacement_px: float | None = None,
+        max_gap_frames: int | None = None,
+        window_frames: int = WINDOW_FRAMES,
+        motion: Motion = "auto",
+        parameters: Mapping[str, float] | None = None,
+    ) -> None:
         check_options(max_displacement_px, max_gap_frames, window_frames, motion)
         self._max_step, self._window_frames, self._user = max_displacement_px, window_frames, dict(parameters or {})
+        self._motion = motion
         self._max_lag = (GAP_FRAMES if max_gap_frames is None else int(max_gap_frames)) + 1
         self._waiting: list[pd.DataFrame] = []
         self._tables: list[pd.DataFrame] = []
@@ -101,9 +108,14 @@ class Linker:
         self._waiting = []
         frame, xy = tab.read_columns(table)
         points = tab.to_points(table, frame, xy, np.arange(len(table)))
-        self.plan = make_plan(points, self._max_lag, self._max_step, self._window_frames, self._user)
-        self._window = SlidingWindow(self.plan.costs, self._window_frames, adopt=math.isfinite(self.plan.costs.max_step),
-                                     looks=self.plan.looks)
+        self.plan = make_plan(points, self._max_lag, self._max_step, self._window_frames, self._user, self._motion)
+        self._window = SlidingWindow(
+            self.plan.costs,
+            self._window_frames,
+            adopt=math.isfinite(self.plan.costs.max_step),
+            looks=self.plan.looks,
+            mixture=self.plan.mixture,
+        )
         return self._take(table)
 
     def _take(self, table: pd.DataFrame) -> pd.DataFrame:
@@ -118,5 +130,10 @@ class Linker:
         waiting = pd.concat(self._tables) if self._tables else pd.DataFrame({FRAME: pd.Series(dtype="int64")})
         done, left = waiting.iloc[:n], waiting.iloc[n:]
         self._tables = [left] if len(left) else []
-        return done.assign(**{PARTICLE: np.empty(0, np.int64) if track is None else track, OBSERVED: True,
-                              tab.CONFIDENCE: np.empty(0) if belief is None else belief})
+        return done.assign(
+            **{
+                PARTICLE: np.empty(0, np.int64) if track is None else track,
+                OBSERVED: True,
+                tab.CONFIDENCE: np.empty(0) if belief is None else belief,
+            }
+        )

@@ -27,14 +27,18 @@ def read_columns(table: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.flo
     missing = [name for name in (FRAME, X, Y) if name not in table.columns]
     if missing:
         have = ", ".join(map(str, table.columns)) or "none"
-        raise TableError(f"A detections table needs the columns frame, x, y; {', '.join(missing)} is missing (it has: {have}).")
+        raise TableError(
+            f"A detections table needs the columns frame, x, y; {', '.join(missing)} is missing (it has: {have})."
+        )
     if not table.columns.is_unique:
         twice = table.columns[table.columns.duplicated()][0]
         raise TableError(f"The detections table has the column {twice!r} twice; rename one of them.")
     frame = _numbers(table, FRAME)
     whole = np.isfinite(frame) & (frame == np.round(frame)) & (np.abs(frame) < 2.0**62)
     if not whole.all():
-        raise TableError(f"Frames are whole numbers; the detections table has frame {table[FRAME].to_numpy()[~whole][0]!r}.")
+        raise TableError(
+            f"Frames are whole numbers; the detections table has frame {table[FRAME].to_numpy()[~whole][0]!r}."
+        )
     if len(frame) and frame.min() < 0:
         raise TableError(f"Frames count from 0; the detections table has frame {int(frame.min())}.")
     exact = table[FRAME].to_numpy()
@@ -76,13 +80,15 @@ def usable_rows(table: pd.DataFrame, xy: NDArray[np.float64]) -> NDArray[np.bool
     if not usable.all():
         warnings.warn(
             f"{int((~usable).sum())} of {len(xy)} detections have no finite x, y; each is kept as a track of its own.",
-            LptemWarning, stacklevel=4,
+            LptemWarning,
+            stacklevel=4,
         )
     return usable
 
 
-def to_points(table: pd.DataFrame, frame: NDArray[np.int64], xy: NDArray[np.float64],
-              rows: NDArray[np.int64]) -> Points:
+def to_points(
+    table: pd.DataFrame, frame: NDArray[np.int64], xy: NDArray[np.float64], rows: NDArray[np.int64]
+) -> Points:
     """Return the detections `rows` of a table as arrays."""
     noise = np.zeros((len(rows), 2))
     for axis, name in enumerate(("x_std", "y_std")):
@@ -128,8 +134,11 @@ def append_rows(table: pd.DataFrame, filled: pd.DataFrame) -> pd.DataFrame:
         label: Any = pd.Index([*table.index, *range(len(filled))], dtype=object, tupleize_cols=False)
     else:
         first = int(table.index.max()) + 1
-        label = pd.RangeIndex(len(table) + len(filled)) if isinstance(table.index, pd.RangeIndex) and table.index.start == 0 \
-            and table.index.step == 1 else table.index.append(pd.RangeIndex(first, first + len(filled)))
+        label = (
+            pd.RangeIndex(len(table) + len(filled))
+            if isinstance(table.index, pd.RangeIndex) and table.index.start == 0 and table.index.step == 1
+            else table.index.append(pd.RangeIndex(first, first + len(filled)))
+        )
     out = pd.concat([table.reset_index(drop=True), filled.astype(table.dtypes.to_dict())], ignore_index=True)
     out.index = label
     if table.index.name is not None:

@@ -13,8 +13,14 @@ from lptem_tracker.errors import MovieError
 Floats = NDArray[np.float64]
 
 
-def image_drift(frame_a: NDArray[Any], frame_b: NDArray[Any], *, max_shift_px: float | None = None,
-                fine_sigma_px: float = 1.5, coarse_sigma_px: float = 12.0) -> tuple[float, float, float]:
+def image_drift(
+    frame_a: NDArray[Any],
+    frame_b: NDArray[Any],
+    *,
+    max_shift_px: float | None = None,
+    fine_sigma_px: float = 1.5,
+    coarse_sigma_px: float = 12.0,
+) -> tuple[float, float, float]:
     """Return how far the content of `frame_b` has moved against `frame_a`.
 
     The cross-correlation of both frames after a band-pass, first smoothed so strongly that lattice fringes
@@ -75,7 +81,9 @@ def _band(pixels: NDArray[Any], sigma: float) -> Floats:
     image = np.asarray(pixels, np.float64)
     known = np.isfinite(image)
     image = np.where(known, image, image[known].mean() if known.any() else 0.0)
-    band = ndimage.gaussian_filter(image, sigma, mode="nearest") - ndimage.gaussian_filter(image, 3 * sigma, mode="nearest")
+    band = ndimage.gaussian_filter(image, sigma, mode="nearest") - ndimage.gaussian_filter(
+        image, 3 * sigma, mode="nearest"
+    )
     taper = [np.hanning(n + 2)[1:-1] ** 0.5 for n in image.shape]
     band = band * taper[0][:, None] * taper[1][None]
     return np.asarray(band - band.mean(), float)

@@ -33,8 +33,9 @@ from lptem_tracker.link import link
 SPACING, MISS, FALSE, GAP = 10.0, 0.05, 0.02, 3
 
 
-def scene(n: int, frames: int, sigma: float, seed: int, *, core: float = 0.0, speed: float = 0.0,
-          hop: bool = False) -> pd.DataFrame:
+def scene(
+    n: int, frames: int, sigma: float, seed: int, *, core: float = 0.0, speed: float = 0.0, hop: bool = False
+) -> pd.DataFrame:
     """Particles in a periodic field seen with misses and false detections; `true` is −1 for the latter.
 
     `sigma`, `core`, `speed` are in units of the spacing. `hop`: stuck for 20 frames in the mean, then mobile as long.
@@ -99,14 +100,25 @@ def bound(table: pd.DataFrame, sigma: float) -> np.ndarray:
             a, b = d.row + places[t], d.col + places[t + k]
             i.append(a)
             j.append(b)
-            w.append(np.log(1 - MISS) + (k - 1) * np.log(MISS) - np.log(2 * np.pi * var * k) - d.data**2 / (2 * var * k)
-                     - start[b] - end[a])
+            w.append(
+                np.log(1 - MISS)
+                + (k - 1) * np.log(MISS)
+                - np.log(2 * np.pi * var * k)
+                - d.data**2 / (2 * var * k)
+                - start[b]
+                - end[a]
+            )
     row, col, weight = map(np.concatenate, (i, j, w))
     keep = weight > 0
     row, col, weight = row[keep], col[keep], weight[keep]
     top = weight.max() + 1
-    graph = csr_matrix((np.concatenate([top - weight, np.full(m, top)]),
-                        (np.concatenate([row, np.arange(m)]), np.concatenate([col, m + np.arange(m)]))), shape=(m, 2 * m))
+    graph = csr_matrix(
+        (
+            np.concatenate([top - weight, np.full(m, top)]),
+            (np.concatenate([row, np.arange(m)]), np.concatenate([col, m + np.arange(m)])),
+        ),
+        shape=(m, 2 * m),
+    )
     a, b = min_weight_full_bipartite_matching(graph)
     good = (b < m) & (a != b)
     label = connected_components(csr_matrix((np.ones(good.sum()), (a[good], b[good])), shape=(m, m)), directed=False)[1]
@@ -193,10 +205,15 @@ def identity(quick: bool) -> None:
                         rows.setdefault(way, []).append(scores(table, ids))
             mean = {way: np.mean(values, 0) for way, values in rows.items()}
             peer = max((mean[w][0] for w in ("trackpy", "laptrack") if w in mean), default=np.nan)
-            print(f"  {name:18s} N {n:5d} × {frames:3d}: " + "; ".join(
-                f"{way} {v[0]:.3f}/{v[1]:.3f}/{v[2]:.4f}" for way, v in mean.items()))
-            print(f"      ours/bound IDF1 {mean['ours'][0] / mean['bound'][0]:.3f} HOTA {mean['ours'][1] / mean['bound'][1]:.3f}, "
-                  f"ours/best peer IDF1 {mean['ours'][0] / peer:.3f}", flush=True)
+            print(
+                f"  {name:18s} N {n:5d} × {frames:3d}: "
+                + "; ".join(f"{way} {v[0]:.3f}/{v[1]:.3f}/{v[2]:.4f}" for way, v in mean.items())
+            )
+            print(
+                f"      ours/bound IDF1 {mean['ours'][0] / mean['bound'][0]:.3f} HOTA {mean['ours'][1] / mean['bound'][1]:.3f}, "
+                f"ours/best peer IDF1 {mean['ours'][0] / peer:.3f}",
+                flush=True,
+            )
 
 
 def cpu(run: Callable[[], object], repeats: int) -> float:
@@ -219,10 +236,15 @@ def speed(quick: bool) -> None:
             bare, reach = table[["frame", "x", "y"]], 3.5
             repeats = 5 if n <= 300 else 2
             peer = len(table) / cpu(lambda b=bare: trackpy_ids(b, reach), repeats)
-            plain = len(table) / cpu(lambda b=bare: link(b, max_displacement_px=reach, max_gap_frames=GAP, window_frames=1), repeats)
+            plain = len(table) / cpu(
+                lambda b=bare: link(b, max_displacement_px=reach, max_gap_frames=GAP, window_frames=1), repeats
+            )
             window = len(table) / cpu(lambda b=bare: link(b, max_gap_frames=GAP), repeats)
-            print(f"  N {n:5d} core {core}: trackpy {peer / 1e3:.0f} k/s; plain {plain / 1e3:.0f} k/s = {plain / peer:.2f} x; "
-                  f"windowed default {window / 1e3:.0f} k/s = {window / peer:.2f} x", flush=True)
+            print(
+                f"  N {n:5d} core {core}: trackpy {peer / 1e3:.0f} k/s; plain {plain / 1e3:.0f} k/s = {plain / peer:.2f} x; "
+                f"windowed default {window / 1e3:.0f} k/s = {window / peer:.2f} x",
+                flush=True,
+            )
 
 
 def linear(quick: bool) -> None:
@@ -242,14 +264,19 @@ def lattices(folder: Path) -> None:
         table = raw.rename(columns={"x_nm": "x", "y_nm": "y"}).sample(frac=1, random_state=0)
         out = link(table)
         seen = out[out["observed"]]
-        wrong = int((seen.groupby("track_id")["particle"].nunique() != 1).sum() + (seen.groupby("particle")["track_id"].nunique() != 1).sum())
+        wrong = int(
+            (seen.groupby("track_id")["particle"].nunique() != 1).sum()
+            + (seen.groupby("particle")["track_id"].nunique() != 1).sum()
+        )
         both = seen.merge(fixed, on=["track_id", "frame"]).sort_values(["frame", "track_id"])
         # the authors' frames are centred: their translation is that of the raw centroid
         middle = both.groupby("frame")[["x", "y"]].mean().to_numpy()
         ours = both.groupby("frame")[["drift_x", "drift_y"]].mean().to_numpy()
         apart = (middle - ours) - (middle - ours).mean(0)
-        print(f"  {name}: {seen['track_id'].nunique()} particles × {seen['frame'].nunique()} frames, tracks with a wrong link {wrong}, "
-              f"translation off by {np.abs(apart).max():.3f} nm at most")
+        print(
+            f"  {name}: {seen['track_id'].nunique()} particles × {seen['frame'].nunique()} frames, tracks with a wrong link {wrong}, "
+            f"translation off by {np.abs(apart).max():.3f} nm at most"
+        )
 
 
 def belief(quick: bool) -> None:
@@ -278,14 +305,19 @@ def memory(quick: bool) -> None:
     rows = []
     for many in (200_000, 400_000) if quick else (500_000, 1_000_000):
         base = scene(1000, 20, 0.05, 3)[["frame", "x", "y"]]
-        table = pd.concat([base.assign(frame=base["frame"] + 20 * k) for k in range(many // len(base))], ignore_index=True)
+        table = pd.concat(
+            [base.assign(frame=base["frame"] + 20 * k) for k in range(many // len(base))], ignore_index=True
+        )
         tracemalloc.start()
         out = link(table, max_gap_frames=GAP, fill=False)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         size = int(out.memory_usage(index=False).sum())
         rows.append((len(table), (peak - size) / 1e6))
-        print(f"  {len(table):9d} detections: peak {peak / 1e6:.0f} MB, output table {size / 1e6:.0f} MB, beyond {rows[-1][1]:.0f} MB", flush=True)
+        print(
+            f"  {len(table):9d} detections: peak {peak / 1e6:.0f} MB, output table {size / 1e6:.0f} MB, beyond {rows[-1][1]:.0f} MB",
+            flush=True,
+        )
     (n1, m1), (n2, m2) = rows
     print(f"  extrapolated to 1e7: {m2 + (m2 - m1) / (n2 - n1) * (1e7 - n2):.0f} MB")
 
@@ -309,8 +341,11 @@ def reference(path: Path, quick: bool) -> None:
                 told = other.score(data, ours(data.df(), max_displacement_px=data.params()["radius"]), isbi=False)
                 rows.append([s[k] for s in (top, mine, told) for k in ("idf1", "hota")])
             a = np.mean(rows, 0)
-            print(f"  core {core / 10:.1f} sigma {ratio:.2f}: optimum {a[0]:.3f}/{a[1]:.3f}, ours {a[2]:.3f}/{a[3]:.3f} = "
-                  f"{a[2] / a[0]:.3f}/{a[3] / a[1]:.3f}, told its radius {a[4] / a[0]:.3f}/{a[5] / a[1]:.3f}", flush=True)
+            print(
+                f"  core {core / 10:.1f} sigma {ratio:.2f}: optimum {a[0]:.3f}/{a[1]:.3f}, ours {a[2]:.3f}/{a[3]:.3f} = "
+                f"{a[2] / a[0]:.3f}/{a[3] / a[1]:.3f}, told its radius {a[4] / a[0]:.3f}/{a[5] / a[1]:.3f}",
+                flush=True,
+            )
 
 
 def main() -> None:
@@ -319,9 +354,17 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--reference", type=Path, help="another linking benchmark's module")
     parser.add_argument("--data", type=Path, help="folder of the real data sets")
-    parser.add_argument("--only", nargs="+", default=["identity", "speed", "linear", "lattices", "belief", "memory", "reference"])
+    parser.add_argument(
+        "--only", nargs="+", default=["identity", "speed", "linear", "lattices", "belief", "memory", "reference"]
+    )
     given = parser.parse_args()
-    parts: dict[str, Callable[[bool], None]] = {"identity": identity, "speed": speed, "linear": linear, "belief": belief, "memory": memory}
+    parts: dict[str, Callable[[bool], None]] = {
+        "identity": identity,
+        "speed": speed,
+        "linear": linear,
+        "belief": belief,
+        "memory": memory,
+    }
     for name in given.only:
         if name in parts:
             parts[name](given.quick)

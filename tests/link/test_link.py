@@ -15,10 +15,14 @@ def walkers(n: int = 40, frames: int = 60, sigma: float = 1.0, miss: float = 0.0
     rng = np.random.default_rng(seed)
     side = 10 * np.sqrt(n)
     xy = rng.uniform(0, side, (n, 2)) + np.cumsum(rng.normal(0, sigma, (frames, n, 2)), 0)
-    table = pd.DataFrame({
-        "frame": np.repeat(np.arange(frames), n), "x": xy[..., 0].ravel(), "y": xy[..., 1].ravel(),
-        "true": np.tile(np.arange(n), frames),
-    })
+    table = pd.DataFrame(
+        {
+            "frame": np.repeat(np.arange(frames), n),
+            "x": xy[..., 0].ravel(),
+            "y": xy[..., 1].ravel(),
+            "true": np.tile(np.arange(n), frames),
+        }
+    )
     return table[rng.random(len(table)) >= miss].reset_index(drop=True)
 
 
@@ -37,7 +41,9 @@ def test_one_stepper_is_one_particle() -> None:
 @pytest.mark.parametrize("window", [1, 2, 8])
 def test_two_far_steppers_keep_their_identities(window: int) -> None:
     """Two particles far apart are two tracks, in any row order."""
-    table = pd.DataFrame({"frame": [0, 0, 1, 1, 2, 2], "x": [0.0, 50, 1, 51, 2, 52], "y": 0.0, "who": [0, 1, 0, 1, 0, 1]})
+    table = pd.DataFrame(
+        {"frame": [0, 0, 1, 1, 2, 2], "x": [0.0, 50, 1, 51, 2, 52], "y": 0.0, "who": [0, 1, 0, 1, 0, 1]}
+    )
     out = link(table.sample(frac=1, random_state=3), max_displacement_px=5, window_frames=window)
     assert same_partition(out["particle"], out["who"])
 
@@ -129,8 +135,14 @@ def test_clear_scenes_are_linked_without_error() -> None:
 def test_streaming_gives_the_same_identities() -> None:
     """Frames pushed one by one are linked as the whole table is, under the same parameters."""
     table = walkers(n=60, frames=90, sigma=1.5)
-    given = {"step_sigma_px": 1.5, "miss_rate": 0.05, "death_rate": 0.002, "density_px2": 0.01,
-             "birth_density": 2e-5, "false_density": 2e-5}
+    given = {
+        "step_sigma_px": 1.5,
+        "miss_rate": 0.05,
+        "death_rate": 0.002,
+        "density_px2": 0.01,
+        "birth_density": 2e-5,
+        "false_density": 2e-5,
+    }
     linker = Linker(parameters=given)
     parts = [linker.push(part) for _, part in table.groupby("frame")]
     streamed = pd.concat([*parts, linker.finish()])
