@@ -120,7 +120,9 @@ class Scene(BaseModel):
     )
     smears: float = Field(0.0, ge=0, description="Mean number of out-of-focus smears a frame; they are no particles.")
     contamination: int = Field(0, ge=0, description="Faint soft spots that stay with the stage; they are no particles.")
-    lag1: float = Field(0.2, ge=0, le=0.7, description="Noise correlation of neighbouring pixels.")
+    lag1: float = Field(
+        0.2, ge=0, le=0.7, description="Correlation of the shot noise of neighbouring pixels; readout noise is white."
+    )
     gain: float | None = Field(
         None, gt=0, description="Counts per electron; None: the background fills 40 % of the depth."
     )
