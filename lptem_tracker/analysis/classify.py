@@ -43,7 +43,7 @@ class Classification:
     fraction : (C,) float
         Share of each class among the particles.
     pooled : str
-        The class of the ensemble, ``mixture`` where no class holds 80 % of particles.
+        The class of the ensemble, ``mixture`` where no class holds three quarters of the particles.
     """
 
     weight: Floats
@@ -109,7 +109,10 @@ def classify(tracks: TrackSet, imaging: Imaging, families: tuple[Family, Family,
     motion = [CLASSES[k] if n >= min_points and row[k] >= CONVINCED else "unknown"
               for k, row, n in zip(weight.argmax(1), weight, tracks.n_observed)]
     fraction = weight.mean(0)
-    pooled = CLASSES[int(fraction.argmax())] if fraction.max() >= 0.8 else "mixture"
+    together = fraction.copy()
+    # hops seen too rarely to tell pinning from two rates still are two states
+    together[6 if fraction[6] >= fraction[7] else 7] = fraction[6] + fraction[7]
+    pooled = CLASSES[int(together.argmax())] if together.max() >= 0.75 else "mixture"
     return Classification(weight, evidence, motion, fraction, pooled)
 
 

@@ -122,6 +122,8 @@ def drift_changes(tracks: TrackSet, imaging: Imaging, *, evidence: float = 3.5) 
         Log-likelihood by which the mean path of n particles, times sqrt(n), must differ from the path of one
         particle. A false alarm costs 1/n of the data's weight and no bias.
     """
+    if max(_together(tracks, stride) for stride in (1, 4, 16)) < 3:
+        return False
     free, _, _ = _frame_by_frame(tracks, equal=True)
     common = _mean_path(tracks)
     if common is None:
@@ -131,6 +133,29 @@ def drift_changes(tracks: TrackSet, imaging: Imaging, *, evidence: float = 3.5) 
     q, logdet, m = reduce_stats(stats(common, one.rho, imaging.blur), common.n_observed - 1.0, spread=np.inf)
     same = -0.5 * (m * np.log(one.d) + q[:, 0] / one.d + logdet[:, 0])
     return float(both.loglik[0] - 0.5 * m[0] - same[0]) > evidence and float(q[0, 0]) > float(m[0] * one.d[0])
+
+
+def _together(tracks: TrackSet, stride: int) -> float:
+    """Standard score of products of simultaneous steps of different particles.
+
+    Given their sizes, independent steps have random signs: this holds for steps of any distribution.
+    """
+    at = tracks.frame % stride == 0
+    frame, index, xy = tracks.frame[at] // stride, tracks.index[at], tracks.xy[at]
+    joined = np.flatnonzero((np.diff(index) == 0) & (np.diff(frame) == 1))
+    if len(joined) < 6:
+        return 0.0
+    step, when, who = xy[joined + 1] - xy[joined], frame[joined + 1], index[joined]
+    count = np.maximum(np.bincount(who, minlength=len(tracks)), 1)
+    cross = spread = 0.0
+    for axis in (0, 1):
+        left = step[:, axis] - (np.bincount(who, step[:, axis], len(tracks)) / count)[who]
+        size = np.sqrt(np.bincount(who, left**2, len(tracks)) / count)
+        left = left / np.maximum(size[who], 1e-300)
+        total, square = np.bincount(when, left), np.bincount(when, left**2)
+        cross += float((total**2 - square).sum())
+        spread += 2 * float((square**2 - np.bincount(when, left**4)).sum())
+    return cross / np.sqrt(spread) if spread > 0 else 0.0
 
 
 def _mean_path(tracks: TrackSet) -> TrackSet | None:

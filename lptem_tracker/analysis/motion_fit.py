@@ -147,7 +147,7 @@ def _fit_shapes(drift: Drift, each: ProfileFit, pooled: PooledFit, imaging: Imag
                       seed=settings.seed)
     flat = Velocity(np.zeros((len(tracks), 2)), np.full((len(tracks), 2), np.inf))
     directed = fit_tracks(tracks, imaging, level=level, velocity=flat)
-    simple = classes.pooled in ("brownian", "immobile", "mixture")
+    simple = classes.fraction[:2].sum() >= 0.7  # immobile or Brownian
     return Shapes(
         tracks, noise, families, alpha, states, classes, profile_scale(families[2], noise, level),
         profile_scale(families[3], noise, level), directed, mean_velocity(tracks, imaging, directed.rho),

@@ -139,8 +139,9 @@ def ensemble_dict(fit: MotionFit, estimates: dict[str, Estimate], calibration: C
         out["drift_kind"] = fit.drift.kind
     ratio = math.log(fit.pooled_x.d / fit.pooled_y.d)
     error = math.hypot(fit.pooled_x.std / fit.pooled_x.d, fit.pooled_y.std / fit.pooled_y.d)
-    out["anisotropy"] = {"D_x_over_D_y": math.exp(ratio), "ci95": [math.exp(ratio - 1.96 * error),
-                                                                  math.exp(ratio + 1.96 * error)]}
+    if error < 1:
+        ends = [math.exp(ratio - 1.96 * error), math.exp(ratio + 1.96 * error)]
+        out["anisotropy"] = {"D_x_over_D_y": math.exp(ratio), "ci95": ends}
     out["checks"] = {f"D_cve_{units.diffusion}": cve(fit.drift.tracks, fit.imaging.blur)[0] * d_scale,
                      f"D_gls_{units.diffusion}": gls(fit.drift.tracks, fit.pooled.d, fit.pooled.sigma2,
                                                      fit.imaging.blur) * d_scale} | links.to_dict(d_scale, units)

@@ -34,7 +34,8 @@ def particle_table(every: TrackSet, fit: MotionFit | None, units: Units, setting
     table["reason"] = np.where(every.n_observed < settings.min_points,
                                f"fewer than {settings.min_points} positions", "")
     table = table.set_index("particle", drop=False)
-    still = [i for i, rows in enumerate(every) if not np.ptp(every.xy[rows], axis=0).max() > 0]
+    still = [i for i, rows in enumerate(every) if every.n_observed[i] >= settings.min_points
+             and not np.ptp(every.xy[rows], axis=0).max() > 0]
     table.loc[every.particle[still], "reason"] = "its position never changes: not measured, or a fixed pattern"
     if fit is not None and fit.shapes is not None:
         _fill_shapes(table, fit, fit.shapes, units)
