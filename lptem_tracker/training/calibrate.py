@@ -56,7 +56,9 @@ def isotonic(score: Float, correct: NDArray[np.bool_], *, knots: int = 24) -> tu
     return [0.0, *middle, 1.0], [0.0, *rising, max(rising[-1], 0.99)]
 
 
-def score_simulated(weights: Path, n_images: int, *, size: int = 384, seed: int = SEED) -> tuple[Float, NDArray[np.bool_]]:
+def score_simulated(
+    weights: Path, n_images: int, *, size: int = 384, seed: int = SEED
+) -> tuple[Float, NDArray[np.bool_]]:
     """Detect in simulated images and tell which detections are real.
 
     Returns
