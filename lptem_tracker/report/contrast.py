@@ -61,11 +61,9 @@ class Contrast:
             table = np.rint(np.clip((np.arange(256) - low) * scale, 0, 255)).astype(np.uint8)
             looked_up: NDArray[np.uint8] = table[pixels]
             return looked_up
-        grey = pixels.astype(np.float32)
-        grey -= np.float32(low)
-        grey *= np.float32(scale)
-        np.rint(np.clip(grey, 0, 255, out=grey), out=grey)
-        return np.nan_to_num(grey, copy=False, nan=0.0).astype(np.uint8)
+        grey = cv2.max(without_nan(pixels, low), low)
+        shown: NDArray[np.uint8] = cv2.convertScaleAbs(grey, alpha=scale, beta=-low * scale)
+        return shown
 
 
 def estimate_contrast(
@@ -112,8 +110,16 @@ def smoothed(pixels: NDArray[Any], smooth_px: float) -> NDArray[Any]:
     """Return a frame (Y, X) smoothed by a Gaussian of `smooth_px`, float32; as it is where that is 0."""
     if smooth_px <= 0:
         return pixels
-    blurred: NDArray[np.float32] = cv2.GaussianBlur(np.nan_to_num(pixels.astype(np.float32)), (0, 0), smooth_px)
+    blurred: NDArray[np.float32] = cv2.GaussianBlur(without_nan(pixels, 0.0), (0, 0), smooth_px)
     return blurred
+
+
+def without_nan(pixels: NDArray[Any], value: float) -> NDArray[np.float32]:
+    """Return a frame as float32 in which `value` stands where there are no data."""
+    grey = pixels.astype(np.float32)
+    if pixels.dtype.kind == "f":
+        np.nan_to_num(grey, copy=False, nan=value)
+    return grey
 
 
 def _is_noisy(pixels: NDArray[Any], percentiles: tuple[float, float]) -> bool:

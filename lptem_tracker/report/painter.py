@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -71,7 +72,7 @@ class Painter:
         """
         view = self._view_of(frame)
         grey = view.render(self._contrast.apply(pixels, frame))
-        canvas = np.repeat(grey[:, :, None], 3, axis=2)
+        canvas: NDArray[np.uint8] = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
         bare = self._bare_picture(pixels, frame, view) if self._options.side_by_side else None
         drawing.draw_trails(canvas, self._scene, frame, view, self._pen, self._options.trail_frames)
         if self._options.outline != "none":
@@ -93,7 +94,8 @@ class Painter:
     def _bare_picture(self, pixels: NDArray[Any], frame: int, view: View) -> NDArray[np.uint8]:
         """Return the frame as it was recorded, without smoothing."""
         grey = view.render(self._bare.apply(pixels, frame))
-        return np.repeat(grey[:, :, None], 3, axis=2)
+        picture: NDArray[np.uint8] = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
+        return picture
 
     def _view_of(self, frame: int) -> View:
         if self._options.follow is None:
