@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from types import TracebackType
 from typing import Any
 
@@ -126,7 +127,7 @@ class Movie(ABC):
     def _left_out_line(self) -> str:
         if not self.left_out:
             return ""
-        first = sorted(self.left_out)[:8]
+        first = list(islice(self.left_out, 8))
         more = ", …" if len(self.left_out) > len(first) else ""
         return (
             f"{len(self.left_out)} of {len(self)} frames could not be read and were left out "

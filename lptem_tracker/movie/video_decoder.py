@@ -160,8 +160,9 @@ class Decoder:
             return at
         if self.index.exact:
             return None
-        near = [i for i in (at - 1, at) if 0 <= i < len(pts)]
-        return min(near, key=lambda i: abs(int(pts[i]) - frame.pts))
+        # announced times may be off by rounding; a frame beyond them all is one more than was announced
+        near = min((i for i in (at - 1, at) if 0 <= i < len(pts)), key=lambda i: abs(int(pts[i]) - frame.pts))
+        return near if abs(int(pts[near]) - frame.pts) <= self.index.step / 2 else None
 
     def close(self) -> None:
         """Release the file."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import av
@@ -43,6 +44,11 @@ class VideoIndex:
     exact: bool
     checked: bool
     warnings: list[str] = field(default_factory=list)
+
+    @cached_property
+    def step(self) -> float:
+        """Usual distance of two time stamps."""
+        return 0.0 if self.pts is None or self.count < 2 else float(np.median(np.diff(self.pts)))
 
 
 def scan(container: Any, stream: Any, *, budget_s: float = SCAN_S) -> VideoIndex:

@@ -106,12 +106,12 @@ def sparse_mrc(path: Path, quick: bool) -> Path:
 
 def long_ffv1(path: Path, quick: bool) -> Path:
     """A lossless 16-bit video, 512², whose few coded frames are repeated."""
-    return _long_video(path, "ffv1", "gray16le", "uint16", 1_500 if quick else 12_000)
+    return _long_video(path, "ffv1", "gray16le", "uint16", 600 if quick else 4_000)
 
 
 def long_h264(path: Path, quick: bool) -> Path:
     """An 8-bit H.264 video, 512², whose few coded key frames are repeated."""
-    return _long_video(path, "libx264", "yuv420p", "uint8", 3_000 if quick else 60_000)
+    return _long_video(path, "libx264", "yuv420p", "uint8", 3_000 if quick else 40_000)
 
 
 def _long_video(path: Path, codec: str, pix_fmt: str, dtype: str, n: int) -> Path:

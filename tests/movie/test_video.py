@@ -1,11 +1,13 @@
 """Video files: the stream's own times, any order of reading, depth kept, damage named."""
 
+from functools import partial
+
 import av
 import numpy as np
 import pytest
 
 from lptem_tracker.errors import MovieError
-from lptem_tracker.movie import open_movie
+from lptem_tracker.movie import open_movie, video_decoder, video_index
 from lptem_tracker.movie.ffv1 import slices_are_whole
 
 
@@ -133,6 +135,25 @@ def test_frames_behind_a_damaged_packet_are_left_out_up_to_the_next_key_frame(tm
         assert sorted(movie.left_out) == [5, 6, 7]
         with pytest.raises(MovieError, match=r"Frame 6 .* cannot be decoded"):
             movie.read(6)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [("a.mp4", "libx264", {"g": "20"}), ("a.mkv", "libx264", {"g": "20"}), ("a.avi", "mpeg4", {"g": "10"}),
+     ("b.avi", "libx264", {"g": "20", "bf": "2"})],
+)  # fmt: skip
+def test_a_video_too_long_to_count_goes_by_what_it_announces(tmp_path, make, monkeypatch, name, codec, options):
+    """Without time to look at every packet the number of frames, their order and times are still right."""
+    path = make.video(tmp_path / name, make.stack("uint8", (300, 16, 32)), codec, "yuv420p", options=options)
+    expected = reference(path)
+    monkeypatch.setattr(video_decoder, "scan", partial(video_index.scan, budget_s=0))
+    with open_movie(path) as movie:
+        assert len(movie) == 300
+        assert movie.times_s == pytest.approx(np.arange(300) * 0.04, abs=1e-9)
+        got = [frame.pixels for frame in movie.frames()]
+        assert all(np.array_equal(a, b) for a, b in zip(got, expected, strict=True))
+        for index in (299, 3, 150):
+            assert np.array_equal(movie.read(index).pixels, expected[index])
 
 
 def test_sound_alone_is_no_movie(tmp_path):
