@@ -255,7 +255,7 @@ def _isbi(a: _Side, b: _Side, reach: float) -> dict[str, float]:
         return {"alpha": 0.0, "beta": 0.0, "jsc": 0.0, "jsc_tracks": 0.0, "rmse_px": float("nan")}
     row, col, distance = _near(a, b, reach)
     kinds, which = np.unique(a.identity[row] * b.count + b.identity[col], return_inverse=True)
-    gain = np.bincount(which, reach - distance, len(kinds))
+    gain: Floats = np.bincount(which, reach - distance, len(kinds)).astype(np.float64)
     # tracks are paired so that the gated distance to the truth is least: Chenouard 2014, online methods
     keep = heaviest_matching(kinds // b.count, kinds % b.count, gain + 1e-12)
     size = np.bincount(b.identity, minlength=b.count)

@@ -11,11 +11,11 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from lptem_tracker.link.assignment import FREE, Edges, Window, match_column, match_row
 from lptem_tracker.link.belief import believe
 from lptem_tracker.link.candidates import Costs, gather
+from lptem_tracker.link.jit import jit
 
 NODES, EDGES, DECIDED, TRACKS, SEARCHES = 0, 1, 2, 3, 4
 """Places in the counters: detections, edges, decided columns, identities given, searches made."""
@@ -27,7 +27,7 @@ DROP_NATS = 18.0
 """Edges this much worse than their column's best are left out: their share is below 1e-7."""
 
 
-@njit(cache=True, error_model="numpy")
+@jit
 def age_rows(win: Window, edges: Edges, counts: Any, costs: Costs, lo: int) -> None:
     """Raise the end bonus of rows before `lo`, now that they could have been seen in one more frame."""
     rank, succ, bonus, u, end, first_out = win.rank, win.succ, win.bonus, win.u, costs.end, win.first_out
@@ -44,7 +44,7 @@ def age_rows(win: Window, edges: Edges, counts: Any, costs: Costs, lo: int) -> N
         i -= 1
 
 
-@njit(cache=True, error_model="numpy")
+@jit
 def release_row(win: Window, edges: Edges, counts: Any, i: int) -> None:
     """Look for the best use of a free row whose dual is no longer known."""
     win.u[i] = 0.0
@@ -59,7 +59,7 @@ def release_row(win: Window, edges: Edges, counts: Any, i: int) -> None:
         match_row(win, edges, i, counts[DECIDED], counts[SEARCHES])
 
 
-@njit(cache=True, error_model="numpy")
+@jit
 def insert_columns(
     win: Window, edges: Edges, counts: Any, costs: Costs, lo: int, hi: int, row: Any, col: Any, weight: Any
 ) -> None:
@@ -110,7 +110,7 @@ def insert_columns(
             match_column(win, edges, j, counts[DECIDED], counts[SEARCHES])
 
 
-@njit(cache=True, error_model="numpy")
+@jit
 def decide(win: Window, edges: Edges, counts: Any, costs: Costs, lo: int, hi: int, adopt: bool) -> None:
     """Make the columns [lo, hi) of one frame final and name their tracks."""
     if adopt:
@@ -134,7 +134,7 @@ def decide(win: Window, edges: Edges, counts: Any, costs: Costs, lo: int, hi: in
             track[j] = track[pred[j]]
 
 
-@njit(cache=True, error_model="numpy")
+@jit
 def adopt_leftovers(win: Window, edges: Edges, counts: Any, costs: Costs, lo: int, hi: int) -> None:
     """Link starts to ends within the user's own largest step, nearest first, where nobody else could be meant.
 
@@ -176,7 +176,7 @@ def adopt_leftovers(win: Window, edges: Edges, counts: Any, costs: Costs, lo: in
             counts[DECIDED] = before
 
 
-@njit(cache=True, error_model="numpy")
+@jit
 def only_choice(win: Window, counts: Any, costs: Costs, i: int, lo: int, hi: int, j: int) -> bool:
     """Whether i and j, of the frame [lo, hi), are each other's only neighbour within the largest step."""
     for b in range(lo, hi):
@@ -192,7 +192,7 @@ def only_choice(win: Window, counts: Any, costs: Costs, i: int, lo: int, hi: int
     return True
 
 
-@njit(cache=True, error_model="numpy")
+@jit
 def add_frame(
     win: Window,
     edges: Edges,
@@ -217,7 +217,7 @@ def add_frame(
     return True
 
 
-@njit(cache=True, error_model="numpy")
+@jit
 def active_rows(win: Window, counts: Any, costs: Costs, lo: int) -> Any:
     """Rows that a detection of the frame starting at `lo` may continue."""
     frame, succ, decided = win.frame, win.succ, counts[DECIDED]
@@ -234,7 +234,7 @@ def active_rows(win: Window, counts: Any, costs: Costs, lo: int) -> Any:
     return out[:n]
 
 
-@njit(cache=True, error_model="numpy")
+@jit
 def add_frames(win: Window, edges: Edges, counts: Any, costs: Costs, starts: Any, window: int, adopt: bool) -> int:
     """Bring frames in under memoryless motion until done or out of room.
 
@@ -276,7 +276,7 @@ def add_frames(win: Window, edges: Edges, counts: Any, costs: Costs, starts: Any
     return len(starts) - 1
 
 
-@njit(cache=True, error_model="numpy")
+@jit
 def decide_up_to(win: Window, edges: Edges, counts: Any, costs: Costs, rank: int, adopt: bool) -> None:
     """Make final every frame whose rank is at most `rank`."""
     while counts[DECIDED] < counts[NODES] and win.rank[counts[DECIDED]] <= rank:
@@ -287,7 +287,7 @@ def decide_up_to(win: Window, edges: Edges, counts: Any, costs: Costs, rank: int
         decide(win, edges, counts, costs, lo, hi, adopt)
 
 
-@njit(cache=True, error_model="numpy")
+@jit
 def compact(win: Window, edges: Edges, counts: Any, keep: int) -> None:
     """Forget the detections before `keep`, all decided and out of reach, and the edges of decided columns."""
     n = counts[NODES] - keep

@@ -14,8 +14,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from lptem_tracker.link.jit import jit
 
 FREE = -1
 
@@ -73,7 +74,7 @@ class Window(NamedTuple):
 
 
 class Edges(NamedTuple):
-    """Candidate links: row, column, weight without the row's bonus, next edge of the row, its message, and its posterior."""
+    """Candidate links: row, column, weight without the bonus, next edge of the row, message and posterior."""
 
     row: NDArray[np.int64]
     col: NDArray[np.int64]
@@ -85,7 +86,7 @@ class Edges(NamedTuple):
 
 def new_window(capacity: int, looks: int = 0) -> Window:
     """Return an empty window for `capacity` detections with `looks` features each."""
-    ints = {
+    ints: dict[str, Any] = {
         name: np.empty(capacity, np.int64)
         for name in (
             "frame",
@@ -127,7 +128,7 @@ def new_edges(capacity: int) -> Edges:
     )
 
 
-@njit(cache=True, error_model="numpy")
+@jit
 def _push(key: Any, node: Any, size: int, k: float, n: int) -> int:
     at = size
     while at > 0:
@@ -140,7 +141,7 @@ def _push(key: Any, node: Any, size: int, k: float, n: int) -> int:
     return size + 1
 
 
-@njit(cache=True, error_model="numpy")
+@jit
 def _pop(key: Any, node: Any, size: int) -> int:
     """Remove the smallest entry (at index 0, to be read before) and return the new size."""
     size -= 1
@@ -161,7 +162,7 @@ def _pop(key: Any, node: Any, size: int) -> int:
     return size
 
 
-@njit(cache=True, error_model="numpy")
+@jit
 def match_column(win: Window, edges: Edges, start: int, frozen: int, search: int) -> None:
     """Give the free column `start` its place in the heaviest matching.
 
@@ -229,7 +230,7 @@ def match_column(win: Window, edges: Edges, start: int, frozen: int, search: int
         i = previous
 
 
-@njit(cache=True, error_model="numpy")
+@jit
 def match_row(win: Window, edges: Edges, start: int, frozen: int, search: int) -> None:
     """Give the free row `start`, whose bonus has grown, its place in the heaviest matching.
 

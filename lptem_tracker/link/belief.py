@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from lptem_tracker.link.assignment import FREE, Edges, Window
+from lptem_tracker.link.jit import jit
 
 
-@njit(cache=True, error_model="numpy")
+@jit
 def believe(win: Window, edges: Edges, decided: int, nodes: int, n_edges: int, sweeps: int) -> None:
     """Pass messages over the undecided edges and set their posteriors.
 

@@ -15,8 +15,9 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from lptem_tracker.link.jit import jit
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -66,7 +67,7 @@ class Costs(NamedTuple):
     look_spread: NDArray[np.float64]
 
 
-@njit(cache=True, error_model="numpy")
+@jit
 def build_grid(xy: Any, low: Any, cell: float, shape: Any) -> Any:
     """Sort points into square cells; return the start of each cell and the points in cell order."""
     n = len(xy)
@@ -87,7 +88,7 @@ def build_grid(xy: Any, low: Any, cell: float, shape: Any) -> Any:
     return first, points
 
 
-@njit(cache=True, error_model="numpy")
+@jit
 def grid_of(xy: Any) -> Any:
     """Choose a grid of about one point a cell for `xy`, shape (n, 2)."""
     low = np.array([xy[:, 0].min(), xy[:, 1].min()])
@@ -99,7 +100,7 @@ def grid_of(xy: Any) -> Any:
     return low, cell, shape, first, points
 
 
-@njit(cache=True, error_model="numpy")
+@jit
 def keep_nearest(found: Any, square: Any, count: int, point: int, d: float) -> int:
     """Insert a point into the list sorted by squared distance; the farthest falls out of a full one."""
     at = count
@@ -115,7 +116,7 @@ def keep_nearest(found: Any, square: Any, count: int, point: int, d: float) -> i
     return count
 
 
-@njit(cache=True, error_model="numpy")
+@jit
 def nearest_within(xy: Any, grid: Any, x: float, y: float, radius: float, found: Any, square: Any) -> int:
     """Collect up to ``len(found)`` nearest points within `radius`, nearest first.
 
@@ -136,10 +137,10 @@ def nearest_within(xy: Any, grid: Any, x: float, y: float, radius: float, found:
     most, count, reach = len(found), 0, radius * radius
     if radius < 3 * cell:
         # few cells: those of one x lie side by side and are read in one go
-        lo_x = max(int(math.floor((max(x - radius, low[0] - cell) - low[0]) / cell)), 0)
-        hi_x = min(int(math.floor((min(x + radius, low[0] + shape[0] * cell) - low[0]) / cell)), shape[0] - 1)
-        lo_y = max(int(math.floor((max(y - radius, low[1] - cell) - low[1]) / cell)), 0)
-        hi_y = min(int(math.floor((min(y + radius, low[1] + shape[1] * cell) - low[1]) / cell)), shape[1] - 1)
+        lo_x = max(math.floor((max(x - radius, low[0] - cell) - low[0]) / cell), 0)
+        hi_x = min(math.floor((min(x + radius, low[0] + shape[0] * cell) - low[0]) / cell), shape[0] - 1)
+        lo_y = max(math.floor((max(y - radius, low[1] - cell) - low[1]) / cell), 0)
+        hi_y = min(math.floor((min(y + radius, low[1] + shape[1] * cell) - low[1]) / cell), shape[1] - 1)
         if lo_y > hi_y:
             return 0
         for ix in range(lo_x, hi_x + 1):
@@ -149,8 +150,8 @@ def nearest_within(xy: Any, grid: Any, x: float, y: float, radius: float, found:
                 if d <= reach:
                     count = keep_nearest(found, square, count, q, d)
         return count
-    cx = min(max(int(math.floor(min(max((x - low[0]) / cell, -1.0), 1.0 * shape[0]))), 0), shape[0] - 1)
-    cy = min(max(int(math.floor(min(max((y - low[1]) / cell, -1.0), 1.0 * shape[1]))), 0), shape[1] - 1)
+    cx = min(max(math.floor(min(max((x - low[0]) / cell, -1.0), 1.0 * shape[0])), 0), shape[0] - 1)
+    cy = min(max(math.floor(min(max((y - low[1]) / cell, -1.0), 1.0 * shape[1])), 0), shape[1] - 1)
     fx, fy = x - low[0] - cx * cell, y - low[1] - cy * cell
     inner = min(min(fx, cell - fx), min(fy, cell - fy))
     ring = 0
@@ -178,7 +179,7 @@ def nearest_within(xy: Any, grid: Any, x: float, y: float, radius: float, found:
     return count
 
 
-@njit(cache=True, error_model="numpy")
+@jit
 def likeness(costs: Costs, a: Any, b: Any, lag: int) -> float:
     """Log-likelihood ratio that looks `a` and `b` are of one particle rather than of any two; NaN tells nothing."""
     out = 0.0
@@ -191,7 +192,7 @@ def likeness(costs: Costs, a: Any, b: Any, lag: int) -> float:
     return out
 
 
-@njit(cache=True, error_model="numpy")
+@jit
 def motion_loglik(log_mode: Any, mean: Any, var: Any, noise: Any, x: float, y: float) -> float:
     """Log-density of a sight at x, y under a mixture of axis-aligned Gaussians."""
     top, total = -np.inf, 0.0
@@ -206,7 +207,7 @@ def motion_loglik(log_mode: Any, mean: Any, var: Any, noise: Any, x: float, y: f
     return top + math.log(total) if total > 1.0 else top
 
 
-@njit(cache=True, error_model="numpy")
+@jit
 def gather(
     xy: Any,
     noise: Any,

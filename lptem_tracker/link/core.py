@@ -36,7 +36,7 @@ class Points(NamedTuple):
 
     def part(self, lo: int, hi: int) -> Points:
         """Return the detections [lo, hi)."""
-        return Points(*(field[lo:hi] for field in self))
+        return Points(self.frame[lo:hi], self.xy[lo:hi], self.noise[lo:hi], self.looks[lo:hi], self.doubt[lo:hi])
 
 
 class Decided(NamedTuple):

@@ -13,26 +13,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from lptem_tracker.link.candidates import grid_of, nearest_within
 from lptem_tracker.link.core import Points, frame_starts
+from lptem_tracker.link.jit import jit
+from lptem_tracker.link.jumps import ARM, CROSS, FEW, SQUARE, SUM_X, SUM_Y, N, find_jumps
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-FEW = 4
-"""Particles a frame below which a common motion cannot be told from their own."""
-
-PATIENCE = 6
-"""Frames, worst first, in which no jump is found before the search is given up."""
-
 SIGNIFICANT = 4.0
 """Standard errors above which a common motion is believed."""
-
-N, SUM_X, SUM_Y, SQUARE, CROSS, ARM = range(6)
 
 
 @dataclass(frozen=True)
@@ -127,7 +120,7 @@ def no_drift(points: Points) -> Drift:
     return Drift(frames, np.zeros((len(frames), 2)), np.zeros(len(frames)), np.zeros(2))
 
 
-@njit(cache=True, error_model="numpy")
+@jit
 def pair_moments(xy: Any, starts: Any, shift: Any, reach: float, most: int) -> Any:
     """Match each frame to the next by nearest neighbours and sum the displacements left.
 
@@ -281,13 +274,13 @@ def densest(d: Floats, spacing: float) -> tuple[Floats, float]:
     inside = (np.abs(at) <= half).all(1)
     count = np.zeros((2 * half + 1,) * 2)
     np.add.at(count, (at[inside, 0] + half, at[inside, 1] + half), 1.0)
-    smooth = sum(np.roll(np.roll(count, i, 0), j, 1) for i in (-1, 0, 1) for j in (-1, 0, 1))
+    smooth: Floats = np.sum([np.roll(np.roll(count, i, 0), j, 1) for i in (-1, 0, 1) for j in (-1, 0, 1)], axis=0)
     here = smooth[half, half]
     best = np.unravel_index(int(smooth.argmax()), smooth.shape)
     background = float(np.median(smooth))
     # elsewhere only if far more particles moved there than stayed
     far = smooth[best] - here > 5 * math.sqrt(smooth[best] + here) and smooth[best] > 2 * background
-    centre = (np.array(best) - half) * bins if far else np.zeros(2)
+    centre: Any = (np.array(best) - half) * bins if far else np.zeros(2)
     width = 2 * bins
     for _ in range(12):
         w = np.exp(-((d - centre) ** 2).sum(1) / (2 * width**2))
@@ -324,81 +317,3 @@ def common_motion(moments: Floats) -> tuple[Floats, Floats, float, bool]:
     if not (real and turned.sum() > frames + 5 * math.sqrt(2 * frames)):
         angle = np.zeros(len(n))
     return mean, angle, math.sqrt(var / float(np.median(n))) if math.isfinite(var) else math.nan, bool(real)
-
-
-def find_jumps(xy: Floats, starts: Ints, moments: Floats, spacing: float, steps: Floats) -> NDArray[np.bool_]:
-    """Look for another shift where a frame fits badly onto the next; `steps` is updated in place.
-
-    Returns
-    -------
-    bool, shape (F − 1,)
-        Frames after which the field jumped.
-    """
-    n = np.maximum(moments[:, N], 1)
-    left = moments[:, SQUARE] / n
-    found = n / np.minimum(np.diff(starts)[:-1], 300)
-    mean = np.hypot(moments[:, SUM_X], moments[:, SUM_Y]) / n
-    typical = float(np.median(left))
-    share = min(float(np.median(found)), 1.0)
-    few = found < share - 3 * np.sqrt(share * (1 - share) / n) - 0.01
-    odd = (left > 1.3 * typical) | (mean > 0.12 * spacing) | few
-    badness = np.where(
-        odd & (np.diff(starts)[:-1] >= FEW), left / max(typical, 1e-300) + mean / spacing + 10 * (share - found), 0.0
-    )
-    jumped = np.zeros(len(steps), bool)
-    misses = 0
-    for f in np.argsort(-badness, kind="stable"):
-        if badness[f] == 0 or misses >= PATIENCE:
-            break
-        a, b = xy[starts[f] : starts[f + 1]], xy[starts[f + 1] : starts[f + 2]]
-        new = best_shift(a, b, steps[f], spacing)
-        jumped[f] = np.hypot(*(new - steps[f])) > 0.1 * spacing
-        misses = 0 if jumped[f] else misses + 1
-        if jumped[f]:
-            steps[f] = new
-    return jumped
-
-
-def best_shift(a: Floats, b: Floats, first: Floats, spacing: float) -> Floats:
-    """Return the shift that brings `a`, shape (n, 2), best onto `b`, preferring `first` unless another is clearly better."""
-    a = a[:: max(len(a) // 300, 1)]
-    tree = cKDTree(b)
-    near, which = tree.query(a + first, k=min(12, len(b)), distance_upper_bound=1.5 * spacing)
-    d = (b[np.minimum(which, len(b) - 1)] - a[:, None])[np.isfinite(near)]
-    if len(d) < FEW:
-        return first
-    bins = 0.1 * spacing
-    key, count = np.unique(np.floor((d - first) / bins + 0.5).astype(int), axis=0, return_counts=True)
-    votes = cKDTree(key)
-    support = np.array([count[k].sum() for k in votes.query_ball_point(key, 1.5)])
-    starts = key[np.argsort(-support, kind="stable")[:24]] * bins + first
-    old_fit = refine_shift(a, tree, b, first, spacing, still=True)[1]
-    best, best_fit = first, old_fit + 10.0
-    for start in [first, *starts]:
-        new, fit = refine_shift(a, tree, b, start, spacing)
-        if fit > best_fit:
-            best, best_fit = new, fit
-    return best
-
-
-def refine_shift(
-    a: Floats, tree: Any, b: Floats, shift: Floats, spacing: float, *, still: bool = False
-) -> tuple[Floats, float]:
-    """Improve a shift by matching nearest neighbours again and again; return it with its log-likelihood.
-
-    With `still` the shift stays and only the spread about it is fitted.
-    """
-    var = (0.15 * spacing) ** 2
-    for _ in range(8):
-        far, which = tree.query(a + shift)
-        p = 0.9 / (2 * math.pi * var) * np.exp(-(far**2) / (2 * var))
-        p /= p + 0.1 / spacing**2
-        left = b[which] - a - shift
-        move = (p[:, None] * left).sum(0) / max(p.sum(), 1e-12) * (not still)
-        var = max(float((p * ((left - move) ** 2).sum(1)).sum() / (2 * max(p.sum(), 1.0))), (0.01 * spacing) ** 2)
-        shift = shift + move
-        if np.abs(move).max() < 1e-3 * spacing:
-            break
-    far, _ = tree.query(a + shift)
-    fit = np.log(0.9 / (2 * math.pi * var) * np.exp(-(far**2) / (2 * var)) + 0.1 / spacing**2).sum()
-    return shift, float(fit)

@@ -212,8 +212,8 @@ def with_looks(first: Parameters, looks: NDArray[np.float64], change: NDArray[np
         made.append((step, mean, spread))
     if all(step == spread for step, _, spread in made):
         return first
-    step, mean, spread = (tuple(column) for column in zip(*made))
-    return _replaced(first, look_change=step, look_mean=mean, look_spread=spread)
+    columns = [tuple(column) for column in zip(*made)]
+    return _replaced(first, look_change=columns[0], look_mean=columns[1], look_spread=columns[2])
 
 
 def count_rates(frame: NDArray[np.int64], decided: Decided, lag: int) -> NDArray[np.float64]:

@@ -36,7 +36,7 @@ class Motion:
     def transition(self, dt: float) -> Floats:
         """Return F for `dt` frames, shape (4, 4)."""
         block = np.array([[1.0, dt if self.kind == "velocity" else 0.0], [0.0, 1.0]])
-        return np.kron(np.eye(2), block)
+        return np.asarray(np.kron(np.eye(2), block), np.float64)
 
     def noise(self, dt: float) -> Floats:
         """Return Q for `dt` frames, shape (4, 4): white acceleration plus a random walk of the position.
@@ -49,7 +49,7 @@ class Motion:
         else:
             block = np.array([[0.0, 0.0], [0.0, q * dt]])
         block[0, 0] += self.step_var * dt
-        return np.kron(np.eye(2), block)
+        return np.asarray(np.kron(np.eye(2), block), np.float64)
 
 
 MEASURED = np.array([[1.0, 0, 0, 0], [0, 0, 1.0, 0]])
@@ -70,7 +70,7 @@ def update(mean: Floats, cov: Floats, seen: Floats, noise: Floats) -> tuple[Floa
     seen, noise : float64, shape (..., 2)
         Position (px) and the variance of its measurement (px²).
     """
-    missing = ~np.isfinite(seen).all(-1)
+    missing = np.asarray(~np.isfinite(seen).all(-1))
     left = np.where(missing[..., None], 0.0, seen - mean[..., ::2])
     s = cov[..., ::2, ::2] + noise[..., None] * np.eye(2)
     inverse = _inverse_2x2(s)

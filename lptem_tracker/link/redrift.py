@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lptem_tracker.link.core import frame_starts
-from lptem_tracker.link.drift import FEW, SIGNIFICANT, Drift, integrate
+from lptem_tracker.link.drift import SIGNIFICANT, Drift, integrate
+from lptem_tracker.link.jumps import FEW
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -79,7 +80,6 @@ def _rigid_steps(drift: Drift, frame: Ints, xy: Floats, pred: Ints) -> Drift:
         i = pred[j]
         middle[f] = xy[i].mean(0) if len(i) else xy[starts[f] : starts[f + 1]].mean(0)
         if len(i) < FEW:
-            c, s = math.cos(drift.angle[f]), math.sin(drift.angle[f])
             arm = middle[f] - drift.centre - drift.shift[f]
             turned = np.array(
                 [

@@ -12,10 +12,10 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from lptem_tracker.link.candidates import grid_of, nearest_within
+from lptem_tracker.link.jit import jit
 
 
 class Pairs(NamedTuple):
@@ -41,7 +41,7 @@ class Pairs(NamedTuple):
     n_cols: int
 
 
-@njit(cache=True, error_model="numpy")
+@jit
 def pairs_within(a: Any, b: Any, radius: float, most: int) -> Any:
     """Return (row, col) of up to `most` nearest points of `b`, shape (m, 2), within `radius` of each of `a`."""
     grid = grid_of(b)
@@ -54,7 +54,7 @@ def pairs_within(a: Any, b: Any, radius: float, most: int) -> Any:
     return row[:n], col[:n]
 
 
-@njit(cache=True, error_model="numpy")
+@jit
 def pair_posterior(row: Any, col: Any, odds: Any, n_rows: int, n_cols: int, rounds: int, message: Any) -> Any:
     """Probability of each pair given that each side is used at most once (Williams & Lau 2014, eqs. 24–27).
 
@@ -92,7 +92,7 @@ def pair_posterior(row: Any, col: Any, odds: Any, n_rows: int, n_cols: int, roun
     return out
 
 
-@njit(cache=True, error_model="numpy")
+@jit
 def fit_steps(
     row: Any,
     col: Any,

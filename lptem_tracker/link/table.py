@@ -49,12 +49,12 @@ def read_columns(table: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.flo
 def _numbers(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
     column = table[name]
     if column.dtype.kind in "fiu" and isinstance(column.dtype, np.dtype):
-        return column.to_numpy().astype(np.float64)
+        return np.asarray(column.to_numpy(), np.float64)
     numbers = pd.to_numeric(column, errors="coerce")
     bad = numbers.isna() & column.notna()
     if bad.any():
         raise TableError(f"The column {name} of the detections table must be numeric; found {column[bad].iloc[0]!r}.")
-    return numbers.to_numpy(np.float64, na_value=np.nan)
+    return np.asarray(numbers.to_numpy(np.float64, na_value=np.nan), np.float64)
 
 
 def canonical_order(frame: NDArray[np.int64], xy: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -76,7 +76,7 @@ def canonical_order(frame: NDArray[np.int64], xy: NDArray[np.float64]) -> NDArra
 
 def usable_rows(table: pd.DataFrame, xy: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Return which rows have a position, and warn when some have none."""
-    usable = np.isfinite(xy).all(1)
+    usable = np.asarray(np.isfinite(xy).all(1), np.bool_)
     if not usable.all():
         warnings.warn(
             f"{int((~usable).sum())} of {len(xy)} detections have no finite x, y; each is kept as a track of its own.",

@@ -90,7 +90,7 @@ def _band(pixels: NDArray[Any], sigma: float) -> Floats:
 
 
 def _lags(shape: tuple[int, ...]) -> tuple[Floats, Floats]:
-    y, x = (np.fft.fftfreq(n, 1 / n) for n in shape)
+    y, x = (np.asarray(np.fft.fftfreq(n, 1 / n), np.float64) for n in shape)
     return y[:, None], x[None]
 
 

@@ -192,13 +192,17 @@ def identity(quick: bool) -> None:
             for seed in range(seeds):
                 table = scene(n, frames, seed=seed, **options)  # type: ignore[arg-type]
                 ways: dict[str, Callable[[], np.ndarray | None]] = {
-                    "ours": lambda t=table: ours(t),
-                    "frame by frame": lambda t=table: ours(t, window_frames=1),
-                    "bound": lambda t=table: bound(t, options["sigma"]),
-                    "trackpy": lambda t=table: best_trackpy(t, options["sigma"] + options.get("speed", 0) / 3),
+                    "ours": lambda t=table, options=options: ours(t),
+                    "frame by frame": lambda t=table, options=options: ours(t, window_frames=1),
+                    "bound": lambda t=table, options=options: bound(t, options["sigma"]),
+                    "trackpy": lambda t=table, options=options: best_trackpy(
+                        t, options["sigma"] + options.get("speed", 0) / 3
+                    ),
                 }
                 if importlib.util.find_spec("laptrack") and n <= 100:
-                    ways["laptrack"] = lambda t=table: laptrack_ids(t, options["sigma"] + options.get("speed", 0) / 3)
+                    ways["laptrack"] = lambda t=table, options=options: laptrack_ids(
+                        t, options["sigma"] + options.get("speed", 0) / 3
+                    )
                 for way, run in ways.items():
                     ids = run()
                     if ids is not None:
@@ -235,11 +239,12 @@ def speed(quick: bool) -> None:
             table = scene(n, frames, 0.10, 0, core=core)
             bare, reach = table[["frame", "x", "y"]], 3.5
             repeats = 5 if n <= 300 else 2
-            peer = len(table) / cpu(lambda b=bare: trackpy_ids(b, reach), repeats)
+            peer = len(table) / cpu(lambda b=bare, reach=reach: trackpy_ids(b, reach), repeats)
             plain = len(table) / cpu(
-                lambda b=bare: link(b, max_displacement_px=reach, max_gap_frames=GAP, window_frames=1), repeats
+                lambda b=bare, reach=reach: link(b, max_displacement_px=reach, max_gap_frames=GAP, window_frames=1),
+                repeats,
             )
-            window = len(table) / cpu(lambda b=bare: link(b, max_gap_frames=GAP), repeats)
+            window = len(table) / cpu(lambda b=bare, reach=reach: link(b, max_gap_frames=GAP), repeats)
             print(
                 f"  N {n:5d} core {core}: trackpy {peer / 1e3:.0f} k/s; plain {plain / 1e3:.0f} k/s = {plain / peer:.2f} x; "
                 f"windowed default {window / 1e3:.0f} k/s = {window / peer:.2f} x",
@@ -252,7 +257,10 @@ def linear(quick: bool) -> None:
     print("cost against N at fixed density, windowed default, sigma 0.10, microseconds per detection")
     for n in (100, 1000) if quick else (100, 1000, 10_000):
         table = scene(n, max(200_000 // n, 20) if n < 10_000 else 20, 0.10, 1)[["frame", "x", "y"]]
-        print(f"  N {n:6d}: {cpu(lambda t=table: link(t, max_gap_frames=GAP), 1) / len(table) * 1e6:.2f}", flush=True)
+        print(
+            f"  N {n:6d}: {cpu(lambda t=table, options=options: link(t, max_gap_frames=GAP), 1) / len(table) * 1e6:.2f}",
+            flush=True,
+        )
 
 
 def lattices(folder: Path) -> None:
