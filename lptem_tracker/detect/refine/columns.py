@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lptem_tracker.detect.refine import describe
 from lptem_tracker.detect.refine import shapes as sh
 from lptem_tracker.detect.refine.frame import State
+from lptem_tracker.detect.refine.outline import outline_columns
 from lptem_tracker.detect.refine.verdict import Verdict, centroids
 
 _BOX_SIZE_ERROR = 0.25  # a box's sides err by 5 to 20 %, and an unfitted one's by more
@@ -51,6 +52,16 @@ def columns(state: State, verdict: Verdict, box: NDArray[np.float64]) -> pd.Data
         table.loc[poor, ["x", "y", "x_std", "y_std"]] = centroids(state, box, poor)
         fill_from_boxes(table, poor, box[poor])
     return table
+
+
+def add_outlines(table: pd.DataFrame, radii: NDArray[np.float64]) -> None:
+    """Let free outlines give area, radius, circularity and solidity of the fits that hold, in place."""
+    found = outline_columns(radii)
+    ok = table["fit_ok"].to_numpy() & np.isfinite(radii).all(axis=1)
+    rays = found.pop("outline")
+    table["outline"] = pd.Series([r if good else None for r, good in zip(rays, ok)], index=table.index, dtype=object)
+    for name, value in found.items():
+        table[name] = np.where(ok, value, table[name])
 
 
 def fill_from_boxes(table: pd.DataFrame, rows: NDArray[np.int64], box: NDArray[np.float64]) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lptem_tracker.detect.refine.columns import columns, spread_out
+from lptem_tracker.detect.refine.columns import add_outlines, columns, spread_out
+from lptem_tracker.detect.refine.outline import outlines
 from lptem_tracker.detect.refine.stages import fit_all_sizes
 from lptem_tracker.detect.refine.start import boxes, inside_frame, start_state
 from lptem_tracker.detect.refine.verdict import judge, scale_ends, widen
@@ -47,5 +48,8 @@ def refine_frame(
     fit_all_sizes(state, box[usable], quantum, pool)
     verdict = judge(state, box[usable], scale_ends(raw))
     widen(state)
+    bent = outlines(state) if options.outline else None
     found = columns(state, verdict, box[usable])
+    if bent is not None:
+        add_outlines(found, bent)
     return spread_out(found, usable, box)

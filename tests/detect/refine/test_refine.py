@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import erf, erfc
 
 from lptem_tracker.detect.refine import refine
 from lptem_tracker.errors import TableError
@@ -19,8 +20,6 @@ def grid(count, step, rng):
 @pytest.fixture(scope="module")
 def disks(request):
     """A frame of 100 disks of radius 6 at SNR 3, rough boxes, and the true places."""
-    from scipy.special import erfc
-
     rng = np.random.default_rng(3)
     places = grid(10, 44, rng)
     y, x = np.mgrid[:440, :440].astype(float)
@@ -187,3 +186,18 @@ def test_missing_size_or_frame_is_an_error_that_says_so(painter, boxes):
         refine([Frame(0, image)], pd.DataFrame({"frame": [0], "x": [1.0], "y": [1.0]}))
     with pytest.raises(TableError, match="Frame 3"):
         refine([Frame(0, image)], boxes([(20, 20, 9, 9)], frame=3))
+
+
+def test_outline_on_request_tells_a_square_from_a_disk(painter, boxes):
+    """Radii along 32 rays follow the corners; area, circularity and solidity are of that outline."""
+    y, x = np.mgrid[:80, :80].astype(float)
+    square = 100 - 30 * np.prod([0.5 * (erf((11 - np.abs(t - 40)) / np.sqrt(2)) + 1) for t in (x, y)], axis=0)
+    image = np.random.default_rng(4).poisson(square).astype(float)
+    out = refine([Frame(0, image)], boxes([(40.3, 39.8, 21, 22)]), outline=True).iloc[0]
+    assert out["outline"].shape == (32,)
+    assert out["outline"][[4, 12, 20, 28]].mean() > out["outline"][[0, 8, 16, 24]].mean() + 1.5
+    assert out["area"] == pytest.approx(484, rel=0.03)
+    assert out["circularity"] == pytest.approx(np.pi / 4, abs=0.08)
+    round_one = refine([Frame(0, painter((80, 80), [(40, 40, 9, 9, 0)]))], boxes([(40, 40, 18, 18)]), outline=True)
+    assert round_one["circularity"].iloc[0] > 0.96
+    assert round_one["solidity"].iloc[0] > 0.97
