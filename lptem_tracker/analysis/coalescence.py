@@ -10,17 +10,26 @@ import numpy.typing as npt
 from lptem_tracker.analysis.bodies import Bodies
 from lptem_tracker.analysis.contacts import MIN_ROWS, ContactRule
 from lptem_tracker.analysis.gaps import surface_gap
+from lptem_tracker.analysis.merging import (
+    AREA_RANGE,
+    LOOK_FRAMES,
+    MIN_PARTNER,
+    SIDE_ROWS,
+    Jump,
+    is_centred,
+    is_dumbbell,
+    is_sized,
+    measure_jump,
+    measure_move,
+    merger_score,
+    tail_frame,
+)
 from lptem_tracker.analysis.noise import Noise
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-LOOK_FRAMES = 5  # how far apart in time the pieces of one coalescence may lie
-SIDE_ROWS = 8  # rows on each side of a jump that are averaged
-MIN_JUMP = 1.06  # radius after over before
-MIN_EVIDENCE = 3.0  # natural log of the odds that a step as expected was there
-MAX_VOLUME_MISFIT = 0.35
-AREA_RANGE = (0.5, 1.2)  # measured on real coalescences: 0.60 to 1.07 between the 10 and 90 % marks
+REACH = 2.2  # largest last distance of the centres in sums of radii; measured up to 1.89 at the 90 % mark
 
 
 @dataclass(frozen=True)
@@ -57,17 +66,6 @@ class Split:
     partner: int
     fresh: int
     frame: int
-
-
-@dataclass(frozen=True)
-class Jump:
-    """Change of a survivor's radius near the end of another track."""
-
-    frame: int
-    before: float
-    after: float
-    z: float
-    shift: float  # how far it moved towards the vanished one, as a share of what merging would do
 
 
 class _ByFrame:
@@ -140,13 +138,13 @@ def _candidates(bodies: Bodies, index: _ByFrame, rule: ContactRule, gone: int) -
     rows = rows[(bodies.n_rows[bodies.particle[rows]] >= MIN_ROWS) & (bodies.first[bodies.particle[rows]] <= end)]
     distance = np.hypot(bodies.x[rows] - bodies.x[last_row], bodies.y[rows] - bodies.y[last_row])
     sum_of_sizes = bodies.size[rows] + bodies.size[last_row]
-    rows = rows[distance <= 2 * sum_of_sizes + rule.off_px]
+    rows = rows[distance <= REACH * sum_of_sizes + rule.off_px]
     out = []
     for partner in np.unique(bodies.particle[rows]):
         a, b = _last_together(bodies, gone, int(partner), end)
         out.append((int(partner), float(surface_gap(bodies, np.array([a]), np.array([b]))[0])))
     reach = [bodies.size[last_row] + bodies.size[bodies.offset[p]] for p, _ in out]
-    return [entry for entry, most in zip(out, reach) if entry[1] <= max(most, rule.off_px)]
+    return [entry for entry, most in zip(out, reach) if entry[1] <= max((REACH - 1) * most, rule.off_px)]
 
 
 def _last_together(bodies: Bodies, a: int, b: int, end: int) -> tuple[int, int]:
@@ -159,61 +157,6 @@ def _last_together(bodies: Bodies, a: int, b: int, end: int) -> tuple[int, int]:
     rows = bodies.rows(b)
     nearest = rows.start + int(np.abs(bodies.frame[rows] - end).argmin())
     return int(bodies.offset[a + 1]) - 1, nearest
-
-
-def measure_jump(bodies: Bodies, noise: Noise, gone: int, partner: int, share: float) -> Jump | None:
-    """Largest step of the partner's radius around the end of the vanished track, with its evidence.
-
-    A line with a step is fitted where both sides have 5 rows, so that growth is no jump; medians otherwise.
-    `share` is the vanished one's part of the joint area: merging moves the centre by that share of the way.
-    """
-    end = int(bodies.last[gone])
-    rows = np.arange(bodies.offset[partner], bodies.offset[partner + 1])
-    rows = rows[(bodies.frame[rows] >= end - 12) & (bodies.frame[rows] <= end + 20)]
-    frame, radius = bodies.frame[rows], bodies.raw_radius[rows]
-    first = int(np.searchsorted(frame, _tail(bodies, gone) - 1))
-    last = int(np.searchsorted(frame, end + LOOK_FRAMES + 2))
-    best: Jump | None = None
-    for at in range(max(first, 2), min(last, len(rows) - 1)):
-        before, after = slice(max(0, at - SIDE_ROWS), at), slice(at, at + SIDE_ROWS)
-        low, high, spread = _step(frame, radius, before, after, at)
-        n = 1 / (at - before.start) + 1 / (min(len(rows), at + SIDE_ROWS) - at)
-        z = (high - low) / (max(spread, noise.radius_px, 0.005 * low) * np.sqrt(n))
-        if best is None or z > best.z:
-            shift = _shift(bodies, gone, rows[before], rows[after], share)
-            best = Jump(int(max(frame[at], end)), low, high, float(z), shift)
-    return best
-
-
-def _tail(bodies: Bodies, particle: int) -> int:
-    """Last frame before a few stray rows that follow a gap: a vanished track may pick up a false detection."""
-    rows = bodies.rows(particle)
-    frame = bodies.frame[max(rows.start, rows.stop - 4) : rows.stop]
-    gaps = np.flatnonzero(np.diff(frame) > 1)
-    return int(frame[gaps[0]]) if len(gaps) else int(frame[-1])
-
-
-def _step(frame: Ints, radius: Floats, before: slice, after: slice, at: int) -> tuple[float, float, float]:
-    low, high = radius[before], radius[after]
-    if len(low) >= 5 and len(high) >= 5:
-        t = np.concatenate([frame[before], frame[after]]) - (frame[at] + frame[at - 1]) / 2
-        later = np.concatenate([np.zeros(len(low)), np.ones(len(high))])
-        design = np.column_stack([1 - later, later, t])
-        values = np.concatenate([low, high])
-        solution = np.linalg.lstsq(design, values, rcond=None)[0]
-        spread = float(np.std(values - design @ solution)) * np.sqrt(len(values) / (len(values) - 3))
-        if 0.8 < solution[0] / np.median(low) < 1.25 and 0.8 < solution[1] / np.median(high) < 1.25:
-            return float(solution[0]), float(solution[1]), spread
-    return float(np.median(low)), float(np.median(high)), 0.0
-
-
-def _shift(bodies: Bodies, gone: int, before: Ints, after: Ints, share: float) -> float:
-    row = int(bodies.offset[gone + 1]) - 1
-    x0, y0 = bodies.x[before[-1]], bodies.y[before[-1]]
-    way = np.array([bodies.x[row] - x0, bodies.y[row] - y0])
-    moved = np.array([np.median(bodies.x[after[:3]]) - x0, np.median(bodies.y[after[:3]]) - y0])
-    expected = share * float(way @ way)
-    return float(moved @ way / expected) if expected > 0 else 0.0
 
 
 def _into_partner(
@@ -230,36 +173,34 @@ def _into_partner(
     near = bodies.rows(partner)
     other = float(np.median(bodies.radius[near]))
     jump = measure_jump(bodies, noise, gone, partner, size**2 / (size**2 + other**2))
-    if jump is None or not _sized(
-        jump, size, gap <= rule.off_px, bodies.merged_into.get(int(bodies.ids[gone])) is not None
-    ):
+    if jump is None:
         return None
+    told = bodies.merged_into.get(int(bodies.ids[gone])) is not None
+    if not is_sized(jump, size, gap <= rule.off_px, told):
+        moved = measure_move(bodies, noise, gone, partner, size)
+        if moved is None or not is_centred(moved, size) or _replaced(bodies, index, noise, gone, partner, moved.frame):
+            return None
+        jump = moved
     back = _came_back(bodies, index, rule, noise, gone, partner, jump, size)
     if back is not None:
         return back
-    if _dumbbell(bodies, partner, jump, size):
+    if is_dumbbell(bodies, partner, jump, size):
         return None
     pair = (partner, gone) if jump.before >= size else (gone, partner)
-    return Merger(*pair, partner, (gone,), jump.frame, _score(jump, size, gap, jump.before), False)
+    return Merger(*pair, partner, (gone,), jump.frame, merger_score(jump, size, gap, jump.before), False)
 
 
-def _sized(jump: Jump, size: float, touching: bool, told: bool) -> bool:
-    """Whether the step in radius is that of two becoming one."""
-    volume = jump.after**3 / (jump.before**3 + size**3)
-    area = jump.after**2 / (jump.before**2 + size**2)
-    fits = abs(volume - 1) < MAX_VOLUME_MISFIT or AREA_RANGE[0] <= area <= AREA_RANGE[1]
-    expected = (1 + (size / jump.before) ** 3) ** (1 / 3)
-    rise = jump.after / jump.before
-    if not fits:
-        return False
-    if told and touching:
-        return True
-    if not touching:
-        return rise > MIN_JUMP and jump.z >= 4 and jump.shift > 0.15
-    # a small partner raises the radius by less than 6 %: then the log-likelihood ratio of that step to none decides
-    z_expected = jump.z * (expected - 1) / (rise - 1) if rise > 1 else 0.0
-    sure = jump.z * z_expected - z_expected**2 / 2 > MIN_EVIDENCE
-    return (rise > MIN_JUMP and jump.z >= 3) or (expected < 1.1 and sure)
+def _replaced(bodies: Bodies, index: _ByFrame, noise: Noise, gone: int, partner: int, frame: int) -> bool:
+    """Whether another track begins where one of the two was: then a link was lost, not a particle."""
+    starts = index.started(frame - 1, frame + 2 * LOOK_FRAMES)
+    heads = bodies.offset[starts]
+    for k in (gone, partner):
+        rows = bodies.rows(k)
+        at = rows.start + int(np.searchsorted(bodies.frame[rows], frame)) - 1
+        distance = np.hypot(bodies.x[heads] - bodies.x[at], bodies.y[heads] - bodies.y[at])
+        if (distance <= bodies.size[at] + 4.5 * noise.step_px).any():
+            return True
+    return False
 
 
 def _came_back(
@@ -284,19 +225,6 @@ def _came_back(
     return None
 
 
-def _dumbbell(bodies: Bodies, partner: int, jump: Jump, size: float) -> bool:
-    """Whether the outline after is still that of two particles side by side."""
-    rows = bodies.rows(partner)
-    late = slice(rows.start + int(np.searchsorted(bodies.frame[rows], jump.frame)), rows.stop)
-    early = slice(rows.start, late.start)
-    if late.stop - late.start < 3 or early.stop - early.start < 3:
-        return False
-    after = np.median(bodies.half_length[late] / bodies.half_width[late])
-    before = np.median(bodies.half_length[early] / bodies.half_width[early])
-    side_by_side = (jump.before + size) / max(jump.before, size)
-    return bool(before < 1.25 and side_by_side > 1.4 and after > 1 + 0.75 * (side_by_side - 1))
-
-
 def _into_fresh(
     bodies: Bodies, index: _ByFrame, rule: ContactRule, noise: Noise, one: int, other: int, gap: float, typical: Floats
 ) -> Merger | None:
@@ -309,8 +237,9 @@ def _into_fresh(
     weight = typical[one] ** 2 / (typical[one] ** 2 + typical[other] ** 2)
     x = weight * bodies.x[ra] + (1 - weight) * bodies.x[rb]
     y = weight * bodies.y[ra] + (1 - weight) * bodies.y[rb]
+    apart = float(np.hypot(bodies.x[ra] - bodies.x[rb], bodies.y[ra] - bodies.y[rb]))
     best: Merger | None = None
-    tail = min(_tail(bodies, one), _tail(bodies, other))
+    tail = min(tail_frame(bodies, one), tail_frame(bodies, other))
     starts = index.started(tail, end + LOOK_FRAMES + 1)
     heads = bodies.offset[starts]
     wait = np.maximum(1, bodies.first[starts] - end)
@@ -321,22 +250,16 @@ def _into_fresh(
         n = min(SIDE_ROWS, int(bodies.n_rows[fresh]))
         z = (after - large) / (max(noise.radius_px, 0.005 * large) * np.sqrt(2 / n))
         jump = Jump(int(bodies.first[fresh]), large, after, float(z), 1.0)
-        if not _sized(jump, small, gap <= rule.off_px, False):
+        off_centre = float(np.hypot(bodies.x[head] - x, bodies.y[head] - y))
+        area = after**2 / (small**2 + large**2)
+        centred = off_centre < 0.25 * apart and small > MIN_PARTNER * large and AREA_RANGE[0] <= area <= AREA_RANGE[1]
+        if not centred and not is_sized(jump, small, gap <= rule.off_px, False):
             continue
         pair = (one, other) if typical[one] >= typical[other] else (other, one)
-        merger = Merger(*pair, int(fresh), (one, other), jump.frame, _score(jump, small, gap, large), True)
+        merger = Merger(*pair, int(fresh), (one, other), jump.frame, merger_score(jump, small, gap, large), True)
         if best is None or merger.score > best.score:
             best = merger
     return best
-
-
-def _score(jump: Jump, size: float, gap: float, other: float) -> float:
-    """Agreement in size × evidence of the step × nearness, 0 to 1."""
-    volume = jump.after**3 / (jump.before**3 + size**3)
-    area = jump.after**2 / (jump.before**2 + size**2)
-    misfit = min(abs(np.log(volume)), abs(np.log(area))) / MAX_VOLUME_MISFIT
-    near = np.exp(-max(gap, 0.0) / (size + other))
-    return float(np.exp(-0.5 * misfit**2) * (1 - np.exp(-max(jump.z, 0.0) / 3)) * near)
 
 
 def _best_of(found: list[tuple[float, Merger]]) -> list[Merger]:
