@@ -51,12 +51,12 @@ def clip_boxes(boxes: Boxes, width: int, height: int, *, keep: float = 0.3) -> B
 
 def turn(image: Image, boxes: Boxes, rng: np.random.Generator) -> tuple[Image, Boxes]:
     """Turn by a multiple of 90 degrees and mirror."""
-    height, width = image.shape
+    width = image.shape[1]
     if rng.random() < 0.5:
         image = image[:, ::-1]
         boxes = np.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], 1)
     for _ in range(int(rng.integers(4))):
-        height, width = image.shape
+        width = image.shape[1]
         image = np.rot90(image)
         boxes = np.stack([boxes[:, 1], width - boxes[:, 2], boxes[:, 3], width - boxes[:, 0]], 1)
     return image, boxes
