@@ -138,7 +138,8 @@ def _kinetics(found: Assembly, growth: pd.DataFrame, calibration: Calibration) -
     unit = calibration.units.length
     out: dict[str, Any] = {
         "contact": {
-            f"on_{unit}": rule.on_px * scale, f"off_{unit}": rule.off_px * scale, f"gap_std_{unit}": rule.gap_std_px * scale,
+            f"on_{unit}": rule.on_px * scale, f"off_{unit}": rule.off_px * scale,
+            f"gap_std_{unit}": rule.gap_std_px * scale,
             "min_contact_frames": rule.min_contact_frames, "min_separation_frames": rule.min_separation_frames,
         }
     }  # fmt: skip
@@ -157,15 +158,15 @@ def _warnings(found: Assembly) -> list[str]:
     unknown = ~np.isfinite(bodies.radius)
     if unknown.all():
         out.append(
-            "No radii: attach, detach, coalesce, nucleate and dissolve events, clusters, growth and sizes are not possible; "
-            "enter and leave still are. Give a column radius (px)."
+            "No radii: attach, detach, coalesce, nucleate and dissolve events, clusters, growth and sizes are not "
+            "possible; enter and leave still are. Give a column radius (px)."
         )
     elif unknown.any():
         n = len(np.unique(bodies.particle[unknown]))
         out.append(f"{n} of {len(bodies.ids)} particles have no radius: contacts, size and growth leave them out.")
     if not bodies.field_known:
         out.append(
-            f"The field of view is not known; the extent of the positions ({bodies.field[0]:.0f} × {bodies.field[1]:.0f} px) "
-            "stands for it in g(r) and in what enters and leaves. Give --field-px."
+            f"The field of view is not known; the extent of the positions ({bodies.field[0]:.0f} × "
+            f"{bodies.field[1]:.0f} px) stands for it in g(r) and in what enters and leaves. Give --field-px."
         )
     return out

@@ -178,7 +178,9 @@ def _into_partner(
     told = bodies.merged_into.get(int(bodies.ids[gone])) is not None
     if not is_sized(jump, size, gap <= rule.off_px, told):
         moved = measure_move(bodies, noise, gone, partner, size)
-        if moved is None or not is_centred(moved, size) or _replaced(bodies, index, noise, gone, partner, moved.frame):
+        if moved is None or not is_centred(moved, size) or not _inside(bodies, gone):
+            return None
+        if _replaced(bodies, index, noise, gone, partner, moved.frame):
             return None
         jump = moved
     back = _came_back(bodies, index, rule, noise, gone, partner, jump, size)
@@ -188,6 +190,12 @@ def _into_partner(
         return None
     pair = (partner, gone) if jump.before >= size else (gone, partner)
     return Merger(*pair, partner, (gone,), jump.frame, merger_score(jump, size, gap, jump.before), False)
+
+
+def _inside(bodies: Bodies, gone: int) -> bool:
+    """Whether a track ends well inside the field: at the border it may just have left."""
+    row = np.array([bodies.offset[gone + 1] - 1])
+    return bool(bodies.border_distance(row)[0] >= max(15.0, 2 * bodies.size[row[0]]))
 
 
 def _replaced(bodies: Bodies, index: _ByFrame, noise: Noise, gone: int, partner: int, frame: int) -> bool:
@@ -253,7 +261,9 @@ def _into_fresh(
         off_centre = float(np.hypot(bodies.x[head] - x, bodies.y[head] - y))
         area = after**2 / (small**2 + large**2)
         centred = off_centre < 0.25 * apart and small > MIN_PARTNER * large and AREA_RANGE[0] <= area <= AREA_RANGE[1]
-        if not centred and not is_sized(jump, small, gap <= rule.off_px, False):
+        if not (centred and _inside(bodies, one) and _inside(bodies, other)) and not is_sized(
+            jump, small, gap <= rule.off_px, False
+        ):
             continue
         pair = (one, other) if typical[one] >= typical[other] else (other, one)
         merger = Merger(*pair, int(fresh), (one, other), jump.frame, merger_score(jump, small, gap, large), True)

@@ -267,8 +267,8 @@ def _describe(
         return n, (on_sum[last] - on_sum[first]) / np.maximum(n, 1)
 
     before, on_before = share(np.maximum(lo, start - 2 * rule.min_separation_frames), start)
-    inside, on_inside = share(start, np.minimum(end, start + 2 * rule.min_contact_frames))
-    until, on_until = share(np.maximum(start, end - 2 * rule.min_contact_frames), end)
+    _, on_inside = share(start, np.minimum(end, start + 2 * rule.min_contact_frames))
+    _, on_until = share(np.maximum(start, end - 2 * rule.min_contact_frames), end)
     after, on_after = share(end, np.minimum(hi, end + 2 * rule.min_separation_frames))
     broken = after >= rule.min_separation_frames
     # one frame well apart is enough; lingering between the thresholds is not

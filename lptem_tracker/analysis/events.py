@@ -145,7 +145,8 @@ def _merger_row(bodies: Bodies, fates: Fates, where: _Membership, number: int) -
     merger = fates.mergers[number]
     at = _nearest_row(bodies, merger.survivor, merger.frame)
     row = _row(
-        "coalesce", merger.frame, int(bodies.last[merger.survivor]), int(bodies.ids[merger.a]), int(bodies.ids[merger.b]),
+        "coalesce", merger.frame, int(bodies.last[merger.survivor]), int(bodies.ids[merger.a]),
+        int(bodies.ids[merger.b]),
         where.at(merger.survivor, merger.frame), float(bodies.x[at]), float(bodies.y[at]), merger.score,
     )  # fmt: skip
     row["survivor"] = int(bodies.ids[merger.survivor])

@@ -114,7 +114,8 @@ def fit_laws(history: History, calibration: Calibration, field_px: tuple[float, 
     for name, (values, errors) in found.items():
         first = laws[name][1]
         out[name] = {
-            first: values[0], f"{first}_std": errors[0] * spread, f"k_per_{unit}": values[1], f"k_per_{unit}_std": errors[1] * spread,
+            first: values[0], f"{first}_std": errors[0] * spread,
+            f"k_per_{unit}": values[1], f"k_per_{unit}_std": errors[1] * spread,
             "aic": aic[name], "delta_aic": aic[name] - least, "weight": float(np.exp(-(aic[name] - least) / 2) / total),
         }  # fmt: skip
     n0, k = found["smoluchowski"][0]

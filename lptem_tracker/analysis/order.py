@@ -38,8 +38,8 @@ class BondOrder:
 def bond_order(xy: Floats) -> BondOrder | None:
     """Bond-orientational order of points (N, 2) with neighbours in the first shell.
 
-    Neighbours for ψ6 are Delaunay edges of at most 1.45 spacings (the median distance to the nearest neighbour), so that
-    neither the field's edge nor a crystal's draws in far ones; for ψ4 those within 1.21 spacings. Interior
+    Neighbours for ψ6 are Delaunay edges of at most 1.45 spacings (the median distance to the nearest neighbour), so
+    that neither the field's edge nor a crystal's draws in far ones; for ψ4 those within 1.21 spacings. Interior
     are those with no opening wider than 110° between neighbours. ψ_n = |Σ_k exp(i n θ_k)|/N_k (Halperin & Nelson 1978).
     """
     if len(xy) < 7:

@@ -26,8 +26,8 @@ def particle_sizes(bodies: Bodies, table: pd.DataFrame, calibration: Calibration
     Returns
     -------
     pandas.DataFrame
-        `particle`, `radius_<L>`, `radius_std_<L>` (spread over frames), `aspect_ratio`, `circularity` and, where the table
-        has extents, `length_<L>`, `width_<L>`; blank where the table has no such column.
+        `particle`, `radius_<L>`, `radius_std_<L>` (spread over frames), `aspect_ratio`, `circularity` and, where the
+        table has extents, `length_<L>`, `width_<L>`; blank where the table has no such column.
     """
     unit, scale = calibration.units.length, calibration.units.nm_per_px
     seen = table[table["observed"] & (table["particle"] >= 0)]

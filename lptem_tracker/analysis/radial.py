@@ -156,7 +156,7 @@ def potential_well(bodies: Bodies, rows: Ints, found: PairCorrelation) -> Well |
 
 
 def inserted_potential(bodies: Bodies, rows: Ints, found: PairCorrelation, *, part: int) -> Floats | None:
-    """Pair potential in kT on the bins of `found`, by test-particle insertion (Stones 2019, PRL 123 098002, eqs 2 and 3).
+    """Pair potential in kT on the bins of `found`, by test-particle insertion (Stones 2019, PRL 123 098002, eqs 2, 3).
 
     A particle inserted at random feels Ψ = Σ_j u(r_j), and g(r) = <n(r) exp(−Ψ)>/(<exp(−Ψ)> ρ 2πr dr) for the
     right u; u is corrected by ln(g_inserted/g_measured) until both agree. No model and no simulation enter, and the

@@ -86,6 +86,7 @@ def _potential(
     warnings.append(note + ".")
     return {
         "well_depth_kT": well.depth_kt, "well_depth_std_kT": well.depth_std_kt, f"well_r_{unit}": well.r_px * scale,
-        "well_depth_uncorrected_kT": well.raw_depth_kt, "area_fraction": fraction, f"r_{unit}": (found.r * scale).round(5).tolist(),
+        "well_depth_uncorrected_kT": well.raw_depth_kt, "area_fraction": fraction,
+        f"r_{unit}": (found.r * scale).round(5).tolist(),
         "u_kT": [round(float(u), 5) if np.isfinite(u) else None for u in well.potential_kt],
     }  # fmt: skip

@@ -30,7 +30,7 @@ def measured(radius: np.ndarray, calibration: Calibration):
 
 
 def test_growth_rate_carries_units_and_an_honest_error():
-    """0.02 px a frame at 2 nm/px and 0.5 s is 0.08 nm/s; 200 noisy particles agree within their errors (z has width 1)."""
+    """0.02 px a frame at 2 nm/px and 0.5 s is 0.08 nm/s; 200 noisy particles agree within errors (z has width 1)."""
     rng = np.random.default_rng(0)
     radius = 8 + 0.02 * np.arange(100) + rng.normal(0, 0.3, (200, 100))
     particles = measured(radius, Calibration(2.0, 0.5)).particles

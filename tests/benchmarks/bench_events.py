@@ -76,7 +76,7 @@ def evaluate(name: str, recipe: Recipe, seeds: range, total: Counter, *, degrade
     rms = 100 * float(np.sqrt(np.mean(np.square(errors)))) if errors else float("nan")
     cells = "  ".join(f"{kind} {f1(counts[5, kind]):.3f}" for kind in SCORED_KINDS)
     print(
-        f"  {name:28s} F1 {f1(counts[5, 'all']):.3f} (2: {f1(counts[2, 'all']):.3f}, 10: {f1(counts[10, 'all']):.3f})  {cells}  N_c rms {rms:.2f} %"
+        f"  {name:28s} F1 {f1(counts[5, 'all']):.3f} (2: {f1(counts[2, 'all']):.3f}, 10: {f1(counts[10, 'all']):.3f})  {cells}  N_c rms {rms:.2f} %"  # noqa: E501
     )
 
 
@@ -92,7 +92,7 @@ def show_misses(events: pd.DataFrame, scene: Scene, seed: int) -> None:
         left = table.drop(index=list(used))
         for row in left.itertuples():
             print(
-                f"      seed {seed} {what}: {row.kind} frame {row.frame} {row.particle_a} {row.particle_b} at {row.x:.0f}, {row.y:.0f}"
+                f"      seed {seed} {what}: {row.kind} frame {row.frame} {row.particle_a} {row.particle_b} at {row.x:.0f}, {row.y:.0f}"  # noqa: E501
             )
 
 
@@ -127,7 +127,7 @@ def main() -> None:
         for name, recipe in SCENES.items():
             evaluate(name, recipe, seeds, total, degraded=degraded, verbose=args.verbose)
         print(
-            f"  all: F1 {f1(total[5, 'all']):.4f} (reach {reach}), of {total[5, 'all'][2]} true events; {time.perf_counter() - began:.0f} s"
+            f"  all: F1 {f1(total[5, 'all']):.4f} (reach {reach}), of {total[5, 'all'][2]} true events; {time.perf_counter() - began:.0f} s"  # noqa: E501
         )
         quiet(seeds, degraded=degraded)
 

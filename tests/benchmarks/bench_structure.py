@@ -30,16 +30,16 @@ def energy(r: float, depth: float, r0: float, width: float) -> float:
 
 @numba.njit(cache=False)
 def monte_carlo(xy, box, depth, r0, width, sweeps, every, step, seed):
-    np.random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
     n = len(xy)
     kept = np.empty((sweeps // every, n, 2))
     reach = r0 + 8 * width
     for sweep in range(sweeps):
         for _ in range(n):
-            k = np.random.randint(n)
-            s = step if np.random.random() < 0.7 else 10 * step
-            x = (xy[k, 0] + (np.random.random() - 0.5) * s) % box
-            y = (xy[k, 1] + (np.random.random() - 0.5) * s) % box
+            k = np.random.randint(n)  # noqa: NPY002
+            s = step if np.random.random() < 0.7 else 10 * step  # noqa: NPY002
+            x = (xy[k, 0] + (np.random.random() - 0.5) * s) % box  # noqa: NPY002
+            y = (xy[k, 1] + (np.random.random() - 0.5) * s) % box  # noqa: NPY002
             change = 0.0
             for j in range(n):
                 if j == k:
@@ -56,7 +56,7 @@ def monte_carlo(xy, box, depth, r0, width, sweeps, every, step, seed):
                 dy = min(dy, box - dy)
                 if dx < reach and dy < reach:
                     change -= energy(np.sqrt(dx * dx + dy * dy), depth, r0, width)
-            if change <= 0 or np.random.random() < np.exp(-change):
+            if change <= 0 or np.random.random() < np.exp(-change):  # noqa: NPY002
                 xy[k, 0], xy[k, 1] = x, y
         if (sweep + 1) % every == 0:
             kept[sweep // every] = xy
@@ -92,7 +92,7 @@ def bench_potential(quick: bool) -> None:
             found, raw = well["well_depth_kT"], well["well_depth_uncorrected_kT"]
             print(
                 f"  area {100 * fraction:3.0f} %, depth {depth:.1f} kT: {found:.3f} ± {well['well_depth_std_kT']:.3f} "
-                f"({100 * (found / depth - 1):+.1f} %; uncorrected {100 * (raw / depth - 1):+.1f} %), at {well['well_r_px']:.2f} px of 20"
+                f"({100 * (found / depth - 1):+.1f} %; uncorrected {100 * (raw / depth - 1):+.1f} %), at {well['well_r_px']:.2f} px of 20"  # noqa: E501
             )
 
 
@@ -126,7 +126,7 @@ def bench_crystal() -> None:
             rms = found.get("lattice", {}).get("rms_px", float("nan"))
             true_rms = jitter * 24 * np.sqrt(2)
             print(
-                f"  psi{fold}, jitter {jitter:.2f}: {psi:.4f} true {truth:.4f} ({100 * (psi / truth - 1):+.2f} %); rms {rms:.3f} true {true_rms:.3f} px"
+                f"  psi{fold}, jitter {jitter:.2f}: {psi:.4f} true {truth:.4f} ({100 * (psi / truth - 1):+.2f} %); rms {rms:.3f} true {true_rms:.3f} px"  # noqa: E501
             )
 
 
@@ -160,7 +160,7 @@ def bench_ripening(quick: bool) -> None:
         kinetics = measure_assembly(rows, Calibration(2.0, 0.5), EventSettings(), field_px=(2048, 2048)).kinetics
         found, true = kinetics["ripening_K_nm3_s"], rate * 8 / 0.5
         print(
-            f"  {n} particles, radius noise {noise} px: {found:.3f} ± {kinetics['ripening_K_nm3_s_std']:.3f} true {true:.3f} "
+            f"  {n} particles, radius noise {noise} px: {found:.3f} ± {kinetics['ripening_K_nm3_s_std']:.3f} true {true:.3f} "  # noqa: E501
             f"({100 * (found / true - 1):+.2f} %), {kinetics['ripening']}"
         )
         if quick:
@@ -183,7 +183,7 @@ def bench_ideal_gas() -> None:
     z = (values - 1) / std
     far = r > 0.8 * r[-1]
     print(
-        f"g(r) of random points in 512 × 256 px: mean beyond {0.8 * r[-1]:.0f} px {values[far].mean():.4f} (true 1), rms z {np.sqrt(np.mean(z[values > 0] ** 2)):.2f}"
+        f"g(r) of random points in 512 × 256 px: mean beyond {0.8 * r[-1]:.0f} px {values[far].mean():.4f} (true 1), rms z {np.sqrt(np.mean(z[values > 0] ** 2)):.2f}"  # noqa: E501
     )
 
 
