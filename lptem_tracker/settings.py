@@ -43,7 +43,7 @@ class DetectSettings(_Section):
     detector: Literal["yolo", "blob"] = Field("yolo", description="yolo: the trained network; blob: classical trackpy.")
     weights: str | None = Field(None, description="Weights file of a YOLO detector; None: the shipped ones.")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N.")
-    confidence: float = Field(0.25, ge=0, le=1, description="Detections below this probability are dropped.")
+    confidence: float = Field(0.5, ge=0, le=1, description="Detections below this probability are dropped.")
     batch_frames: int | None = Field(None, ge=1, description="Frames a batch; None: as memory allows.")
     blob_diameter_px: float | None = Field(
         None, gt=2, description="blob only: particle diameter in px; None: found from the image."

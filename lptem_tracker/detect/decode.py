@@ -66,16 +66,16 @@ def suppress(boxes: Float, scores: Float, *, max_overlap: float, max_nested: flo
     order = np.argsort(-scores, kind="stable")
     if len(order) < 2:
         return order
-    boxes = boxes[order].astype(np.float64)
-    i, j = _touching(boxes)
-    size = np.minimum(boxes[i, 2:], boxes[j, 2:]) - np.maximum(boxes[i, :2], boxes[j, :2])
+    wide = boxes[order].astype(np.float64)
+    i, j = _touching(wide)
+    size = np.minimum(wide[i, 2:], wide[j, 2:]) - np.maximum(wide[i, :2], wide[j, :2])
     shared = np.prod(np.clip(size, 0.0, None), 1)
-    area = np.prod(boxes[:, 2:] - boxes[:, :2], 1)
+    area = np.prod(wide[:, 2:] - wide[:, :2], 1)
     union = area[i] + area[j] - shared
     rival = shared > max_overlap * union
     if max_nested < 1.0:
         rival |= shared > max_nested * np.minimum(area[i], area[j])
-    alive = np.ones(len(boxes), bool)
+    alive = np.ones(len(wide), bool)
     for better, worse in zip(i[rival], j[rival]):
         if alive[better]:
             alive[worse] = False

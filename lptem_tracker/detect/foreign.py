@@ -114,7 +114,7 @@ class ForeignDetector(Detector):
         return pd.DataFrame(columns, index=range(len(rows))).astype(DETECTION_DTYPES)
 
     def _prepared(self, pixels: NDArray[Any]) -> tuple[Images, float]:
-        """Scale to 0..1 and to the training size, and pad; returns the image and px of the network a px of the frame."""
+        """Scale to 0..1 and to the training size, and pad; returns the image and network px a frame px."""
         image = np.asarray(pixels, np.float32)
         if pixels.dtype == np.uint8:
             image = image / np.float32(255)

@@ -148,11 +148,10 @@ class RawHead(nn.Module):
     def __init__(self, network: nn.Module, branch: str = "one2one") -> None:
         super().__init__()
         self.branch = branch
-        network = copy.deepcopy(network).float().eval()
-        head = network.model[-1]  # type: ignore[index, union-attr]
-        head.end2end = branch == "one2one"
+        whole: Any = copy.deepcopy(network).float().eval()
+        whole.model[-1].end2end = branch == "one2one"
         with undisturbed():
-            self.network = network.fuse(verbose=False)  # type: ignore[operator]
+            self.network = whole.fuse(verbose=False)
         head = self.network.model[-1]
         if branch == "one2many":
             head.one2one_cv2 = None

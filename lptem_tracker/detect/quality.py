@@ -49,7 +49,8 @@ def describe_quality(movie: Movie, detections: pd.DataFrame, detector: Detector)
         quality["trained_radius_px"] = trained
     if len(detections) == 0:
         quality["warnings"] = [
-            "No particle was found. Check that the film shows particles and their size in px; lower --confidence, or try --detector blob."
+            "No particle was found. Check that the film shows particles and their size in px; lower --confidence, "
+            "or try --detector blob."
         ]
         return quality
     radius = detections["radius"].to_numpy(float)
@@ -71,34 +72,37 @@ def _warnings(quality: dict[str, Any], trained: list[float]) -> list[str]:
     out = []
     if middle < 1.25 * max(trained[0], 2.0):
         out.append(
-            f"Particles are small (median radius {middle:.1f} px; the detector was trained from {trained[0]:.0f} px): "
+            f"Particles are small (median radius {middle:.1f} px; trained from {trained[0]:.0f} px): "
             "some will be missed and sizes are rough. Record at a higher magnification where possible."
         )
     if large > trained[1]:
         out.append(
-            f"Particles are large (95 % below {large:.0f} px radius; the detector was trained up to {trained[1]:.0f} px): "
+            f"Particles are large (95 % below {large:.0f} px radius; trained up to {trained[1]:.0f} px): "
             "bin the movie by 2 or 4 and compare."
         )
     if quality["doubtful_share"] > 0.3:
         out.append(
-            f"{100 * quality['doubtful_share']:.0f} % of the detections have a confidence below {_DOUBTFUL}: look at the overlay, raise "
-            "--confidence, or fine-tune the detector on a few corrected frames of this movie (lptem-tracker train)."
+            f"{100 * quality['doubtful_share']:.0f} % of the detections have a confidence below {_DOUBTFUL}: look at "
+            "the overlay, raise --confidence, or fine-tune the detector on a few corrected frames "
+            "of this movie (lptem-tracker train)."
         )
     integrated = quality.get("snr", np.inf) * np.sqrt(np.pi) * middle
     if integrated < 6.0:
         out.append(
-            f"The signal is weak (per-pixel SNR {quality['snr']:.2f} at a radius of {middle:.1f} px, {integrated:.1f} over the particle's area): "
-            "detections will be missed and false. A higher dose, or averaging neighbouring frames, helps."
+            f"The signal is weak (per-pixel SNR {quality['snr']:.2f} at a radius of {middle:.1f} px, {integrated:.1f} "
+            "over the particle's area): detections will be missed and false. A higher dose, or averaging "
+            "neighbouring frames, helps."
         )
     if quality["cover"] > 0.6:
         out.append(
-            f"{100 * quality['cover']:.0f} % of the field lies under particles: crowded or overlapping particles may be merged; check the overlay."
+            f"{100 * quality['cover']:.0f} % of the field lies under particles: crowded or overlapping ones "
+            "may be merged; check the overlay."
         )
     share = quality.get("bright_share")
     if share is not None and 0.15 < share < 0.85:
         out.append(
-            f"{100 * share:.0f} % of the detections are brighter than their surroundings and the rest darker: holes, bubbles or two kinds of "
-            "particles are mixed; check the overlay."
+            f"{100 * share:.0f} % of the detections are brighter than their surroundings and the rest darker: holes, "
+            "bubbles or two kinds of particles are mixed; check the overlay."
         )
     return out
 

@@ -170,7 +170,7 @@ def _has_driver() -> bool:
 
 
 def exported_graph(path: Path, sha256: str) -> Path | None:
-    """Return the ONNX graph of a weights file: shipped beside it, from the cache, or exported now; None if it cannot be."""
+    """Return a weights file's ONNX graph: shipped beside it, cached, or exported now; None if it cannot be."""
     beside = path.with_suffix(".onnx")
     if beside.is_file():
         return beside

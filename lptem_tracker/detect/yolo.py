@@ -55,7 +55,7 @@ class YoloDetector(Detector):
         weights: str | Path | None = None,
         *,
         device: str = "auto",
-        confidence: float = 0.25,
+        confidence: float = 0.5,
         batch_frames: int | None = None,
     ) -> None:
         self.path = shipped_weights() if weights is None else Path(weights)
@@ -116,7 +116,7 @@ class YoloDetector(Detector):
         curve = self.record.get("calibration")
         if not curve:
             return scores.astype(np.float64)
-        return np.interp(scores, curve["score"], curve["probability"])
+        return np.asarray(np.interp(scores, curve["score"], curve["probability"]), np.float64)
 
     def _table(self, index: int, boxes: Float, scores: Float) -> pd.DataFrame:
         probability = self._probability(scores)

@@ -113,7 +113,7 @@ def _upsample(cells: Image, shape: tuple[int, ...]) -> Image:
 
 def _background(image: Image, valid: NDArray[np.bool_]) -> Image:
     known = _cells(valid.astype(np.float32))
-    cells = _cells(image) / np.maximum(known, 1e-3)
+    cells = np.asarray(_cells(image) / np.maximum(known, 1e-3), np.float32)
     y, x = np.mgrid[-1 : 1 : complex(0, cells.shape[0]), -1 : 1 : complex(0, cells.shape[1])]
     basis = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], -1).reshape(-1, 6)
     weights = known.astype(np.float32)
@@ -122,15 +122,15 @@ def _background(image: Image, valid: NDArray[np.bool_]) -> Image:
     for _ in range(4):
         w = weights.reshape(-1, 1)
         normal = basis.T @ (basis * w) + 1e-4 * max(float(w.sum()), 1.0) * np.eye(6)
-        surface = (basis @ np.linalg.solve(normal, basis.T @ (cells.reshape(-1, 1) * w))).reshape(cells.shape)
-        surface = surface.astype(np.float32)
+        fitted = basis @ np.linalg.solve(normal, basis.T @ (cells.reshape(-1, 1) * w))
+        surface = fitted.reshape(cells.shape).astype(np.float32)
         local = _smooth(cells - surface, weights)
         departure = np.abs(cells - surface - local)
         scale = 1.4826 * float(np.median(departure[known > 0.5])) if (known > 0.5).any() else 0.0
         # Tukey's weight: particles, bright or dark, leave the average
         u = departure / max(4.0 * scale, 1e-6)
         weights = known * np.where(u < 1.0, (1.0 - u * u) ** 2, 0.0).astype(np.float32) + 1e-4 * known
-    return _upsample(surface + local, image.shape)
+    return _upsample(np.asarray(surface + local, np.float32), image.shape)
 
 
 def _noise(image: Image, residual: Image, valid: NDArray[np.bool_]) -> Image | None:

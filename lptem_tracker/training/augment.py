@@ -46,7 +46,7 @@ def clip_boxes(boxes: Boxes, width: int, height: int, *, keep: float = 0.3) -> B
     cut[:, 1::2] = cut[:, 1::2].clip(0, height)
     area = np.prod(boxes[:, 2:] - boxes[:, :2], 1)
     left = np.prod(cut[:, 2:] - cut[:, :2], 1)
-    return cut[(left >= keep * area) & (left >= 2.0)].astype(np.float32)
+    return np.asarray(cut[(left >= keep * area) & (left >= 2.0)], np.float32)
 
 
 def turn(image: Image, boxes: Boxes, rng: np.random.Generator) -> tuple[Image, Boxes]:

@@ -199,5 +199,5 @@ def _score(weights: Path, items: list[Labelled]) -> tuple[DetectionScore, float]
         w, h = (item.boxes[:, a + 2] - item.boxes[:, a] for a in (0, 1))
         parts.append(pd.DataFrame({"frame": k, "x": x, "y": y, "width": w, "height": h}))
     truth = pd.concat(parts, ignore_index=True)
-    sure = found[found["confidence"] >= 0.25].reset_index(drop=True)
+    sure = found[found["confidence"] >= 0.5].reset_index(drop=True)
     return score_detections(sure, truth, n_frames=len(items)), average_precision(found, truth)

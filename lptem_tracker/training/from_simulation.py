@@ -26,7 +26,7 @@ from lptem_tracker.training.stream import Draw, TrainingStream, batches, simulat
 
 Say = Callable[[str], None]
 
-MODELS = {
+MODELS: dict[str, dict[str, Any]] = {
     "tiny": {"width": 0.125, "depth": 0.5, "max_channels": 512},
     "small": {"width": 0.25, "depth": 0.5, "max_channels": 512},
     "medium": {"width": 0.375, "depth": 0.5, "max_channels": 512},
@@ -222,7 +222,8 @@ def train_from_simulation(
     stream = TrainingStream(plan.size, seed, repeats=plan.repeats, draw=draw)
     source = batches(stream, plan.batch, plan.workers, pin=trainer.device.type == "cuda")
     say(
-        f"{trainer.device}, {sum(p.numel() for p in trainer.network.parameters()):,} parameters, from step {trainer.progress.step}"
+        f"{trainer.device}, {sum(p.numel() for p in trainer.network.parameters()):,} parameters, "
+        f"from step {trainer.progress.step}"
     )
     _loop(trainer, source, folder, say, save_every_s)
     return folder / "weights.safetensors"
@@ -251,8 +252,9 @@ def _loop(trainer: Trainer, source: Iterator[dict[str, Tensor]], folder: Path, s
             }
             trainer.progress.history.append(entry)
             say(
-                f"{trainer.before + now:7.0f} s  {100 * trainer.share():5.1f} %  step {trainer.progress.step:6d}  box {box:.4f}  "
-                f"cls {cls:.4f}  distance {distance:.5f}  {rate:6.1f} images/s  waiting {100 * waited / (now - told):3.0f} %"
+                f"{trainer.before + now:7.0f} s  {100 * trainer.share():5.1f} %  step {trainer.progress.step:6d}  "
+                f"box {box:.4f}  cls {cls:.4f}  distance {distance:.5f}  {rate:6.1f} images/s  "
+                f"waiting {100 * waited / (now - told):3.0f} %"
             )
             if not math.isfinite(box + cls):
                 raise FloatingPointError(
@@ -264,7 +266,8 @@ def _loop(trainer: Trainer, source: Iterator[dict[str, Tensor]], folder: Path, s
             saved = trainer.elapsed()
     trainer.save(folder)
     say(
-        f"saved {folder} at step {trainer.progress.step}, {trainer.progress.images} images, {trainer.progress.seconds:.0f} s"
+        f"saved {folder} at step {trainer.progress.step}, {trainer.progress.images} images, "
+        f"{trainer.progress.seconds:.0f} s"
     )
 
 

@@ -15,7 +15,7 @@ from lptem_tracker.preprocess.normalise import normalise
 from lptem_tracker.training.augment import Boxes, Image, augment, clip_boxes
 
 Draw = Callable[[np.random.Generator, int], tuple[NDArray[Any], Any]]
-"""(rng, size) -> pixels (Y, X) and a table of upright boxes x, y, width, height, as `random_training_image` gives them."""
+"""(rng, size) -> pixels (Y, X) and a table of upright boxes `x, y, width, height` in px."""
 
 Sample = tuple[Tensor, Tensor]
 

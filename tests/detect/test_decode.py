@@ -22,7 +22,7 @@ def raw_output(shape, entries):
 
 
 def test_boxes_by_hand():
-    """Anchor (row 2, column 5) of stride 8 has its centre at (44, 20); distances 1, 2, 3, 4 strides spread from there."""
+    """Anchor (row 2, column 5) of stride 8 has its centre at (44, 20); 1, 2, 3, 4 strides spread from there."""
     raw = raw_output((64, 96), {(8, 2, 5): (1, 2, 3, 4, 0.0)})
     boxes, scores = decode(raw, (64, 96), min_score=0.1)
     assert boxes.tolist() == [[44 - 8, 20 - 16, 44 + 24, 20 + 32]]

@@ -1,6 +1,7 @@
 """Users' own ultralytics detectors, of every head that gives boxes."""
 
 import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -28,7 +29,8 @@ def network(config, channels):
 
 
 @pytest.mark.parametrize(("config", "channels", "task"), [("yolo26n", 1, "detect"), ("yolov8n", 3, "detect"),
-                                                          ("yolo11n-obb", 1, "obb"), ("yolo11n-seg", 3, "segment")])  # fmt: skip
+                                                          ("yolo11n-obb", 1, "obb"),
+                                                          ("yolo11n-seg", 3, "segment")])  # fmt: skip
 def test_pt_of_each_head(tmp_path, config, channels, task):
     """Detect, obb and seg checkpoints of one and three channels give a valid table within the frame."""
     torch.save({"model": network(config, channels), "train_args": {"imgsz": 128}}, tmp_path / "own.pt")

@@ -7,7 +7,7 @@ from lptem_tracker.detect.pyramid import DOUBLE, FULL, HALF, Level, levels_for, 
 
 
 def test_tiles_cover_once_and_stay_small():
-    """Every pixel of a large image lies in the core of exactly one tile, whose sides are multiples of 32 and bounded."""
+    """Every pixel of a large image lies in the core of exactly one tile of bounded sides, multiples of 32."""
     image = np.zeros((1700, 2500), np.float32)
     count = np.zeros(image.shape, int)
     for tile in tiles(image):

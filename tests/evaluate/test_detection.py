@@ -5,7 +5,12 @@ import pandas as pd
 import pytest
 
 from lptem_tracker.evaluate.detection import (
-    average_precision, best_threshold, calibration_curve, calibration_error, match, score_detections,
+    average_precision,
+    best_threshold,
+    calibration_curve,
+    calibration_error,
+    match,
+    score_detections,
 )  # fmt: skip
 
 

@@ -101,7 +101,8 @@ def test_crop_moves_boxes(tmp_path):
 def test_fine_tuning_writes_weights_and_a_report(tmp_path):
     """A short fine-tuning leaves a report with scores before and after, and never returns worse weights."""
     said = []
-    path = fine_tune(labelled_folder(tmp_path / "data"), tmp_path / "out", minutes=0.02, size=64, batch=2, device="cpu", say=said.append)
+    data, output = labelled_folder(tmp_path / "data"), tmp_path / "out"
+    path = fine_tune(data, output, minutes=0.02, size=64, batch=2, device="cpu", say=said.append)
     report = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))
     assert report["n_train"] + report["n_held_out"] == 12
     assert path.is_file()
