@@ -20,6 +20,7 @@ from lptem_tracker.link.estimate import estimate, scale_of
 from lptem_tracker.link.gaps import Filled, fill_gaps
 from lptem_tracker.link.imm import Mixture
 from lptem_tracker.link.kalman import Motion as KalmanMotion
+from lptem_tracker.link.merging import through_mergers
 from lptem_tracker.link.parameters import UNITS, Parameters, fallback_costs
 from lptem_tracker.link.redrift import refine_drift
 from lptem_tracker.tables import OBSERVED, PARTICLE
@@ -98,10 +99,14 @@ def link(
     points = points._replace(xy=seen - common.displacement(points.frame, seen))
     plan = make_plan(points, max_lag, max_displacement_px, window_frames, parameters or {}, motion)
     decided = run_plan(plan, points, window_frames)
+    merged = np.full(len(rows), -1)
+    if "radius" in detections.columns and plan.found is not None and len(rows):
+        radius = tab.positive_column(detections, "radius")[rows]
+        decided, merged = through_mergers(points, decided, radius, plan.found.step_sigma_px[0])
     if drift:
         common = refine_drift(common, points.frame, seen, decided.pred, decided.track)
         points = points._replace(xy=seen - common.displacement(points.frame, seen))
-    out = with_tracks(detections, rows, decided, seen - points.xy)
+    out = with_tracks(detections, rows, decided, seen - points.xy, merged)
     if fill:
         filled = fill_gaps(points.frame, points.xy, points.noise, decided.pred, *plan.smoothing())
         out = with_filled(out, rows, filled, common)
@@ -118,7 +123,11 @@ def link(
 
 
 def with_tracks(
-    detections: pd.DataFrame, rows: NDArray[np.int64], decided: Decided, shift: NDArray[np.float64]
+    detections: pd.DataFrame,
+    rows: NDArray[np.int64],
+    decided: Decided,
+    shift: NDArray[np.float64],
+    merged: NDArray[np.int64],
 ) -> pd.DataFrame:
     """Return the table with the linker's columns; `rows` are the places of what was linked."""
     n = len(detections)
@@ -128,13 +137,15 @@ def with_tracks(
     particle[lost] = decided.track.max(initial=-1) + 1 + np.arange(len(lost))
     belief, moved = np.full(n, np.nan), np.zeros((n, 2))
     belief[rows], moved[rows] = decided.belief, shift
+    into = np.full(n, -1)
+    into[rows] = merged
     return tab.with_columns(
         detections,
         {
             PARTICLE: particle,
             OBSERVED: np.ones(n, bool),
             tab.CONFIDENCE: belief,
-            tab.MERGED: pd.array(np.full(n, -1), dtype="Int64"),
+            tab.MERGED: pd.arrays.IntegerArray(into, into < 0),
             tab.DRIFT_X: moved[:, 0],
             tab.DRIFT_Y: moved[:, 1],
         },
@@ -162,6 +173,8 @@ def with_filled(table: pd.DataFrame, rows: NDArray[np.int64], filled: Filled, dr
     for name in table.columns:
         if name in new:
             columns[name] = new[name]
+        elif name == tab.MERGED:
+            columns[name] = pd.array([pd.NA] * len(source), dtype="Int64")
         elif table[name].dtype.kind == "f":
             columns[name] = np.full(len(source), np.nan)
         else:

@@ -57,6 +57,12 @@ def _numbers(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
     return np.asarray(numbers.to_numpy(np.float64, na_value=np.nan), np.float64)
 
 
+def positive_column(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
+    """Return a numeric column with everything but positive finite numbers as NaN."""
+    values = _numbers(table, name)
+    return np.where(np.isfinite(values) & (values > 0), values, np.nan)
+
+
 def canonical_order(frame: NDArray[np.int64], xy: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return the order by frame, x and y, which does not depend on the order of the rows."""
     n = len(frame)

@@ -214,7 +214,8 @@ def identity(quick: bool) -> None:
                 + "; ".join(f"{way} {v[0]:.3f}/{v[1]:.3f}/{v[2]:.4f}" for way, v in mean.items())
             )
             print(
-                f"      ours/bound IDF1 {mean['ours'][0] / mean['bound'][0]:.3f} HOTA {mean['ours'][1] / mean['bound'][1]:.3f}, "
+                f"      ours/bound IDF1 {mean['ours'][0] / mean['bound'][0]:.3f} "
+                f"HOTA {mean['ours'][1] / mean['bound'][1]:.3f}, "
                 f"ours/best peer IDF1 {mean['ours'][0] / peer:.3f}",
                 flush=True,
             )
@@ -246,7 +247,8 @@ def speed(quick: bool) -> None:
             )
             window = len(table) / cpu(lambda b=bare, reach=reach: link(b, max_gap_frames=GAP), repeats)
             print(
-                f"  N {n:5d} core {core}: trackpy {peer / 1e3:.0f} k/s; plain {plain / 1e3:.0f} k/s = {plain / peer:.2f} x; "
+                f"  N {n:5d} core {core}: trackpy {peer / 1e3:.0f} k/s; "
+                f"plain {plain / 1e3:.0f} k/s = {plain / peer:.2f} x; "
                 f"windowed default {window / 1e3:.0f} k/s = {window / peer:.2f} x",
                 flush=True,
             )
@@ -258,7 +260,7 @@ def linear(quick: bool) -> None:
     for n in (100, 1000) if quick else (100, 1000, 10_000):
         table = scene(n, max(200_000 // n, 20) if n < 10_000 else 20, 0.10, 1)[["frame", "x", "y"]]
         print(
-            f"  N {n:6d}: {cpu(lambda t=table, options=options: link(t, max_gap_frames=GAP), 1) / len(table) * 1e6:.2f}",
+            f"  N {n:6d}: {cpu(lambda t=table: link(t, max_gap_frames=GAP), 1) / len(table) * 1e6:.2f}",
             flush=True,
         )
 
@@ -282,7 +284,8 @@ def lattices(folder: Path) -> None:
         ours = both.groupby("frame")[["drift_x", "drift_y"]].mean().to_numpy()
         apart = (middle - ours) - (middle - ours).mean(0)
         print(
-            f"  {name}: {seen['track_id'].nunique()} particles × {seen['frame'].nunique()} frames, tracks with a wrong link {wrong}, "
+            f"  {name}: {seen['track_id'].nunique()} particles × {seen['frame'].nunique()} frames, "
+            f"tracks with a wrong link {wrong}, "
             f"translation off by {np.abs(apart).max():.3f} nm at most"
         )
 
@@ -323,7 +326,8 @@ def memory(quick: bool) -> None:
         size = int(out.memory_usage(index=False).sum())
         rows.append((len(table), (peak - size) / 1e6))
         print(
-            f"  {len(table):9d} detections: peak {peak / 1e6:.0f} MB, output table {size / 1e6:.0f} MB, beyond {rows[-1][1]:.0f} MB",
+            f"  {len(table):9d} detections: peak {peak / 1e6:.0f} MB, output table {size / 1e6:.0f} MB, "
+            f"beyond {rows[-1][1]:.0f} MB",
             flush=True,
         )
     (n1, m1), (n2, m2) = rows
@@ -350,7 +354,8 @@ def reference(path: Path, quick: bool) -> None:
                 rows.append([s[k] for s in (top, mine, told) for k in ("idf1", "hota")])
             a = np.mean(rows, 0)
             print(
-                f"  core {core / 10:.1f} sigma {ratio:.2f}: optimum {a[0]:.3f}/{a[1]:.3f}, ours {a[2]:.3f}/{a[3]:.3f} = "
+                f"  core {core / 10:.1f} sigma {ratio:.2f}: optimum {a[0]:.3f}/{a[1]:.3f}, "
+                f"ours {a[2]:.3f}/{a[3]:.3f} = "
                 f"{a[2] / a[0]:.3f}/{a[3] / a[1]:.3f}, told its radius {a[4] / a[0]:.3f}/{a[5] / a[1]:.3f}",
                 flush=True,
             )
