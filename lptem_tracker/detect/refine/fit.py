@@ -215,7 +215,7 @@ def _dome(jac, res, n, free, m, factor, cross, solved, stats):  # type: ignore[n
 def _descend(kind, p, prior, precision, px, n, sums, free, m, table, max_iter, tol, score, buf, stats):  # type: ignore[no-untyped-def]
     """Levenberg-Marquardt from p, in place; leaves the Jacobian and normal matrix of the last point."""
     scratch, jac, res, hess, g, factor, damped, trial, grad, origin, delta = buf
-    full = score
+    full = 0
     for k in range(N_PARAMS):
         origin[k] = p[k]
     for i in range(m):
@@ -262,8 +262,8 @@ def _descend(kind, p, prior, precision, px, n, sums, free, m, table, max_iter, t
                 converged = 1.0 if gain < 10 * tol else 0.0
                 break
     stats[ITERATIONS], stats[CONVERGED] = it, converged
-    if not at_p:
-        stats[CHI2] = evaluate(kind, p, origin, px, n, table, scratch, jac, res, full)
+    if score > full or not at_p:
+        stats[CHI2] = evaluate(kind, p, origin, px, n, table, scratch, jac, res, max(full, score))
     stats[CHI2_OUT] = _plane(p, origin, sums, grad)
     if not at_p:
         _normal(jac, res, n, free, m, sums, grad, p, prior, precision, hess, g)
