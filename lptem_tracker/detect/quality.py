@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _FRAMES = 8
 _PARTICLES_A_FRAME = 60
-_DOUBTFUL = 0.5
+_DOUBTFUL = 0.8
 """Detections below this confidence are called doubtful."""
 
 
