@@ -11,8 +11,8 @@ from scipy.stats import chi2, norm, t
 from lptem_tracker.analysis import fbm
 from lptem_tracker.analysis.diffusion import MIN_BOOTSTRAP, Imaging, Velocity
 from lptem_tracker.analysis.family import Family, Level, at_sigma2, build_family, pool
-from lptem_tracker.analysis.shared_noise import SharedNoise
 from lptem_tracker.analysis.profile import reduce_stats
+from lptem_tracker.analysis.shared_noise import SharedNoise
 from lptem_tracker.analysis.trackset import Floats, TrackSet
 
 ALPHA = np.linspace(0.05, 1.95, 20)
@@ -76,8 +76,15 @@ def fbm_family(tracks: TrackSet, imaging: Imaging, velocity: Velocity | None, sc
     return build_family(ALPHA, evaluate)
 
 
-def fit_alpha(family: Family, noise: SharedNoise, *, one_scale: bool = True, level: float = 0.95,
-              bootstrap: int = 400, seed: int = 0) -> AlphaFit:
+def fit_alpha(
+    family: Family,
+    noise: SharedNoise,
+    *,
+    one_scale: bool = True,
+    level: float = 0.95,
+    bootstrap: int = 400,
+    seed: int = 0,
+) -> AlphaFit:
     """Estimate alpha of each track and of all, with the uncertainty of the shared localisation error.
 
     Parameters
@@ -102,12 +109,14 @@ def fit_alpha(family: Family, noise: SharedNoise, *, one_scale: bool = True, lev
     pooled, method, pooled_k = _pooled(family, levels, noise, one_scale, level, bootstrap, seed)
     at = int(np.abs(ALPHA_FINE - pooled[0]).argmin())
     excess = 2 * (track.max(1) - track[:, at])
-    return AlphaFit(alpha, low, high, std, log_k, pooled, method, pooled_k,
-                    float(excess.sum() / max(len(excess) - 1, 1)))
+    return AlphaFit(
+        alpha, low, high, std, log_k, pooled, method, pooled_k, float(excess.sum() / max(len(excess) - 1, 1))
+    )
 
 
-def _pooled(family: Family, levels: list[Level], noise: SharedNoise, one_scale: bool, level: float, bootstrap: int,
-            seed: int) -> tuple[tuple[float, float, float, float], str, float]:
+def _pooled(
+    family: Family, levels: list[Level], noise: SharedNoise, one_scale: bool, level: float, bootstrap: int, seed: int
+) -> tuple[tuple[float, float, float, float], str, float]:
     """One alpha for all tracks, with one K or with each track's own integrated out."""
     n = len(family.m)
     each = np.stack([lv.integrated for lv in levels], 2)

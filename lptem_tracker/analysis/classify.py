@@ -55,7 +55,7 @@ class Classification:
 
 def brownian_family(tracks: TrackSet, imaging: Imaging, velocity: Velocity | None, scale: Floats) -> Family:
     """Tables of Brownian motion, one shape; the mean velocity follows the drift's prior."""
-    n = tracks.n_observed - 1.0
+    n = tracks.n_observed.astype(np.float64) - 1
     spread: Floats | float = 0.0 if velocity is None else velocity.variance / np.maximum(scale, 1e-300)[:, None]
 
     def evaluate(_: float, rho: float) -> tuple[Floats, Floats, Floats]:
@@ -68,7 +68,7 @@ def brownian_family(tracks: TrackSet, imaging: Imaging, velocity: Velocity | Non
 
 def directed_family(tracks: TrackSet, imaging: Imaging) -> Family:
     """Tables of diffusion with a velocity of its own, fitted."""
-    m = 2 * (tracks.n_observed - 1.0)
+    m = 2 * (tracks.n_observed.astype(np.float64) - 1)
 
     def evaluate(_: float, rho: float) -> tuple[Floats, Floats, Floats]:
         stat = stats(tracks, np.array([rho]), imaging.blur, weighted=False)[:, 0]
@@ -78,8 +78,15 @@ def directed_family(tracks: TrackSet, imaging: Imaging) -> Family:
     return build_family(np.array([1.0]), evaluate)
 
 
-def classify(tracks: TrackSet, imaging: Imaging, families: tuple[Family, Family, Family, Family], noise: SharedNoise,
-             states: TwoStates, *, min_points: int) -> Classification:
+def classify(
+    tracks: TrackSet,
+    imaging: Imaging,
+    families: tuple[Family, Family, Family, Family],
+    noise: SharedNoise,
+    states: TwoStates,
+    *,
+    min_points: int,
+) -> Classification:
     """Weigh all classes for each track.
 
     Parameters
@@ -106,8 +113,10 @@ def classify(tracks: TrackSet, imaging: Imaging, families: tuple[Family, Family,
     belief = np.exp(total - logsumexp(total))
     weight = np.einsum("j,jpc->pc", belief, np.stack([answer[1] for answer in answers]))
     evidence = answers[int(total.argmax())][0]
-    motion = [CLASSES[k] if n >= min_points and row[k] >= CONVINCED else "unknown"
-              for k, row, n in zip(weight.argmax(1), weight, tracks.n_observed)]
+    motion = [
+        CLASSES[k] if n >= min_points and row[k] >= CONVINCED else "unknown"
+        for k, row, n in zip(weight.argmax(1), weight, tracks.n_observed)
+    ]
     fraction = weight.mean(0)
     together = fraction.copy()
     # hops seen too rarely to tell pinning from two rates still are two states
@@ -128,8 +137,13 @@ class _Curves:
     cost: Floats
 
 
-def _curves(tracks: TrackSet, imaging: Imaging, families: tuple[Family, Family, Family, Family], sigma2: float,
-            two: tuple[Floats, Floats]) -> _Curves:
+def _curves(
+    tracks: TrackSet,
+    imaging: Imaging,
+    families: tuple[Family, Family, Family, Family],
+    sigma2: float,
+    two: tuple[Floats, Floats],
+) -> _Curves:
     brownian, directed, trapped, fractional = families
     plain = at_sigma2(brownian, sigma2).best[:, 0]
     ballistic = at_sigma2(directed, sigma2)
@@ -137,16 +151,30 @@ def _curves(tracks: TrackSet, imaging: Imaging, families: tuple[Family, Family, 
     alpha += (plain - alpha[:, ONE])[:, None]
     speeds = _speed_curves(tracks, imaging, sigma2, np.exp(ballistic.log_k[:, 0]), ballistic.best[:, 0])
     return _Curves(
-        _still(brownian, sigma2), plain, ballistic.best[:, 0], (plain + two[0], plain + two[1]),
-        {2: at_sigma2(trapped, sigma2).best, 3: speeds, 4: alpha[:, :ONE], 5: alpha[:, ONE + 1:]},
-        0.5 * np.log(brownian.m))
+        _still(brownian, sigma2),
+        plain,
+        ballistic.best[:, 0],
+        (plain + two[0], plain + two[1]),
+        {2: at_sigma2(trapped, sigma2).best, 3: speeds, 4: alpha[:, :ONE], 5: alpha[:, ONE + 1 :]},
+        0.5 * np.log(brownian.m),
+    )
 
 
 def _weigh(curves: _Curves) -> tuple[Floats, Floats, float]:
     """Evidence (P, C), weights (P, C) and log-likelihood of all tracks as a mixture of classes."""
     shapes = curves.shapes
-    loglik = np.stack([curves.still, curves.plain, shapes[2].max(1), curves.moving, shapes[4].max(1),
-                       shapes[5].max(1), *curves.states], 1)
+    loglik = np.stack(
+        [
+            curves.still,
+            curves.plain,
+            shapes[2].max(1),
+            curves.moving,
+            shapes[4].max(1),
+            shapes[5].max(1),
+            *curves.states,
+        ],
+        1,
+    )
     evidence = loglik - curves.cost[:, None] * PARAMETERS
     weight, total = _shares(evidence)
     price = 0.5 * np.log(np.exp(2 * curves.cost).sum()) + 2

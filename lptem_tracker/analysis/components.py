@@ -44,8 +44,9 @@ def loglik_at(family: Family, sigma2: float, d: Floats) -> Floats:
         a, b, c = table[:, 0, at - 1], table[:, 0, at], table[:, 0, at + 1]
         return np.asarray(b + 0.5 * (c - a) * x + 0.5 * (a - 2 * b + c) * x**2)
 
-    return np.asarray(-0.5 * (np.exp(parabola(family.log_q)) / d + family.m[:, None] * np.log(d)
-                              + parabola(family.logdet)))
+    return np.asarray(
+        -0.5 * (np.exp(parabola(family.log_q)) / d + family.m[:, None] * np.log(d) + parabola(family.logdet))
+    )
 
 
 def find_components(family: Family, sigma2: float, scale: Floats) -> Components:

@@ -46,7 +46,7 @@ def trap_family(tracks: TrackSet, imaging: Imaging, nodes: int = 14) -> Family:
         Rates, from a tenth of the inverse length of the longest track to 3 a frame.
     """
     span = float((tracks.frame_last - tracks.frame_first).max())
-    m = 2.0 * (tracks.n_observed - 1)
+    m = 2 * (tracks.n_observed.astype(np.float64) - 1)
     exposure = 6 * imaging.blur
 
     def evaluate(log_rate: float, rho: float) -> tuple[Floats, Floats, Floats]:

@@ -92,8 +92,14 @@ def imaging_of(calibration: Calibration) -> Imaging:
     return Imaging(calibration.blur_coefficient)
 
 
-def fit_tracks(tracks: TrackSet, imaging: Imaging, *, level: float = 0.95, velocity: Velocity | None = None,
-               axes: tuple[int, ...] = (0, 1)) -> ProfileFit:
+def fit_tracks(
+    tracks: TrackSet,
+    imaging: Imaging,
+    *,
+    level: float = 0.95,
+    velocity: Velocity | None = None,
+    axes: tuple[int, ...] = (0, 1),
+) -> ProfileFit:
     """Maximum-likelihood D of each track, its localisation error free.
 
     Parameters
@@ -108,7 +114,7 @@ def fit_tracks(tracks: TrackSet, imaging: Imaging, *, level: float = 0.95, veloc
     axes : tuple of int
         0 for x, 1 for y.
     """
-    n = tracks.n_observed - 1.0
+    n = tracks.n_observed.astype(np.float64) - 1
 
     def plain(rho: Floats) -> tuple[Floats, Floats, Floats]:
         stat = stats(tracks, rho, imaging.blur, weighted=imaging.weighted)
@@ -127,9 +133,18 @@ def fit_tracks(tracks: TrackSet, imaging: Imaging, *, level: float = 0.95, veloc
     return refine(plain, len(tracks), imaging.lowest, level)
 
 
-def fit_pooled(tracks: TrackSet, imaging: Imaging, *, level: float = 0.95, drift: bool = False,
-               own_velocity: bool = False, axes: tuple[int, ...] = (0, 1), share: float = 1.0,
-               bootstrap: int = 400, seed: int = 0) -> PooledFit:
+def fit_pooled(
+    tracks: TrackSet,
+    imaging: Imaging,
+    *,
+    level: float = 0.95,
+    drift: bool = False,
+    own_velocity: bool = False,
+    axes: tuple[int, ...] = (0, 1),
+    share: float = 1.0,
+    bootstrap: int = 400,
+    seed: int = 0,
+) -> PooledFit:
     """One D and one localisation error of all tracks.
 
     Parameters
@@ -147,7 +162,7 @@ def fit_pooled(tracks: TrackSet, imaging: Imaging, *, level: float = 0.95, drift
     bootstrap, seed : int
         Resamplings over tracks.
     """
-    n = tracks.n_observed - 1.0
+    n = tracks.n_observed.astype(np.float64) - 1
 
     def pooled(stat: Floats, counts: Floats) -> tuple[Floats, Floats, Floats]:
         """Sums over tracks, `counts` (B, P) times each."""
@@ -164,8 +179,9 @@ def fit_pooled(tracks: TrackSet, imaging: Imaging, *, level: float = 0.95, drift
 
     fit = refine(evaluate, 1, imaging.lowest, level, sizes=(40, 32, 32), share=share)
     if len(tracks) < MIN_BOOTSTRAP or bootstrap < 2:
-        return PooledFit(fit, float(fit.low[0]), float(fit.high[0]), float(fit.std[0]),
-                         "profile likelihood", float("nan"))
+        return PooledFit(
+            fit, float(fit.low[0]), float(fit.high[0]), float(fit.std[0]), "profile likelihood", float("nan")
+        )
     rho = _around(fit, imaging.lowest)
     stat = stats(tracks, rho, imaging.blur, weighted=imaging.weighted)
     rng = np.random.default_rng(seed)

@@ -70,8 +70,9 @@ def van_hove(tracks: TrackSet, lag: int = 1, bins: int = 61) -> VanHove | None:
         std = float(np.sqrt((len(n) - 1) / len(n) * ((drop - drop.mean()) ** 2).sum()))
     else:
         std = float(np.sqrt(24 / n.sum()) / 3)
-    return VanHove(lag, edges, density, np.exp(-(middle**2) / (2 * var)) / np.sqrt(2 * np.pi * var),
-                   float(value), std, len(step))
+    return VanHove(
+        lag, edges, density, np.exp(-(middle**2) / (2 * var)) / np.sqrt(2 * np.pi * var), float(value), std, len(step)
+    )
 
 
 def _excess(second: Floats, fourth: Floats, n: Floats) -> Floats:
@@ -102,8 +103,9 @@ class Autocorrelation:
     pure_noise: Floats
 
 
-def velocity_autocorrelation(tracks: TrackSet, d: float, sigma2: float, blur: float,
-                             longest: int = 10) -> Autocorrelation:
+def velocity_autocorrelation(
+    tracks: TrackSet, d: float, sigma2: float, blur: float, longest: int = 10
+) -> Autocorrelation:
     """Autocorrelation of one-frame steps, averaged over pairs of all tracks.
 
     Parameters
@@ -132,8 +134,11 @@ def velocity_autocorrelation(tracks: TrackSet, d: float, sigma2: float, blur: fl
         n = np.bincount(who[hit], minlength=len(tracks))
         value[j] = dot.sum() / n.sum() / (base[0].sum() / base[1].sum())
         left = dot / max(n.sum(), 1) * base[1].sum() / base[0].sum() - value[j] * n / n.sum()
-        std[j] = np.sqrt((left**2).sum() * len(tracks) / max(len(tracks) - 1, 1)) if len(tracks) > 2 else (
-            1 / np.sqrt(2 * n.sum()))
+        std[j] = (
+            np.sqrt((left**2).sum() * len(tracks) / max(len(tracks) - 1, 1))
+            if len(tracks) > 2
+            else (1 / np.sqrt(2 * n.sum()))
+        )
     expected, noise = np.zeros(longest + 1), np.zeros(longest + 1)
     expected[0] = noise[0] = 1.0
     total = 2 * d * (1 - 2 * blur) + 2 * sigma2

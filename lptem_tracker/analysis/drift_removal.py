@@ -90,7 +90,7 @@ def _velocities(tracks: TrackSet, imaging: Imaging) -> tuple[Floats, Floats]:
     stat = stats(tracks, fit.rho[:, None], imaging.blur, weighted=imaging.weighted)[:, 0]
     kk = np.maximum(stat[:, KK, None], 1e-300)
     floor = 1e-12 * max(float(np.median(fit.d)), 1e-12)
-    return stat[:, XK:XK + 2] / kk, np.repeat(np.maximum(fit.d[:, None], floor) / kk, 2, axis=1)
+    return stat[:, XK : XK + 2] / kk, np.repeat(np.maximum(fit.d[:, None], floor) / kk, 2, axis=1)
 
 
 def _between(v: Floats, variance: Floats) -> float:
@@ -130,7 +130,9 @@ def drift_changes(tracks: TrackSet, imaging: Imaging, *, evidence: float = 3.5) 
         return False
     one = fit_pooled(free, imaging, bootstrap=0).fit
     both = fit_pooled(common, imaging, drift=True, bootstrap=0).fit
-    q, logdet, m = reduce_stats(stats(common, one.rho, imaging.blur), common.n_observed - 1.0, spread=np.inf)
+    q, logdet, m = reduce_stats(
+        stats(common, one.rho, imaging.blur), common.n_observed.astype(np.float64) - 1, spread=np.inf
+    )
     same = -0.5 * (m * np.log(one.d) + q[:, 0] / one.d + logdet[:, 0])
     return float(both.loglik[0] - 0.5 * m[0] - same[0]) > evidence and float(q[0, 0]) > float(m[0] * one.d[0])
 
@@ -175,8 +177,14 @@ def _mean_path(tracks: TrackSet) -> TrackSet | None:
         return None
     xy = np.concatenate([np.zeros((1, 2)), np.cumsum(mean[first:last] * np.sqrt(n[first:last])[:, None], 0)])
     frame = np.arange(len(xy))
-    return TrackSet(particle=np.zeros(1, dtype=np.int64), offset=np.array([0, len(xy)]), frame=frame,
-                    xy=xy - xy.mean(0), origin=xy.mean(0)[None], weight=np.ones(len(xy)))
+    return TrackSet(
+        particle=np.zeros(1, dtype=np.int64),
+        offset=np.array([0, len(xy)]),
+        frame=frame,
+        xy=xy - xy.mean(0),
+        origin=xy.mean(0)[None],
+        weight=np.ones(len(xy)),
+    )
 
 
 def _frame_by_frame(tracks: TrackSet, *, equal: bool = False) -> tuple[TrackSet, Floats, float]:
@@ -212,4 +220,4 @@ def _frame_by_frame(tracks: TrackSet, *, equal: bool = False) -> tuple[TrackSet,
 def _frame_means(step: Floats, when: Ints, weight: Floats, n_frames: int) -> tuple[Floats, Floats]:
     total = np.bincount(when, weight, n_frames)
     sums = np.stack([np.bincount(when, weight * step[:, a], n_frames) for a in (0, 1)], 1)
-    return sums / np.maximum(total, 1e-300)[:, None], total
+    return sums / np.maximum(total, 1e-300)[:, None], np.asarray(total, dtype=np.float64)

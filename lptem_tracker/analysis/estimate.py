@@ -56,21 +56,38 @@ class Estimate:
 
     def scaled(self, factor: float, unit: str) -> Estimate:
         """Return the same estimate in another unit."""
-        return Estimate(self.value * factor, self.std * factor, self.ci_low * factor, self.ci_high * factor,
-                        unit, self.method, self.n_points, self.level, self.reason)
+        return Estimate(
+            self.value * factor,
+            self.std * factor,
+            self.ci_low * factor,
+            self.ci_high * factor,
+            unit,
+            self.method,
+            self.n_points,
+            self.level,
+            self.reason,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the estimate as plain JSON values (NaN and infinity as None)."""
+
         def number(x: float) -> float | None:
             return float(x) if math.isfinite(x) else None
 
-        out: dict[str, Any] = {"value": number(self.value), "std": number(self.std),
-                               "ci": [number(self.ci_low), number(self.ci_high)], "level": self.level,
-                               "unit": self.unit, "method": self.method, "n_points": int(self.n_points)}
+        out: dict[str, Any] = {
+            "value": number(self.value),
+            "std": number(self.std),
+            "ci": [number(self.ci_low), number(self.ci_high)],
+            "level": self.level,
+            "unit": self.unit,
+            "method": self.method,
+            "n_points": int(self.n_points),
+        }
         return out | ({"reason": self.reason} if self.reason else {})
 
     def __str__(self) -> str:
         if not self.ok:
             return f"not estimated: {self.reason}"
-        return (f"{self.value:.4g} [{self.ci_low:.4g}, {self.ci_high:.4g}] {self.unit} "
-                f"({self.method}, n = {self.n_points})")
+        return (
+            f"{self.value:.4g} [{self.ci_low:.4g}, {self.ci_high:.4g}] {self.unit} ({self.method}, n = {self.n_points})"
+        )

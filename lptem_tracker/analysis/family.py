@@ -109,8 +109,11 @@ def at_sigma2(family: Family, sigma2: float) -> Level:
     cost = family.heavy * (1 / sigma2)
     cost += family.light
     at = np.clip(cost.argmin(2), 1, len(u) - 2)[..., None]
-    here = [np.take_along_axis(table, at + step, 2)[..., 0] for table in (family.log_q, family.logdet)
-            for step in (-1, 0, 1)]
+    here = [
+        np.take_along_axis(table, at + step, 2)[..., 0]
+        for table in (family.log_q, family.logdet)
+        for step in (-1, 0, 1)
+    ]
     q0, q1, q2 = here[1], (here[2] - here[0]) / (2 * FINE), (here[2] - 2 * here[1] + here[0]) / FINE**2
     d0, d1, d2 = here[4], (here[5] - here[3]) / (2 * FINE), (here[5] - 2 * here[4] + here[3]) / FINE**2
     x = np.zeros_like(q0)

@@ -49,7 +49,7 @@ def structure_function(lag: Floats, alpha: float, exposure: float) -> Floats:
 def step_covariance(alpha: float, rho: float, n: int, exposure: float) -> Floats:
     """First row (n,) of the covariance of steps over K, with rho = sigma²/K, per axis."""
     s = np.zeros(n + 1)
-    s[1:] = 2 * structure_function(np.arange(1, n + 1), alpha, exposure) + 2 * rho
+    s[1:] = 2 * structure_function(np.arange(1.0, n + 1), alpha, exposure) + 2 * rho
     row = np.empty(n)
     row[0] = s[1]
     row[1:] = 0.5 * (s[2:] + s[:-2] - 2 * s[1:-1])
@@ -110,16 +110,16 @@ def _segments(tracks: TrackSet, pieces: list[tuple[int, int, int]]) -> Segments:
     steps = np.zeros((len(pieces), int(n.max()), 2))
     gaps: list[Ints] = []
     for s, (_, a, b) in enumerate(pieces):
-        frame = tracks.frame[a:b + 1] - tracks.frame[a]
+        frame = tracks.frame[a : b + 1] - tracks.frame[a]
         grid = np.arange(n[s] + 1)
         for axis in (0, 1):
-            steps[s, :n[s], axis] = np.diff(np.interp(grid, frame, tracks.xy[a:b + 1, axis]))
+            steps[s, : n[s], axis] = np.diff(np.interp(grid, frame, tracks.xy[a : b + 1, axis]))
         seen = np.zeros(n[s] + 1, dtype=bool)
         seen[frame] = True
         gaps.append(np.flatnonzero(~seen))
     missing = np.full((len(pieces), max(len(g) for g in gaps)), -1, dtype=np.int64)
     for s, gap in enumerate(gaps):
-        missing[s, :len(gap)] = gap
+        missing[s, : len(gap)] = gap
     return Segments(np.array([piece[0] for piece in pieces]), n, steps, missing)
 
 

@@ -39,5 +39,13 @@ def hydrodynamic_radius(d: Estimate, temperature_k: float, viscosity_pa_s: float
     if not (d.ok and d.value > 0):
         return Estimate.blank("nm", method, "D is not known or is zero", d.n_points)
     factor = Boltzmann * temperature_k / (6 * math.pi * viscosity_pa_s) * 1e27  # m³/s to nm³/s
-    return Estimate(factor / d.value, factor * d.std / d.value**2, factor / d.ci_high,
-                    factor / d.ci_low if d.ci_low > 0 else math.inf, "nm", method, d.n_points, d.level)
+    return Estimate(
+        factor / d.value,
+        factor * d.std / d.value**2,
+        factor / d.ci_high,
+        factor / d.ci_low if d.ci_low > 0 else math.inf,
+        "nm",
+        method,
+        d.n_points,
+        d.level,
+    )

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize_scalar, nnls
 from scipy.spatial import cKDTree
 from scipy.stats import ncx2
 
 from lptem_tracker.analysis.diffusion import PooledFit
 from lptem_tracker.analysis.estimate import Estimate
-from lptem_tracker.analysis.trackset import Floats, TrackSet
+from lptem_tracker.analysis.trackset import Floats, Ints, TrackSet
 from lptem_tracker.calibration import Units
 
 LONG_STEP = 0.2
@@ -39,7 +39,7 @@ class LinkCheck:
     wrong : float
         Expected share of wrong links by the linker's own confidence; NaN without.
     free, free_std : float
-        Step variance per axis without links over that of the linked steps, and its standard error; NaN where it
+        Link-free D over that of the linked tracks, and its standard error; NaN where it
         cannot be told.
     correction : float
         Factor that D of the linked tracks is multiplied by.
@@ -58,19 +58,31 @@ class LinkCheck:
         """Return D corrected, its interval widened by the correction's own error."""
         add = self.free_std if math.isfinite(self.free_std) else 0.0
         c, widen = self.correction, math.exp(math.hypot(1.96 * d.std / d.value, 1.96 * add) - 1.96 * d.std / d.value)
-        return Estimate(d.value * c, d.value * c * math.hypot(d.std / d.value, add), d.ci_low * c / widen,
-                        d.ci_high * c * widen, d.unit, f"{d.method}; corrected for wrong links by link-free steps",
-                        d.n_points, d.level)
+        return Estimate(
+            d.value * c,
+            d.value * c * math.hypot(d.std / d.value, add),
+            d.ci_low * c / widen,
+            d.ci_high * c * widen,
+            d.unit,
+            f"{d.method}; corrected for wrong links by link-free steps",
+            d.n_points,
+            d.level,
+        )
 
     def to_dict(self, scale: float, units: Units) -> dict[str, Any]:
         """Return the check as JSON values."""
-        values = {f"D_link_free_{units.diffusion}": self.d_free * scale, "step_over_spacing": self.step_over_spacing,
-                  "expected_wrong_links": self.wrong, "link_correction": self.correction,
-                  "link_free_over_linked": self.free, "link_free_over_linked_std": self.free_std}
+        values = {
+            f"D_link_free_{units.diffusion}": self.d_free * scale,
+            "step_over_spacing": self.step_over_spacing,
+            "expected_wrong_links": self.wrong,
+            "link_correction": self.correction,
+            "link_free_over_linked": self.free,
+            "link_free_over_linked_std": self.free_std,
+        }
         return {key: value for key, value in values.items() if math.isfinite(value)}
 
 
-def check_links(every: TrackSet, pooled: PooledFit, *, gaussian: bool) -> LinkCheck:
+def check_links(every: TrackSet, pooled: PooledFit, blur: float, *, gaussian: bool) -> LinkCheck:
     """Compare linked steps with link-free ones.
 
     Parameters
@@ -79,6 +91,8 @@ def check_links(every: TrackSet, pooled: PooledFit, *, gaussian: bool) -> LinkCh
         All tracks, however short.
     pooled : PooledFit
         Brownian D of the linked tracks.
+    blur : float
+        R.
     gaussian : bool
         Whether the ensemble is Brownian of one kind; only then can link-free steps be told.
     """
@@ -96,17 +110,35 @@ def check_links(every: TrackSet, pooled: PooledFit, *, gaussian: bool) -> LinkCh
     ratio = math.sqrt(linked) / spacing
     if not gaussian or ratio < SHORT_STEP or len(position) < 6 * n_frames:
         return LinkCheck(ratio, wrong)
-    value, error = link_free_variance(position, every.frame, linked)
-    if not math.isfinite(value):
+    d_free, error = _link_free_d(position, every.frame, linked, pooled, blur)
+    if not math.isfinite(d_free):
         return LinkCheck(ratio, wrong)
-    free, std = value / linked, error / value
-    # a correction smaller than its own error would only add noise
-    trust = max(0.0, 1 - (std / max(abs(math.log(free)), 1e-9)) ** 2)
-    return LinkCheck(ratio, wrong, free, std, free**trust, pooled.d * free)
+    free, std = d_free / pooled.d, error / pooled.d
+    # a correction within its own error would only add noise
+    return LinkCheck(ratio, wrong, free, std, free if abs(free - 1) > 1.5 * std else 1.0, d_free)
 
 
-def link_free_variance(position: Floats, frame: np.ndarray, guess: float) -> tuple[float, float]:
-    """Variance of one-frame steps per axis without any links.
+def _link_free_d(position: Floats, frame: Ints, guess: float, pooled: PooledFit, blur: float) -> tuple[float, float]:
+    """D and its standard error from link-free variances over one and two frames, localisation variance at least 0."""
+    found = [link_free_variance(position, frame, guess + (lag - 1) * 2 * pooled.d, lag) for lag in (1, 2)]
+    (v1, e1), (v2, e2) = found
+    if not math.isfinite(v1):
+        return math.nan, math.nan
+    if math.isfinite(v2):
+        free, error = (v2 - v1) / 2, math.hypot(e1, e2) / 2
+        if v1 - 2 * free * (1 - 2 * blur) > 0:
+            return free, error
+    # no room for a localisation error: one parameter, a weighted mean
+    parts = [
+        (v / (2 * lag - 4 * blur), e / (2 * lag - 4 * blur)) for lag, (v, e) in zip((1, 2), found) if math.isfinite(v)
+    ]
+    weight = np.array([1 / e**2 for _, e in parts])
+    mean = float((weight * np.array([v for v, _ in parts])).sum() / weight.sum())
+    return mean, float(1 / math.sqrt(weight.sum()))
+
+
+def link_free_variance(position: Floats, frame: Ints, guess: float, lag: int = 1) -> tuple[float, float]:
+    """Variance of displacements over `lag` frames per axis without any links.
 
     Parameters
     ----------
@@ -115,6 +147,7 @@ def link_free_variance(position: Floats, frame: np.ndarray, guess: float) -> tup
     frame : (M,) int
     guess : float
         px²; sets the range of distances looked at.
+    lag : int
 
     Returns
     -------
@@ -122,7 +155,7 @@ def link_free_variance(position: Floats, frame: np.ndarray, guess: float) -> tup
         px²; NaN where the same particle's pairs do not stand out.
     """
     reach = 5 * math.sqrt(guess)
-    across, within = _pair_histograms(position, frame, reach)
+    across, within = _pair_histograms(position, frame, reach, lag)
     edges = np.linspace(0, reach, BINS + 1)
     if across.sum() < 200:
         return math.nan, math.nan
@@ -142,15 +175,15 @@ def link_free_variance(position: Floats, frame: np.ndarray, guess: float) -> tup
     return math.exp(best.x), math.exp(best.x) / math.sqrt(bend)
 
 
-def _pair_histograms(position: Floats, frame: np.ndarray, reach: float) -> tuple[Floats, Floats]:
+def _pair_histograms(position: Floats, frame: Ints, reach: float, lag: int) -> tuple[Floats, Floats]:
     """Distances between successive frames up to `reach`, and within frames up to twice that."""
     order = np.argsort(frame, kind="stable")
     position, frame = position[order], frame[order]
     start = np.searchsorted(frame, np.arange(frame.min(), frame.max() + 2))
+    last = len(start) - 1 - lag
     across, within = np.zeros(BINS), np.zeros(2 * BINS)
-    pick = np.random.default_rng(0).permutation(len(start) - 2) if len(start) > 2 else np.zeros(0, dtype=int)
-    for t in pick:
-        here, there = position[start[t]:start[t + 1]], position[start[t + 1]:start[t + 2]]
+    for t in np.random.default_rng(0).permutation(max(last, 0)):
+        here, there = position[start[t] : start[t + 1]], position[start[t + lag] : start[t + lag + 1]]
         if not len(here) or not len(there):
             continue
         one, two = cKDTree(here), cKDTree(there)
@@ -175,15 +208,13 @@ def _widened(within: Floats, reach: float, edges: Floats, s2: float) -> Floats:
 
 
 def _poisson(count: Floats, parts: Floats) -> float:
-    """Least negative Poisson log-likelihood of counts as a non-negative sum of parts."""
-    weight = np.full(parts.shape[1], count.sum() / max(parts.sum(), 1e-300))
-    total = parts.sum(0)
-    used = total > 0
-    for _ in range(200):
-        mean = np.maximum(parts @ weight, 1e-12)
-        new = np.where(used, weight * (parts.T @ (count / mean)) / np.maximum(total, 1e-300), 0.0)
-        if np.allclose(new, weight, rtol=1e-7):
+    """Least negative Poisson log-likelihood of counts as a non-negative sum of parts, by scoring."""
+    mean = np.maximum(count, 1.0)
+    for _ in range(30):
+        root = 1 / np.sqrt(mean)
+        weight, _ = nnls(parts * root[:, None], count * root)
+        new = np.maximum(parts @ weight, 1e-9 * count.sum())
+        if np.allclose(new, mean, rtol=1e-9):
             break
-        weight = new
-    mean = np.maximum(parts @ weight, 1e-12)
+        mean = new
     return float((mean - count * np.log(mean)).sum())

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lptem_tracker.analysis.estimate import Estimate
 from lptem_tracker.analysis.linking_bias import check_links
-from lptem_tracker.analysis.motion_fit import fit_motion
+from lptem_tracker.analysis.motion_fit import MotionFit, fit_motion
 from lptem_tracker.analysis.motion_summary import ensemble_dict, estimate_ensemble
 from lptem_tracker.analysis.motion_tables import msd_table, particle_table
 from lptem_tracker.analysis.motion_text import collect_warnings, methods_paragraph
@@ -71,11 +72,24 @@ def measure_motion(tracks: pd.DataFrame, calibration: Calibration, settings: Mot
     if fit is None:
         reason = "No particle moves and has three positions or more: nothing to fit; link again or film longer."
         return MotionResult(particles, msd, {}, "", [reason])
-    alike = fit.shapes is None or (fit.shapes.classes.pooled == "brownian"
-                                   and (fit.shapes.components is None or len(fit.shapes.components.d) == 1))
-    links = check_links(every, fit.pooled, gaussian=alike)
+    links = check_links(every, fit.pooled, fit.imaging.blur, gaussian=_one_kind(fit))
     estimates = estimate_ensemble(fit, calibration, settings, links)
     return MotionResult(
-        particles, msd, ensemble_dict(fit, estimates, calibration, links),
+        particles,
+        msd,
+        ensemble_dict(fit, estimates, calibration, links),
         methods_paragraph(fit, calibration, settings),
-        collect_warnings(every, fit, estimates, calibration, settings, links), estimates)
+        collect_warnings(every, fit, estimates, calibration, settings, links),
+        estimates,
+    )
+
+
+def _one_kind(fit: MotionFit) -> bool:
+    """Whether all particles may be Brownian with one D; wrong links themselves look like bending back or switching."""
+    if fit.shapes is None:
+        return True
+    kinds = fit.shapes.components
+    doubtful = fit.tracks.link_confidence is not None and np.nanmean(fit.tracks.link_confidence) < 0.97
+    if fit.shapes.classes.pooled == "brownian":
+        return kinds is None or len(kinds.d) == 1 or doubtful
+    return bool(doubtful) and fit.shapes.classes.pooled in ("subdiffusive", "switching", "ctrw", "mixture")

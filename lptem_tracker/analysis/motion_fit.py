@@ -100,13 +100,23 @@ def fit_motion(every: TrackSet, calibration: Calibration, settings: MotionSettin
     level = settings.confidence_level
     each = fit_tracks(drift.tracks, imaging, level=level, velocity=drift.velocity)
     pooled, pooled_x, pooled_y = (
-        fit_pooled(drift.tracks if drift.kind == "frame by frame" else tracks, imaging, level=level,
-                   drift=drift.kind == "steady", own_velocity=drift.velocities_differ, axes=axes,
-                   share=drift.share, bootstrap=settings.bootstrap if len(axes) == 2 else 0, seed=settings.seed)
-        for axes in ((0, 1), (0,), (1,)))
+        fit_pooled(
+            drift.tracks if drift.kind == "frame by frame" else tracks,
+            imaging,
+            level=level,
+            drift=drift.kind == "steady",
+            own_velocity=drift.velocities_differ,
+            axes=axes,
+            share=drift.share,
+            bootstrap=settings.bootstrap if len(axes) == 2 else 0,
+            seed=settings.seed,
+        )
+        for axes in ((0, 1), (0,), (1,))
+    )
     shapes = _fit_shapes(drift, each, pooled, imaging, settings)
-    return MotionFit(tracks, imaging, drift, each, pooled, pooled_x, pooled_y, shapes,
-                     _fit_rotation(tracks, imaging, settings))
+    return MotionFit(
+        tracks, imaging, drift, each, pooled, pooled_x, pooled_y, shapes, _fit_rotation(tracks, imaging, settings)
+    )
 
 
 def _weighted(tracks: TrackSet, imaging: Imaging) -> Imaging:
@@ -125,8 +135,9 @@ def effective_blur(imaging: Imaging, pooled: PooledFit) -> Imaging:
     return Imaging(float(np.clip(-pooled.fit.rho[0] / 2, 0.0, BLUR_MAX)), 0.0, imaging.weighted)
 
 
-def _fit_shapes(drift: Drift, each: ProfileFit, pooled: PooledFit, imaging: Imaging,
-                settings: MotionSettings) -> Shapes | None:
+def _fit_shapes(
+    drift: Drift, each: ProfileFit, pooled: PooledFit, imaging: Imaging, settings: MotionSettings
+) -> Shapes | None:
     keep = drift.tracks.n_observed >= settings.min_points
     if not keep.any():
         return None
@@ -135,29 +146,44 @@ def _fit_shapes(drift: Drift, each: ProfileFit, pooled: PooledFit, imaging: Imag
     velocity = None if prior is None else Velocity(prior.mean[keep], prior.variance[keep])
     scale, imaging = each.d[keep], effective_blur(imaging, pooled)
     floor = np.maximum(scale, 1e-6 * max(float(np.median(scale)), 1e-12))
-    families = (brownian_family(tracks, imaging, velocity, floor), directed_family(tracks, imaging),
-                trap_family(tracks, imaging), fbm_family(tracks, imaging, velocity, floor))
+    families = (
+        brownian_family(tracks, imaging, velocity, floor),
+        directed_family(tracks, imaging),
+        trap_family(tracks, imaging),
+        fbm_family(tracks, imaging, velocity, floor),
+    )
     step, span, _ = tracks.steps()
-    noise = shared_noise([families[3], families[2]], float((step**2).mean() if not (span == 1).any()
-                                                           else (step[span == 1] ** 2).mean()))
+    noise = shared_noise(
+        [families[3], families[2]], float((step**2).mean() if not (span == 1).any() else (step[span == 1] ** 2).mean())
+    )
     states = fit_two_states(tracks, scale, np.full(len(tracks), noise.best), imaging.blur)
     classes = classify(tracks, imaging, families, noise, states, min_points=max(settings.min_points, 15))
     one_scale = not pooled.overdispersion > 2.5
-    alpha = fit_alpha(families[3], noise, one_scale=one_scale, level=level, bootstrap=settings.bootstrap,
-                      seed=settings.seed)
+    alpha = fit_alpha(
+        families[3], noise, one_scale=one_scale, level=level, bootstrap=settings.bootstrap, seed=settings.seed
+    )
     flat = Velocity(np.zeros((len(tracks), 2)), np.full((len(tracks), 2), np.inf))
     directed = fit_tracks(tracks, imaging, level=level, velocity=flat)
     simple = classes.fraction[:2].sum() >= 0.7  # immobile or Brownian
     return Shapes(
-        tracks, noise, families, alpha, states, classes, profile_scale(families[2], noise, level),
-        profile_scale(families[3], noise, level), directed, mean_velocity(tracks, imaging, directed.rho),
-        find_components(families[0], noise.best, floor) if simple and len(tracks) >= 8 else None)
+        tracks,
+        noise,
+        families,
+        alpha,
+        states,
+        classes,
+        profile_scale(families[2], noise, level),
+        profile_scale(families[3], noise, level),
+        directed,
+        mean_velocity(tracks, imaging, directed.rho),
+        find_components(families[0], noise.best, floor) if simple and len(tracks) >= 8 else None,
+    )
 
 
 def mean_velocity(tracks: TrackSet, imaging: Imaging, rho: Floats) -> Floats:
     """Mean velocity (P, 2) in px a frame by generalised least squares."""
     stat = stats(tracks, rho[:, None], imaging.blur, weighted=imaging.weighted)[:, 0]
-    return np.asarray(stat[:, XK:XK + 2] / np.maximum(stat[:, KK, None], 1e-300))
+    return np.asarray(stat[:, XK : XK + 2] / np.maximum(stat[:, KK, None], 1e-300))
 
 
 def _fit_rotation(tracks: TrackSet, imaging: Imaging, settings: MotionSettings) -> Rotation | None:
@@ -166,6 +192,7 @@ def _fit_rotation(tracks: TrackSet, imaging: Imaging, settings: MotionSettings) 
         return None
     way = angle_imaging(imaging)
     each = fit_tracks(turned, way, level=settings.confidence_level, axes=(0,))
-    pooled = fit_pooled(turned, way, level=settings.confidence_level, axes=(0,), bootstrap=settings.bootstrap,
-                        seed=settings.seed)
+    pooled = fit_pooled(
+        turned, way, level=settings.confidence_level, axes=(0,), bootstrap=settings.bootstrap, seed=settings.seed
+    )
     return Rotation(turned, each, pooled)

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.stats import norm
 
 from lptem_tracker.analysis.checks import cve, gls
@@ -25,8 +26,9 @@ from lptem_tracker.settings import MotionSettings
 ML = "exact maximum likelihood of all tracks"
 
 
-def estimate_ensemble(fit: MotionFit, calibration: Calibration, settings: MotionSettings,
-                      links: LinkCheck) -> dict[str, Estimate]:
+def estimate_ensemble(
+    fit: MotionFit, calibration: Calibration, settings: MotionSettings, links: LinkCheck
+) -> dict[str, Estimate]:
     """Return every pooled quantity by its key in the summary."""
     units, level = calibration.units, settings.confidence_level
     px, d_scale = units.nm_per_px, units.nm_per_px**2 / units.s_per_frame
@@ -37,10 +39,10 @@ def estimate_ensemble(fit: MotionFit, calibration: Calibration, settings: Motion
         return Estimate(p.d, p.std, p.low, p.high, "px2/frame", f"{ML}, {p.method}", n, level)
 
     d = of(fit.pooled)
-    if fit.shapes is not None:
-        d = _by_class(fit, fit.shapes, d, level)
     if links.correction != 1.0:
         d = links.correct(d)
+    elif fit.shapes is not None:
+        d = _by_class(fit, fit.shapes, d, level)
     out = {d_name: d.scaled(d_scale, d_unit)}
     for axis, p in (("x", fit.pooled_x), ("y", fit.pooled_y)):
         out[f"D_{axis}_{units.diffusion}"] = of(p).scaled(d_scale, d_unit)
@@ -48,17 +50,27 @@ def estimate_ensemble(fit: MotionFit, calibration: Calibration, settings: Motion
     if fit.shapes is not None and fit.shapes.classes.pooled not in ("brownian", "directed"):
         sigma2 = fit.shapes.noise.best
     out[f"localization_{units.length}"] = Estimate(
-        math.sqrt(max(sigma2, 0.0)) * px, math.nan, math.nan, math.nan, units.length, ML, n, level)
+        math.sqrt(max(sigma2, 0.0)) * px, math.nan, math.nan, math.nan, units.length, ML, n, level
+    )
     if fit.shapes is not None:
         out |= _shape_estimates(fit.shapes, calibration, level)
     if fit.rotation is not None:
         turn = fit.rotation.pooled
         steps = int(fit.rotation.tracks.n_observed.sum() - len(fit.rotation.tracks))
         out[f"Dr_rad2_{units.time}"] = Estimate(
-            turn.d, turn.std, turn.low, turn.high, "rad2/frame", f"{ML}, angles of period pi, {turn.method}", steps,
-            level).scaled(1 / units.s_per_frame, f"rad2/{units.time}")
+            turn.d,
+            turn.std,
+            turn.low,
+            turn.high,
+            "rad2/frame",
+            f"{ML}, angles of period pi, {turn.method}",
+            steps,
+            level,
+        ).scaled(1 / units.s_per_frame, f"rad2/{units.time}")
     if settings.temperature_k and settings.viscosity_pa_s and units.diffusion == "nm2_s":
-        out["hydrodynamic_radius_nm"] = hydrodynamic_radius(out[d_name], settings.temperature_k, settings.viscosity_pa_s)
+        out["hydrodynamic_radius_nm"] = hydrodynamic_radius(
+            out[d_name], settings.temperature_k, settings.viscosity_pa_s
+        )
     return out
 
 
@@ -80,15 +92,26 @@ def _by_class(fit: MotionFit, shapes: Shapes, brownian: Estimate, level: float) 
     std = math.log(ends[1] / max(ends[0], 1e-3 * ends[1])) / (2 * z)
     if at.sum() >= 5:  # particles may differ more than one D lets them
         std = max(std, float(np.std(np.log(np.maximum(d, 1e-3 * value)), ddof=1) / math.sqrt(at.sum())))
-    return Estimate(value, value * std, value * math.exp(-z * std), value * math.exp(z * std), "px2/frame",
-                    f"maximum likelihood of all {motion} tracks together", brownian.n_points, level)
+    return Estimate(
+        value,
+        value * std,
+        value * math.exp(-z * std),
+        value * math.exp(z * std),
+        "px2/frame",
+        f"maximum likelihood of all {motion} tracks together",
+        brownian.n_points,
+        level,
+    )
 
 
 def _shape_estimates(shapes: Shapes, calibration: Calibration, level: float) -> dict[str, Estimate]:
     units, n = calibration.units, len(shapes.tracks)
     alpha, low, high, std = shapes.alpha.pooled
-    out = {"alpha": Estimate(alpha, std, low, high, "", "fractional-Brownian maximum likelihood, "
-                             f"{shapes.alpha.pooled_method}", n, level)}
+    out = {
+        "alpha": Estimate(
+            alpha, std, low, high, "", f"fractional-Brownian maximum likelihood, {shapes.alpha.pooled_method}", n, level
+        )
+    }
     motion = np.array(shapes.classes.motion)
     moving, trapped = motion == "directed", motion == "confined"
     if moving.any():
@@ -100,8 +123,15 @@ def _shape_estimates(shapes: Shapes, calibration: Calibration, level: float) -> 
         mean = _mean(variance, f"{units.length}2", method, level)
         rms = math.sqrt(2 * mean.value)
         out[f"confinement_rms_{units.length}"] = Estimate(
-            rms, mean.std / rms, math.sqrt(2 * max(mean.ci_low, 0)), math.sqrt(2 * mean.ci_high), units.length,
-            f"{method}; root mean square distance from the centre in the plane", len(variance), level)
+            rms,
+            mean.std / rms,
+            math.sqrt(2 * max(mean.ci_low, 0)),
+            math.sqrt(2 * mean.ci_high),
+            units.length,
+            f"{method}; root mean square distance from the centre in the plane",
+            len(variance),
+            level,
+        )
         out[f"msd_plateau_{units.length}2"] = mean.scaled(4.0, f"{units.length}2")
     return out
 
@@ -114,8 +144,9 @@ def _mean(values: Floats, unit: str, method: str, level: float) -> Estimate:
     return Estimate(mean, std, mean - half, mean + half, unit, method, n, level)
 
 
-def ensemble_dict(fit: MotionFit, estimates: dict[str, Estimate], calibration: Calibration,
-                  links: LinkCheck) -> dict[str, Any]:
+def ensemble_dict(
+    fit: MotionFit, estimates: dict[str, Estimate], calibration: Calibration, links: LinkCheck
+) -> dict[str, Any]:
     """Return the summary's `ensemble` with plain values; keys that do not apply are absent."""
     units = calibration.units
     d_scale, speed = units.nm_per_px**2 / units.s_per_frame, units.nm_per_px / units.s_per_frame
@@ -142,9 +173,10 @@ def ensemble_dict(fit: MotionFit, estimates: dict[str, Estimate], calibration: C
     if error < 1:
         ends = [math.exp(ratio - 1.96 * error), math.exp(ratio + 1.96 * error)]
         out["anisotropy"] = {"D_x_over_D_y": math.exp(ratio), "ci95": ends}
-    out["checks"] = {f"D_cve_{units.diffusion}": cve(fit.drift.tracks, fit.imaging.blur)[0] * d_scale,
-                     f"D_gls_{units.diffusion}": gls(fit.drift.tracks, fit.pooled.d, fit.pooled.sigma2,
-                                                     fit.imaging.blur) * d_scale} | links.to_dict(d_scale, units)
+    out["checks"] = {
+        f"D_cve_{units.diffusion}": cve(fit.drift.tracks, fit.imaging.blur)[0] * d_scale,
+        f"D_gls_{units.diffusion}": gls(fit.drift.tracks, fit.pooled.d, fit.pooled.sigma2, fit.imaging.blur) * d_scale,
+    } | links.to_dict(d_scale, units)
     out |= _distributions(fit, calibration)
     out["estimates"] = {key: value.to_dict() for key, value in estimates.items()}
     return out
@@ -173,16 +205,27 @@ def _distributions(fit: MotionFit, calibration: Calibration) -> dict[str, Any]:
             continue
         if lag == 1:
             out["non_gaussian"], out["non_gaussian_std"] = part.non_gaussian, part.non_gaussian_std
-        out["van_hove"].append({
-            f"lag_{units.time}": lag * units.s_per_frame, f"x_{units.length}": _list((part.edges[1:] + part.edges[:-1]) / 2 * px),
-            "density": _list(part.density / px), "gaussian": _list(part.gaussian / px),
-            "non_gaussian": part.non_gaussian, "non_gaussian_std": part.non_gaussian_std, "n": part.n})
+        out["van_hove"].append(
+            {
+                f"lag_{units.time}": lag * units.s_per_frame,
+                f"x_{units.length}": _list((part.edges[1:] + part.edges[:-1]) / 2 * px),
+                "density": _list(part.density / px),
+                "gaussian": _list(part.gaussian / px),
+                "non_gaussian": part.non_gaussian,
+                "non_gaussian_std": part.non_gaussian_std,
+                "n": part.n,
+            }
+        )
     way = velocity_autocorrelation(tracks, fit.pooled.d, fit.pooled.sigma2, fit.imaging.blur)
     out["velocity_autocorrelation"] = {
-        f"lag_{units.time}": _list(way.lag * units.s_per_frame), "value": _list(way.value), "std": _list(way.std),
-        "brownian_with_this_noise": _list(way.expected), "localization_error_alone": _list(way.pure_noise)}
+        f"lag_{units.time}": _list(way.lag * units.s_per_frame),
+        "value": _list(way.value),
+        "std": _list(way.std),
+        "brownian_with_this_noise": _list(way.expected),
+        "localization_error_alone": _list(way.pure_noise),
+    }
     return out
 
 
-def _list(values: Floats) -> list[float | None]:
+def _list(values: npt.NDArray[Any]) -> list[float | None]:
     return [float(v) if math.isfinite(v) else None for v in values]

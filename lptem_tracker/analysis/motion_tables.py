@@ -22,20 +22,48 @@ MOST_LAGS = 1000
 def particle_table(every: TrackSet, fit: MotionFit | None, units: Units, settings: MotionSettings) -> pd.DataFrame:
     """One row a particle; what cannot be estimated is blank."""
     length, d_unit = units.length, units.diffusion
-    columns = [f"D_{d_unit}", "D_ci_low", "D_ci_high", f"localization_{length}", "alpha", "alpha_ci_low",
-               "alpha_ci_high", "motion", "change_points", f"v_{units.speed}", f"Dr_rad2_{units.time}",
-               f"D_std_{d_unit}", "alpha_std", "motion_weight", f"confinement_rms_{length}",
-               f"D_slow_{d_unit}", f"D_fast_{d_unit}", "Dr_ci_low", "Dr_ci_high", "reason"]
-    table = pd.DataFrame({"particle": every.particle, "frame_first": every.frame_first,
-                          "frame_last": every.frame_last, "n_observed": every.n_observed})
+    columns = [
+        f"D_{d_unit}",
+        "D_ci_low",
+        "D_ci_high",
+        f"localization_{length}",
+        "alpha",
+        "alpha_ci_low",
+        "alpha_ci_high",
+        "motion",
+        "change_points",
+        f"v_{units.speed}",
+        f"Dr_rad2_{units.time}",
+        f"D_std_{d_unit}",
+        "alpha_std",
+        "motion_weight",
+        f"confinement_rms_{length}",
+        f"D_slow_{d_unit}",
+        f"D_fast_{d_unit}",
+        "Dr_ci_low",
+        "Dr_ci_high",
+        "reason",
+    ]
+    table = pd.DataFrame(
+        {
+            "particle": every.particle,
+            "frame_first": every.frame_first,
+            "frame_last": every.frame_last,
+            "n_observed": every.n_observed,
+        }
+    )
     for name in columns:
         table[name] = pd.Series(np.nan, index=table.index, dtype="float64")
     table["motion"], table["change_points"] = "unknown", "[]"
-    table["reason"] = np.where(every.n_observed < settings.min_points,
-                               f"fewer than {settings.min_points} positions", "")
+    table["reason"] = np.where(
+        every.n_observed < settings.min_points, f"fewer than {settings.min_points} positions", ""
+    )
     table = table.set_index("particle", drop=False)
-    still = [i for i, rows in enumerate(every) if every.n_observed[i] >= settings.min_points
-             and not np.ptp(every.xy[rows], axis=0).max() > 0]
+    still = [
+        i
+        for i, rows in enumerate(every)
+        if every.n_observed[i] >= settings.min_points and not np.ptp(every.xy[rows], axis=0).max() > 0
+    ]
     table.loc[every.particle[still], "reason"] = "its position never changes: not measured, or a fixed pattern"
     if fit is not None and fit.shapes is not None:
         _fill_shapes(table, fit, fit.shapes, units)
@@ -75,14 +103,22 @@ def _fill_shapes(table: pd.DataFrame, fit: MotionFit, shapes: Shapes, units: Uni
     own = np.sqrt(fit.each.sigma2[keep])
     other = np.isin(motion, ("confined", "subdiffusive", "superdiffusive", "switching", "ctrw"))
     values = {
-        f"D_{units.diffusion}": d * d_scale, "D_ci_low": low * d_scale, "D_ci_high": high * d_scale,
+        f"D_{units.diffusion}": d * d_scale,
+        "D_ci_low": low * d_scale,
+        "D_ci_high": high * d_scale,
         f"D_std_{units.diffusion}": std * d_scale,
         # a Brownian fit would count bending back as localisation error: take what all tracks share
         f"localization_{units.length}": np.where(other, np.sqrt(shapes.noise.best), own) * px,
-        "alpha": shapes.alpha.alpha, "alpha_ci_low": shapes.alpha.low, "alpha_ci_high": shapes.alpha.high,
-        "alpha_std": shapes.alpha.std, "motion_weight": shapes.classes.weight.max(1),
-        f"v_{units.speed}": np.where(motion == "directed", np.hypot(*shapes.velocity.T), np.nan) * px / units.s_per_frame,
-        f"confinement_rms_{units.length}": np.where(motion == "confined", np.sqrt(2 * trap_variance(shapes)), np.nan) * px,
+        "alpha": shapes.alpha.alpha,
+        "alpha_ci_low": shapes.alpha.low,
+        "alpha_ci_high": shapes.alpha.high,
+        "alpha_std": shapes.alpha.std,
+        "motion_weight": shapes.classes.weight.max(1),
+        f"v_{units.speed}": np.where(motion == "directed", np.hypot(*shapes.velocity.T), np.nan)
+        * px
+        / units.s_per_frame,
+        f"confinement_rms_{units.length}": np.where(motion == "confined", np.sqrt(2 * trap_variance(shapes)), np.nan)
+        * px,
         f"D_slow_{units.diffusion}": np.where(motion == "switching", shapes.states.d[:, 0], np.nan) * d_scale,
         f"D_fast_{units.diffusion}": np.where(motion == "switching", shapes.states.d[:, 1], np.nan) * d_scale,
     }
@@ -124,12 +160,16 @@ def msd_table(every: TrackSet, fit: MotionFit | None, units: Units, settings: Mo
     name = pd.array(np.repeat(tracks.particle, keep.sum(1)), dtype="Int64")
     blank = pd.array([pd.NA] * int(used.sum()), dtype="Int64")
     px2 = units.nm_per_px**2
-    return pd.DataFrame({
-        "particle": pd.concat([pd.Series(name), pd.Series(blank)], ignore_index=True), "lag_frames": lag,
-        f"lag_{units.time}": lag * units.s_per_frame,
-        f"msd_{units.length}2": np.concatenate([value[keep], mean[used]]) * px2,
-        f"msd_std_{units.length}2": np.concatenate([std[keep], mean_std[used]]) * px2,
-        "n_pairs": np.concatenate([pairs[keep], total[used]])})
+    return pd.DataFrame(
+        {
+            "particle": pd.concat([pd.Series(name), pd.Series(blank)], ignore_index=True),
+            "lag_frames": lag,
+            f"lag_{units.time}": lag * units.s_per_frame,
+            f"msd_{units.length}2": np.concatenate([value[keep], mean[used]]) * px2,
+            f"msd_std_{units.length}2": np.concatenate([std[keep], mean_std[used]]) * px2,
+            "n_pairs": np.concatenate([pairs[keep], total[used]]),
+        }
+    )
 
 
 def _structure(fit: MotionFit, i: int, j: int | None, n: int) -> Floats:
@@ -149,7 +189,7 @@ def _structure(fit: MotionFit, i: int, j: int | None, n: int) -> Floats:
             later, same = exposure_factors(rate, 6 * blur)
             s = 2 * (trap_variance(shapes)[j] * (same - later * np.exp(-rate * k)) + shapes.noise.best)
     s[0] = 0.0
-    return np.maximum(s, 0.0)
+    return np.asarray(np.maximum(s, 0.0))
 
 
 def class_shares(shapes: Shapes) -> dict[str, float]:

@@ -18,8 +18,8 @@ from lptem_tracker.settings import MotionSettings
 REFERENCES = (
     "Berglund, Phys. Rev. E 82, 011917 (2010); Relich et al., Phys. Rev. E 93, 042401 (2016); Michalet & Berglund, "
     "Phys. Rev. E 85, 061916 (2012); Vestergaard, Blainey & Flyvbjerg, Phys. Rev. E 89, 022726 (2014); Bullerjahn, "
-    "von Bülow & Hummer, J. Chem. Phys. 153, 024116 (2020); Backlund, Joyner & Moerner, Phys. Rev. E 91, 062716 (2015); "
-    "Blom & Bar-Shalom, IEEE Trans. Autom. Control 33, 780 (1988); Schwarz, Ann. Stat. 6, 461 (1978); Vineyard, "
+    "von Bülow & Hummer, J. Chem. Phys. 153, 024116 (2020); Backlund, Joyner & Moerner, Phys. Rev. E 91, 062716 "
+    "(2015); Blom & Bar-Shalom, IEEE Trans. Autom. Control 33, 780 (1988); Schwarz, Ann. Stat. 6, 461 (1978); Vineyard, "
     "Phys. Rev. 110, 999 (1958)."
 )
 
@@ -37,8 +37,11 @@ def methods_paragraph(fit: MotionFit, calibration: Calibration, settings: Motion
         "frame by frame": "Common motion was removed frame by frame, with the particles' own share in it restored.",
         "none": "No common motion was removed.",
     }[fit.drift.kind]
-    weights = (" Stated errors of single positions scaled the localisation variance, with a fitted factor."
-               if fit.imaging.weighted else "")
+    weights = (
+        " Stated errors of single positions scaled the localisation variance, with a fitted factor."
+        if fit.imaging.weighted
+        else ""
+    )
     return (
         f"Motion was measured from {m} positions of {n} particles. Diffusion coefficients and localisation errors are "
         f"maximum-likelihood estimates from all displacements with their exact covariance, gaps included; intervals "
@@ -51,24 +54,35 @@ def methods_paragraph(fit: MotionFit, calibration: Calibration, settings: Motion
     )
 
 
-def collect_warnings(every: TrackSet, fit: MotionFit, estimates: dict[str, Estimate], calibration: Calibration,
-                     settings: MotionSettings, links: LinkCheck) -> list[str]:
+def collect_warnings(
+    every: TrackSet,
+    fit: MotionFit,
+    estimates: dict[str, Estimate],
+    calibration: Calibration,
+    settings: MotionSettings,
+    links: LinkCheck,
+) -> list[str]:
     """Return reservations, each with what to do about it."""
     out = _calibration_warnings(calibration, settings)
     n = len(fit.tracks)
     if np.isfinite(fit.pooled.overdispersion) and fit.pooled.overdispersion > chi2.ppf(0.999, n - 1) / (n - 1) * 1.2:
         out.append(
-            f"Particles differ: D varies {fit.pooled.overdispersion:.1f} times as much between particles as one common D "
-            "would; report the distribution of D over particles (particles.csv) or its components, not one value.")
+            f"Particles differ: D varies {fit.pooled.overdispersion:.1f} times as much between particles as one common "
+            "D would; report the distribution of D over particles (particles.csv) or its components, not one value."
+        )
     short = int((every.n_observed < settings.min_points).sum())
     if short:
-        out.append(f"{short} of {len(every)} tracks have fewer than {settings.min_points} positions and get no D of "
-                   "their own; link with longer gaps, or film longer. Those with three or more count in the ensemble.")
+        out.append(
+            f"{short} of {len(every)} tracks have fewer than {settings.min_points} positions and get no D of "
+            "their own; link with longer gaps, or film longer. Those with three or more count in the ensemble."
+        )
     if fit.drift.kind == "none" and settings.remove_drift:
         out.append("With one particle drift cannot be told from directed motion; film a fixed mark along with it.")
     if fit.drift.kind == "frame by frame":
-        out.append("Common motion changes from frame to frame and was removed; with few particles part of the "
-                   "information goes with it. Fix the stage, or keep more particles in view.")
+        out.append(
+            "Common motion changes from frame to frame and was removed; with few particles part of the "
+            "information goes with it. Fix the stage, or keep more particles in view."
+        )
     out += _link_warnings(links)
     if "hydrodynamic_radius_nm" in estimates:
         out.append(WINDOW_WARNING)
@@ -79,15 +93,21 @@ def _calibration_warnings(calibration: Calibration, settings: MotionSettings) ->
     out = []
     units = calibration.units
     if units.diffusion != "nm2_s":
-        out.append(f"Results are in {units.length} and {units.time}: give --pixel-size-nm and --frame-interval-s for "
-                   "physical units.")
+        out.append(
+            f"Results are in {units.length} and {units.time}: give --pixel-size-nm and --frame-interval-s for "
+            "physical units."
+        )
     if calibration.exposure_s is None:
-        out.append("The exposure is not known: D allows for any motion blur, the localisation error is a lower bound; "
-                   "give --exposure-s.")
+        out.append(
+            "The exposure is not known: D allows for any motion blur, the localisation error is a lower bound; "
+            "give --exposure-s."
+        )
     asked = settings.temperature_k is not None or settings.viscosity_pa_s is not None
     if asked and (settings.temperature_k is None or settings.viscosity_pa_s is None or units.diffusion != "nm2_s"):
-        out.append("No hydrodynamic radius: it needs --temperature-k, --viscosity-pa-s, --pixel-size-nm and "
-                   "--frame-interval-s together.")
+        out.append(
+            "No hydrodynamic radius: it needs --temperature-k, --viscosity-pa-s, --pixel-size-nm and "
+            "--frame-interval-s together."
+        )
     return out
 
 
@@ -95,13 +115,18 @@ def _link_warnings(links: LinkCheck) -> list[str]:
     out = []
     if links.step_over_spacing > LONG_STEP:
         out.append(
-            f"Steps are long for this density (step/spacing = {links.step_over_spacing:.2f}; above {LONG_STEP:g} linkers "
-            "confuse particles): film faster or at lower density; compare D with the link-free value in `checks`.")
+            f"Steps are long for this density (step/spacing = {links.step_over_spacing:.2f}; above {LONG_STEP:g} "
+            "linkers confuse particles): film faster or at lower density; compare D with the link-free one in `checks`."
+        )
     if math.isfinite(links.free) and abs(links.free - 1) > 3 * links.free_std + 0.02:
         how = "was corrected by this factor" if links.correction != 1.0 else "was left as it is"
-        out.append(f"Linked steps disagree with link-free ones (variance ratio {links.free:.2f} ± "
-                   f"{links.free_std:.2f}), a sign of wrong links; the pooled D {how}.")
+        out.append(
+            f"Linked steps disagree with link-free ones (ratio of D {links.free:.2f} ± "
+            f"{links.free_std:.2f}), a sign of wrong links; the pooled D {how}."
+        )
     if links.wrong > 0.05:
-        out.append(f"The linker expects {100 * links.wrong:.0f} % of its links to be wrong; D of single particles is "
-                   "affected, and intervals do not cover that. Film faster or at lower density.")
+        out.append(
+            f"The linker expects {100 * links.wrong:.0f} % of its links to be wrong; D of single particles is "
+            "affected, and intervals do not cover that. Film faster or at lower density."
+        )
     return out

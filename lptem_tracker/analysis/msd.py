@@ -72,15 +72,15 @@ def _pair_sums(mask: Floats, xy: Floats, lags: int) -> tuple[Floats, Floats]:
     size = fft.next_fast_len(n + lags)
     # x + iy in one transform: the real part of its autocorrelation is that of x plus that of y
     both = fft.fft(xy.view(np.complex128)[..., 0], size)
-    cross = fft.ifft(both.real**2 + both.imag**2, overwrite_x=True)[:, 1:lags + 1].real
+    cross = fft.ifft(both.real**2 + both.imag**2, overwrite_x=True)[:, 1 : lags + 1].real
     square = xy[..., 0] ** 2 + xy[..., 1] ** 2
     if mask.all():
         ends = np.cumsum(square, 1)
         lag = np.arange(1, lags + 1)
         return ends[:, n - 1 - lag] + ends[:, -1:] - ends[:, lag - 1] - 2 * cross, np.broadcast_to(n - lag, cross.shape)
     m = fft.rfft(mask, size)
-    total = fft.irfft(2 * (fft.rfft(square, size) * m.conj()).real, size)[:, 1:lags + 1] - 2 * cross
-    return total, fft.irfft(m.real**2 + m.imag**2, size)[:, 1:lags + 1]
+    total = fft.irfft(2 * (fft.rfft(square, size) * m.conj()).real, size)[:, 1 : lags + 1] - 2 * cross
+    return total, fft.irfft(m.real**2 + m.imag**2, size)[:, 1 : lags + 1]
 
 
 def dense_blocks(tracks: TrackSet) -> Iterator[tuple[Ints, Floats, Floats]]:
@@ -100,14 +100,17 @@ def dense_blocks(tracks: TrackSet) -> Iterator[tuple[Ints, Floats, Floats]]:
     start = 0
     while start < len(order):
         stop = start + 1
-        while (stop < len(order) and span[order[stop]] <= 1.3 * span[order[start]] + 8
-               and (stop - start) * span[order[stop]] < BLOCK):
+        while (
+            stop < len(order)
+            and span[order[stop]] <= 1.3 * span[order[start]] + 8
+            and (stop - start) * span[order[stop]] < BLOCK
+        ):
             stop += 1
         part = order[start:stop]
         start = stop
         first, last, width = part[0], part[-1], int(span[part[-1]])
         if last - first == len(part) - 1 and tracks.offset[last + 1] - tracks.offset[first] == len(part) * width:
-            xy = tracks.xy[tracks.offset[first]:tracks.offset[last + 1]].reshape(len(part), width, 2)
+            xy = tracks.xy[tracks.offset[first] : tracks.offset[last + 1]].reshape(len(part), width, 2)
             yield part, np.ones((len(part), width)), xy
             continue
         mask = np.zeros((len(part), int(span[part].max())))

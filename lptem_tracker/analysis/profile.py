@@ -54,8 +54,13 @@ class ProfileFit:
     m: Floats
 
 
-def reduce_stats(stat: Floats, n_steps: Floats, axes: tuple[int, ...] = (0, 1), velocity: Floats | None = None,
-                 spread: Floats | float = 0.0) -> tuple[Floats, Floats, Floats]:
+def reduce_stats(
+    stat: Floats,
+    n_steps: Floats,
+    axes: tuple[int, ...] = (0, 1),
+    velocity: Floats | None = None,
+    spread: Floats | float = 0.0,
+) -> tuple[Floats, Floats, Floats]:
     """Quadratic form, log determinant and count with the velocity handled.
 
     Parameters
@@ -99,8 +104,9 @@ def profile(q: Floats, logdet: Floats, m: Floats) -> Floats:
     return -0.5 * (m[:, None] * np.log(q / np.maximum(m, 1)[:, None]) + logdet)
 
 
-def solve(q: Floats, logdet: Floats, m: Floats, rho: Floats, level: float, *, lowest: float = 0.0,
-          share: float = 1.0) -> ProfileFit:
+def solve(
+    q: Floats, logdet: Floats, m: Floats, rho: Floats, level: float, *, lowest: float = 0.0, share: float = 1.0
+) -> ProfileFit:
     """Maximum and profile interval of D from a grid in rho.
 
     Parameters
@@ -134,12 +140,27 @@ def solve(q: Floats, logdet: Floats, m: Floats, rho: Floats, level: float, *, lo
     rho_best = np.maximum(lowest + np.exp(s_best) - OFFSET, lowest)
     first, last = inside.argmax(1), rho.shape[1] - 1 - inside[:, ::-1].argmax(1)
     return ProfileFit(
-        d=d, low=low, high=high, std=(high - low) / (2 * z), rho=rho_best, rho_low=rho[row, first],
-        rho_high=rho[row, last], sigma2=np.maximum(rho_best * d, 0.0), loglik=top, m=m)
+        d=d,
+        low=low,
+        high=high,
+        std=(high - low) / (2 * z),
+        rho=rho_best,
+        rho_low=rho[row, first],
+        rho_high=rho[row, last],
+        sigma2=np.maximum(rho_best * d, 0.0),
+        loglik=top,
+        m=m,
+    )
 
 
-def _interval(ll: Floats, top: Floats, log_d: Floats, best: Ints, m: Floats, drop: Floats,
-              ) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
+def _interval(
+    ll: Floats,
+    top: Floats,
+    log_d: Floats,
+    best: Ints,
+    m: Floats,
+    drop: Floats,
+) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
     """Ends of log D where the likelihood is within `drop` of its maximum, and which rho are within."""
     room = drop[:, None] - (top[:, None] - ll)
     inside = room >= 0
@@ -165,8 +186,16 @@ def _level_set(h: Floats) -> tuple[Floats, Floats]:
     return up, np.maximum(down, 1e-300)
 
 
-def refine(evaluate: Callable[[Floats], tuple[Floats, Floats, Floats]], n_tracks: int, lowest: float, level: float,
-           *, sizes: tuple[int, ...] = (40, 32), drop: float = 12.0, share: float = 1.0) -> ProfileFit:
+def refine(
+    evaluate: Callable[[Floats], tuple[Floats, Floats, Floats]],
+    n_tracks: int,
+    lowest: float,
+    level: float,
+    *,
+    sizes: tuple[int, ...] = (40, 32),
+    drop: float = 12.0,
+    share: float = 1.0,
+) -> ProfileFit:
     """Solve on a coarse grid, then on finer ones around each maximum.
 
     Parameters

@@ -46,10 +46,17 @@ def angle_tracks(tracks: TrackSet) -> TrackSet | None:
     offset = np.concatenate([[0], np.cumsum(count)])
     path -= path[np.minimum(offset[:-1], len(path) - 1)][index]
     rows = good[index]
-    out = replace(tracks, particle=tracks.particle[good], offset=np.concatenate([[0], np.cumsum(count[good])]),
-                  frame=frame[rows], xy=np.stack([path[rows], np.zeros(int(rows.sum()))], 1),
-                  origin=tracks.origin[good], weight=np.ones(int(rows.sum())), angle=None, link_confidence=None)
-    return out
+    return replace(
+        tracks,
+        particle=tracks.particle[good],
+        offset=np.concatenate([[0], np.cumsum(count[good])]),
+        frame=frame[rows],
+        xy=np.stack([path[rows], np.zeros(int(rows.sum()))], 1),
+        origin=tracks.origin[good],
+        weight=np.ones(int(rows.sum())),
+        angle=None,
+        link_confidence=None,
+    )
 
 
 def angle_imaging(imaging: Imaging) -> Imaging:

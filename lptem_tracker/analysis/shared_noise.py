@@ -77,8 +77,12 @@ def _evidence(families: list[Family], grid: Floats) -> tuple[Floats, Floats]:
         # one shape for all: without track i, at the shapes that the whole favours
         coarse = np.clip(np.rint(fine), 0, len(family.shape) - 1).astype(int)
         common = logsumexp(summed, 0)
-        ratio = np.stack([_without(summed, table[i][coarse]) for i in range(len(table))]) if len(table) <= 200 else common
-        ideas.append(np.concatenate([common[None], np.broadcast_to(ratio, (len(table), len(grid)))]) - np.log(len(fine)))
+        ratio = (
+            np.stack([_without(summed, table[i][coarse]) for i in range(len(table))]) if len(table) <= 200 else common
+        )
+        ideas.append(
+            np.concatenate([common[None], np.broadcast_to(ratio, (len(table), len(grid)))]) - np.log(len(fine))
+        )
     each = logsumexp(np.stack(own), 0) - np.log(len(own))
     everyone = each.sum(0)
     ideas.append(np.concatenate([everyone[None], everyone - each]))

@@ -187,8 +187,8 @@ def _fit_all(offset, frame, xy, d, sigma2, blur, starts):  # type: ignore[no-unt
             v0 = math.exp(best[0]) * (2 * k - 4 * blur) + 2 * e
             v1 = math.exp(best[1]) * (2 * k - 4 * blur) + 2 * e
             r2 = dx * dx + dy * dy
-            l = math.log(v0) - math.log(v1) + 0.5 * r2 * (1 / v0 - 1 / v1)
-            l = min(max(l, -600.0), 600.0)
-            up = f1 * math.exp(l)
+            odds = math.log(v0) - math.log(v1) + 0.5 * r2 * (1 / v0 - 1 / v1)
+            odds = min(max(odds, -600.0), 600.0)
+            up = f1 * math.exp(odds)
             fast[i] = up / max(up + f0, 1e-300)
     return out, gain, fast

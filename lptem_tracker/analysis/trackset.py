@@ -91,10 +91,16 @@ class TrackSet:
         rows = np.repeat(keep, self.n_observed)
         offset = np.concatenate([[0], np.cumsum(self.n_observed[keep])])
         return replace(
-            self, particle=self.particle[keep], offset=offset, frame=self.frame[rows], xy=self.xy[rows],
-            origin=self.origin[keep], weight=self.weight[rows],
+            self,
+            particle=self.particle[keep],
+            offset=offset,
+            frame=self.frame[rows],
+            xy=self.xy[rows],
+            origin=self.origin[keep],
+            weight=self.weight[rows],
             angle=None if self.angle is None else self.angle[rows],
-            link_confidence=None if self.link_confidence is None else self.link_confidence[rows])
+            link_confidence=None if self.link_confidence is None else self.link_confidence[rows],
+        )
 
     def steps(self) -> tuple[Floats, Ints, Ints]:
         """Return displacements (S, 2) between successive positions, frames each spans, and the row each ends in."""
@@ -130,9 +136,18 @@ def build_trackset(tracks: pd.DataFrame) -> TrackSet:
     origin = np.add.reduceat(xy, offset[:-1], axis=0) / counts[:, None] if len(particle) else np.zeros((0, 2))
     weight, sigma2 = _variances(table)
     return TrackSet(
-        particle=particle, offset=offset, frame=frame, xy=xy - np.repeat(origin, counts, axis=0), origin=origin,
-        weight=weight, angle=_column(table, "angle"), link_confidence=_column(table, "link_confidence"),
-        sigma2=sigma2, drift=drift, drift_varies=varies)
+        particle=particle,
+        offset=offset,
+        frame=frame,
+        xy=xy - np.repeat(origin, counts, axis=0),
+        origin=origin,
+        weight=weight,
+        angle=_column(table, "angle"),
+        link_confidence=_column(table, "link_confidence"),
+        sigma2=sigma2,
+        drift=drift,
+        drift_varies=varies,
+    )
 
 
 def _counting_rows(tracks: pd.DataFrame) -> pd.DataFrame:

@@ -63,8 +63,15 @@ def score(value: Floats, low: Floats, high: Floats, truth: float, bound: float =
     held = (low[good] <= truth) & (high[good] >= truth)
     rmse = float(np.sqrt((error**2).mean()))
     share = float(held.mean())
-    return Score(float(error.mean()), float(error.std() / np.sqrt(n)), rmse, rmse * abs(truth) / bound, share,
-                 float(np.sqrt(share * (1 - share) / n)), n)
+    return Score(
+        float(error.mean()),
+        float(error.std() / np.sqrt(n)),
+        rmse,
+        rmse * abs(truth) / bound,
+        share,
+        float(np.sqrt(share * (1 - share) / n)),
+        n,
+    )
 
 
 def bound_of_d(d: float, sigma2: float, n_positions: int, blur: float, n_tracks: int = 1) -> float:

@@ -32,8 +32,14 @@ def table(xy: np.ndarray, spread: float = 400.0) -> pd.DataFrame:
     p, n, _ = xy.shape
     home = np.random.default_rng(99).uniform(0, spread * np.sqrt(p), (p, 1, 2))
     xy = xy + home
-    return pd.DataFrame({"particle": np.repeat(np.arange(p), n), "frame": np.tile(np.arange(n), p),
-                         "x": xy[..., 0].ravel(), "y": xy[..., 1].ravel()})
+    return pd.DataFrame(
+        {
+            "particle": np.repeat(np.arange(p), n),
+            "frame": np.tile(np.arange(n), p),
+            "x": xy[..., 0].ravel(),
+            "y": xy[..., 1].ravel(),
+        }
+    )
 
 
 def trapped(rng: Rng, n_tracks: int, n: int, d: float, rate: float, sigma2: float) -> np.ndarray:
@@ -67,11 +73,34 @@ def test_contract_names_and_json():
     """Columns come in the promised order and the ensemble is valid JSON."""
     result = measure(table(brownian(np.random.default_rng(1), 5, 60, 1.0, 0.2)))
     assert list(result.particles.columns[:15]) == [
-        "particle", "frame_first", "frame_last", "n_observed", "D_nm2_s", "D_ci_low", "D_ci_high", "localization_nm",
-        "alpha", "alpha_ci_low", "alpha_ci_high", "motion", "change_points", "v_nm_s", "Dr_rad2_s"]
+        "particle",
+        "frame_first",
+        "frame_last",
+        "n_observed",
+        "D_nm2_s",
+        "D_ci_low",
+        "D_ci_high",
+        "localization_nm",
+        "alpha",
+        "alpha_ci_low",
+        "alpha_ci_high",
+        "motion",
+        "change_points",
+        "v_nm_s",
+        "Dr_rad2_s",
+    ]
     assert list(result.msd.columns) == ["particle", "lag_frames", "lag_s", "msd_nm2", "msd_std_nm2", "n_pairs"]
-    assert {"D_nm2_s", "D_ci95", "D_x_nm2_s", "D_y_nm2_s", "localization_nm", "alpha", "alpha_ci95", "motion",
-            "drift_nm_s"} <= set(result.ensemble)
+    assert {
+        "D_nm2_s",
+        "D_ci95",
+        "D_x_nm2_s",
+        "D_y_nm2_s",
+        "localization_nm",
+        "alpha",
+        "alpha_ci95",
+        "motion",
+        "drift_nm_s",
+    } <= set(result.ensemble)
     json.dumps(result.ensemble, allow_nan=False)
     assert "Berglund" in result.methods
 
