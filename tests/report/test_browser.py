@@ -100,7 +100,7 @@ def test_a_click_does_what_it_says(page: Path, tmp_path: Path) -> None:
         "Particle 3",
         "1 2",
         "false",
-        "event rejected",
+        "event chosen rejected",
         "frame 7 · 0.0875 s",
         "image/svg+xml text/csv",
     ]
