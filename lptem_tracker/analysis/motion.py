@@ -89,7 +89,8 @@ def _one_kind(fit: MotionFit) -> bool:
     if fit.shapes is None:
         return True
     kinds = fit.shapes.components
-    doubtful = fit.tracks.link_confidence is not None and np.nanmean(fit.tracks.link_confidence) < 0.97
+    confidence = fit.tracks.link_confidence
+    doubtful = confidence is not None and float(np.nanmean(confidence)) < 0.97
     if fit.shapes.classes.pooled == "brownian":
         return kinds is None or len(kinds.d) == 1 or doubtful
-    return bool(doubtful) and fit.shapes.classes.pooled in ("subdiffusive", "switching", "ctrw", "mixture")
+    return doubtful and fit.shapes.classes.pooled in ("subdiffusive", "switching", "ctrw", "mixture")

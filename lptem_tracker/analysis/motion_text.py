@@ -19,8 +19,8 @@ REFERENCES = (
     "Berglund, Phys. Rev. E 82, 011917 (2010); Relich et al., Phys. Rev. E 93, 042401 (2016); Michalet & Berglund, "
     "Phys. Rev. E 85, 061916 (2012); Vestergaard, Blainey & Flyvbjerg, Phys. Rev. E 89, 022726 (2014); Bullerjahn, "
     "von Bülow & Hummer, J. Chem. Phys. 153, 024116 (2020); Backlund, Joyner & Moerner, Phys. Rev. E 91, 062716 "
-    "(2015); Blom & Bar-Shalom, IEEE Trans. Autom. Control 33, 780 (1988); Schwarz, Ann. Stat. 6, 461 (1978); Vineyard, "
-    "Phys. Rev. 110, 999 (1958)."
+    "(2015); Blom & Bar-Shalom, IEEE Trans. Autom. Control 33, 780 (1988); Schwarz, Ann. Stat. 6, 461 (1978); "
+    "Vineyard, Phys. Rev. 110, 999 (1958)."
 )
 
 
