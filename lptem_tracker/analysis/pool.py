@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from lptem_tracker.analysis.motion import measure_motion
-from lptem_tracker.analysis.population import combine
+from lptem_tracker.analysis.population import combine, summarise
 from lptem_tracker.calibration import Calibration
 from lptem_tracker.settings import Settings
 from lptem_tracker.tables import FRAME, OBSERVED, PARTICLE
@@ -54,7 +54,8 @@ def pool(parts: Sequence[Part], settings: Settings | None = None) -> dict[str, A
     """
     settings = settings or Settings()
     scales = {(p.calibration.pixel_size_nm, p.calibration.frame_interval_s, p.calibration.exposure_s) for p in parts}
-    population, warnings = combine([part.particles for part in parts]), []
+    population = summarise(combine({part.name: part.particles for part in parts}))
+    warnings: list[str] = []
     ensemble: dict[str, Any] = {}
     if len(scales) == 1:
         motion = measure_motion(_one_after_the_other(parts), parts[0].calibration, settings.motion)

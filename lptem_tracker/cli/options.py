@@ -32,7 +32,7 @@ SETTING_OF = {
 }
 
 
-class Roi(click.ParamType):
+class Roi(click.ParamType):  # type: ignore[type-arg]
     """X,Y,WIDTH,HEIGHT in px."""
 
     name = "X,Y,WIDTH,HEIGHT"
@@ -47,7 +47,7 @@ class Roi(click.ParamType):
         return tuple(int(part) for part in parts)
 
 
-class Size(click.ParamType):
+class Size(click.ParamType):  # type: ignore[type-arg]
     """WIDTHxHEIGHT in px."""
 
     name = "WIDTHxHEIGHT"
@@ -93,7 +93,7 @@ detect_options = combined(
     ),
     click.option("--weights", help="Your own detector (.pt, .onnx). [default: the shipped one]"),
     click.option("--device", help="auto, cpu, cuda or cuda:N. [default: auto]"),
-    click.option("--confidence", type=float, help="Drop detections below this probability. [default: 0.25]"),
+    click.option("--confidence", type=float, help="Drop detections below this probability. [default: 0.5]"),
     click.option("--frames", metavar="A:B", help="Only frames A to B-1. [default: all]"),
     click.option("--roi", type=Roi(), help="Only this region, in px. [default: the whole frame]"),
 )

@@ -125,7 +125,6 @@ def measure(
 
 def _tracks(source: str, settings: Settings) -> tuple[pd.DataFrame, Calibration, tuple[int, int] | None]:
     """Return the table, its scale (the user's first, then the file's) and its field where known."""
-    from lptem_tracker.calibration import Calibration
     from lptem_tracker.export import read_tracks
     from lptem_tracker.run import open_run
 
@@ -136,10 +135,25 @@ def _tracks(source: str, settings: Settings) -> tuple[pd.DataFrame, Calibration,
         shape = run.record.get("movie", {}).get("shape")
         field = (shape[2], shape[1]) if shape else None
     else:
-        table = read_tracks(Path(source))
-        known = Calibration(**table.attrs.pop("calibration", {}))
+        table = read_tracks(Path(source), pixel_size_nm=settings.movie.pixel_size_nm)
+        known = _stated(table)
     scale = settings.movie.model_dump(include={"pixel_size_nm", "frame_interval_s", "exposure_s"})
     return table, known.with_user(**scale), field
+
+
+def _stated(table: pd.DataFrame) -> Calibration:
+    """Return the scale that a file of tracks states, and say what was converted while reading it."""
+    from lptem_tracker.calibration import Calibration
+
+    for note in table.attrs.get("notes", []):
+        click.echo(f"Note: {note}", err=True)
+    size, interval = table.attrs.get("pixel_size_nm"), table.attrs.get("frame_interval_s")
+    return Calibration(
+        pixel_size_nm=size,
+        frame_interval_s=interval,
+        pixel_size_source="metadata",
+        frame_interval_source="metadata",
+    )
 
 
 def _rejected(given: Path | None, source: str) -> pd.DataFrame | None:

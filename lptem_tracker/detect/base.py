@@ -42,6 +42,3 @@ class Detector(ABC):
     @abstractmethod
     def describe(self) -> dict[str, Any]:
         """Return what identifies this detector in a run's record: name, weights, checksum, device."""
-
-    def close(self) -> None:
-        """Release the model."""

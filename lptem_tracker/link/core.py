@@ -59,7 +59,7 @@ class Decided(NamedTuple):
 
 OVERCONFIDENCE = 0.6
 """Factor on the log-odds of sum-product posteriors, which count the loops of the graph as independent evidence;
-fitted to six simulated scenes from dilute to hopeless, where said and right then agree within 0.05."""
+chosen on four simulated scenes, where links said to be 0.94–0.95 sure are then right 0.86–0.96 of the time."""
 
 
 def tempered(belief: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -55,7 +55,8 @@ def frame_times(run: Run, movie: Movie) -> NDArray[np.float64] | None:
     None where neither is known.
     """
     interval = run.calibration.frame_interval_s
-    if movie.times_s is not None and run.calibration.frame_interval_source != "user":
+    # a video without a known interval has the times of its playback, which are no physical times
+    if interval is not None and movie.times_s is not None and run.calibration.frame_interval_source != "user":
         return np.asarray(movie.times_s, dtype=float)
     if interval is None:
         return None

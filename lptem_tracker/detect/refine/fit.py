@@ -30,7 +30,7 @@ from lptem_tracker.detect.refine.shapes import (
     X,
     Y,
 )
-from lptem_tracker.detect.refine.solver import cholesky, invert, substitute
+from lptem_tracker.detect.refine.solver import cholesky, fill, invert, substitute
 
 # columns of the statistics of a fit
 (CHI2, N_ACTIVE, CHI2_OUT, N_OUT, CHI2_IN, N_IN, ITERATIONS, CONVERGED, ELONGATION, SEEN, CLIPPED, LOG_V,
@@ -280,13 +280,6 @@ def _inner(res, px, n, s, stats):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _fill(array, value):  # type: ignore[no-untyped-def]
-    for i in range(array.shape[0]):
-        for k in range(array.shape[1]):
-            array[i, k] = value
-
-
-@compiled
 def _capacity(chosen, params, slack, lags, want):  # type: ignore[no-untyped-def]
     """Return the most pixels near an outline, and the side of the grid that holds them."""
     most, side = 0.0, 0
@@ -380,7 +373,7 @@ def fit_particles(  # type: ignore[no-untyped-def]
         )
         st[N_ACTIVE], st[N_OUT], st[CLIPPED] = n, sums[10], sums[11]
         if n + st[N_OUT] <= m + 3 or n < 4:
-            _fill(covs[i], np.nan)
+            fill(covs[i], np.nan)
             continue
         score = 1 if want > 1 else 0
         _descend(kind, p, priors[i], precisions[i], px, n, sums, which, m, table, int(max_iter), tol, score, buf, st)
@@ -390,9 +383,9 @@ def fit_particles(  # type: ignore[no-untyped-def]
             st[ELONGATION] = _elongation(jac, res, px, n, p, origin)
         _inner(res, px, n, math.exp(p[LOG_S]), st)
         if want > 0:
-            _fill(covs[i], 0.0)
+            fill(covs[i], 0.0)
             if not cholesky(hess, m, factor):
-                _fill(covs[i], np.nan)
+                fill(covs[i], np.nan)
                 continue
             invert(factor, m, inverse, column)
             for k in range(m):

@@ -47,3 +47,10 @@ def invert(factor: Any, n: int, out: Any, column: Any) -> None:
         substitute(factor, n, column)
         for i in range(n):
             out[i, j] = column[i]
+
+
+@compiled
+def fill(array, value):  # type: ignore[no-untyped-def]
+    for i in range(array.shape[0]):
+        for k in range(array.shape[1]):
+            array[i, k] = value

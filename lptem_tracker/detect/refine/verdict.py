@@ -15,7 +15,7 @@ from lptem_tracker.detect.refine.fit import CHI2, CONVERGED, ITERATIONS, N_ACTIV
 from lptem_tracker.detect.refine.frame import State
 
 # Linear error propagation is short by a share that falls with the square of the contrast's significance z:
-# measured on simulated disks and rods with z from 4 to 30, the variances of places are 1 + 25/z² and those of
+# measured on simulated disks with z from 4 to 30, the variances of places are 1 + 25/z² and those of
 # sizes and angles 1 + 35/z² times the linear ones; correlated noise of the same z adds to that.
 _PLACE_EXCESS, _SIZE_EXCESS, _CORRELATION_POWER = 25.0, 35.0, 0.4
 
