@@ -12,6 +12,9 @@ WEAK_SHARE = 0.4
 """Detections down to this share of the threshold are looked at."""
 MIN_FRAMES = 5
 MIN_COVER = 0.5
+BRIEF_FRAMES = 3
+BRIEF_ODDS = 10.0
+"""A particle seen in fewer than `BRIEF_FRAMES` frames of a longer film must be surer, its odds by this factor."""
 
 
 def supported(tracks: pd.DataFrame, threshold: float) -> NDArray[np.bool_]:
@@ -19,7 +22,8 @@ def supported(tracks: pd.DataFrame, threshold: float) -> NDArray[np.bool_]:
 
     Chance detections do not follow each other within the reach of a step. A track carries its faint rows when
     it was seen in at least `MIN_FRAMES` frames and in the share `MIN_COVER` of its span, and was at least once
-    as sure as the threshold. The idea of keeping faint boxes for association is that of Zhang et al. 2022
+    as sure as the threshold. In a film in which most detections belong to lasting tracks, one that appears for a
+    frame or two in the middle is more often chance than a visitor, and must be surer. The idea of keeping faint boxes for association is that of Zhang et al. 2022
     (ByteTrack); here the whole track decides.
 
     Parameters
@@ -44,4 +48,9 @@ def supported(tracks: pd.DataFrame, threshold: float) -> NDArray[np.bool_]:
     good = summary.index[(summary["n"] >= MIN_FRAMES) & (cover >= MIN_COVER) & summary["sure"] & (summary.index >= 0)]
     carried = tracks[PARTICLE].isin(good).to_numpy()
     alone = tracks[OBSERVED].to_numpy() & ~(tracks["confidence"] < threshold).to_numpy()
+    if carried[tracks[OBSERVED].to_numpy()].mean() > 0.5:
+        start, stop = seen[FRAME].min() + BRIEF_FRAMES, seen[FRAME].max() - BRIEF_FRAMES
+        brief = summary.index[(summary["n"] < BRIEF_FRAMES) & (summary["first"] >= start) & (summary["last"] <= stop)]
+        odds = BRIEF_ODDS * threshold / max(1 - threshold, 1e-9)
+        alone &= ~(tracks[PARTICLE].isin(brief) & (tracks["confidence"] < odds / (1 + odds))).to_numpy()
     return np.asarray(carried | alone)

@@ -20,7 +20,11 @@ Floats = NDArray[np.float64]
 
 TOUCH, GROWTH = 1.6, 1.06
 """Largest centre distance over the sum of the radii (1.9 holds nine of ten real coalescences, at more false
-ones), and least change of the host's radius."""
+ones), and least change of the host's radius where sizes are well known."""
+
+SIGNIFICANT, STEADY = 4.0, 0.15
+"""A change of size counts from this many standard deviations of its scatter along tracks on; where that scatter
+is larger than `STEADY`, areas do not tell one particle from two."""
 
 
 def through_mergers(points: Points, decided: Decided, radius: Floats, step: float) -> tuple[Decided, Ints]:
@@ -43,13 +47,17 @@ def through_mergers(points: Points, decided: Decided, radius: Floats, step: floa
     """
     n = len(radius)
     track, merged = decided.track.copy(), np.full(n, -1)
-    pred = _through_blobs(points, decided.pred.copy(), radius, track)
+    scatter = size_scatter(decided.pred, radius)
+    pred = decided.pred.copy()
+    if scatter <= STEADY:
+        pred = _through_blobs(points, pred, radius, track)
     following = _following(pred)
     linked = np.flatnonzero(pred >= 0)
     last_frame = points.frame.max(initial=0)
+    change = max(GROWTH, math.exp(SIGNIFICANT * scatter))
     # a host row before and after, both of one track
-    hosts = linked[radius[linked] > GROWTH * radius[pred[linked]]]
-    shrinking = linked[radius[linked] * GROWTH < radius[pred[linked]]]
+    hosts = linked[radius[linked] > change * radius[pred[linked]]]
+    shrinking = linked[radius[linked] * change < radius[pred[linked]]]
     inside: dict[int, list[int]] = {}
     ends = np.flatnonzero((following < 0) & (points.frame < last_frame))
     starts = np.flatnonzero((pred < 0) & (points.frame > points.frame.min(initial=0)))
@@ -73,7 +81,18 @@ def through_mergers(points: Points, decided: Decided, radius: Floats, step: floa
             inside.setdefault(host, []).append(row)
         elif inside.get(host):
             _give_back(track, points.frame, radius, inside[host].pop(), row, int(apart[best]))
+    # where identities were exchanged, the row before belongs to somebody else
+    pred[(pred >= 0) & (track[pred] != track)] = -1
     return decided._replace(track=track, pred=pred), merged
+
+
+def size_scatter(pred: Ints, radius: Floats) -> float:
+    """Return the standard deviation of the change of log radius from row to row of the same track; robust."""
+    linked = np.flatnonzero(pred >= 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        change = np.abs(np.log(radius[linked] / radius[pred[linked]]))
+    change = change[np.isfinite(change)]
+    return 1.4826 * float(np.median(change)) if len(change) else 0.0
 
 
 def _following(pred: Ints) -> Ints:
@@ -114,8 +133,12 @@ def _give_back(track: Ints, frame: Ints, radius: Floats, lost: int, back: int, h
     straight = abs(math.log(radius[back] / radius[lost])) + abs(math.log(radius[host] / size))
     crossed = abs(math.log(radius[host] / radius[lost])) + abs(math.log(radius[back] / size))
     later = (track == owner) & (frame >= frame[host])
-    if crossed + 0.1 < straight:
-        track[later] = guest
-        track[track == fresh] = owner
-    else:
-        track[track == fresh] = guest
+    exchange = crossed + 0.1 < straight
+    new = track.copy()
+    new[track == fresh] = owner if exchange else guest
+    if exchange:
+        new[later] = guest
+    # nobody is in two places at once
+    touched = np.flatnonzero(np.isin(new, (guest, owner)))
+    if len(np.unique(np.stack([new[touched], frame[touched]]), axis=1).T) == len(touched):
+        track[:] = new

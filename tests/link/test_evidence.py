@@ -43,3 +43,17 @@ def test_a_short_or_sparse_track_keeps_its_sure_rows_alone():
 def test_no_rows_are_no_rows():
     """A movie without particles."""
     assert supported(empty_table(TRACK_DTYPES), 0.25).shape == (0,)
+
+
+def test_a_visitor_of_one_frame_must_be_surer_in_a_lasting_film():
+    """Beside tracks of thirty frames a single sight counts from ten times the odds, and at the ends as ever."""
+    lasting = _track(0, list(range(30)), [0.9] * 30)
+    doubtful, sure, early = _track(1, [15], [0.6]), _track(2, [16], [0.95]), _track(3, [1], [0.6])
+    table = pd.concat([lasting, doubtful, sure, early], ignore_index=True)
+    assert supported(table, 0.5)[30:].tolist() == [False, True, True]
+
+
+def test_pictures_that_are_no_film_keep_every_sight():
+    """Where nothing lasts, a single sight is all there is."""
+    table = pd.concat([_track(k, [k], [0.6]) for k in range(30)], ignore_index=True)
+    assert supported(table, 0.5).all()

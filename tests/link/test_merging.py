@@ -42,3 +42,19 @@ def test_end_without_growth_is_no_merger() -> None:
     table = collision((9.0, 6.0), 0)
     table = table[~((table["true"] == 101) & (table["frame"] > 40))]
     assert link(table)["merged_into"].isna().all()
+
+
+def test_noisy_sizes_exchange_no_identities():
+    """Radii that scatter by 35 % say nothing of mergers: the links are those of a table without radii."""
+    rng = np.random.default_rng(4)
+    steps = rng.normal(0, 4, (60, 8, 2))
+    xy = rng.uniform(100, 900, (1, 8, 2)) + np.cumsum(steps, 0)
+    seen = rng.random((60, 8)) > 0.15
+    frame, particle = np.nonzero(seen)
+    table = pd.DataFrame({"frame": frame, "x": xy[seen][:, 0], "y": xy[seen][:, 1]})
+    noisy = table.assign(radius=10 * np.exp(rng.normal(0, 0.35, len(table))))
+    linked = link(noisy, max_gap_frames=5)
+    assert not linked.duplicated(["particle", "frame"]).any()
+    plain = link(table, max_gap_frames=5)
+    pairs = set(zip(linked["particle"][: len(table)], plain["particle"][: len(table)]))
+    assert len(pairs) == plain["particle"].nunique()
