@@ -22,9 +22,9 @@ def supported(tracks: pd.DataFrame, threshold: float) -> NDArray[np.bool_]:
 
     Chance detections do not follow each other within the reach of a step. A track carries its faint rows when
     it was seen in at least `MIN_FRAMES` frames and in the share `MIN_COVER` of its span, and was at least once
-    as sure as the threshold. In a film in which most detections belong to lasting tracks, one that appears for a
-    frame or two in the middle is more often chance than a visitor, and must be surer. The idea of keeping faint boxes for association is that of Zhang et al. 2022
-    (ByteTrack); here the whole track decides.
+    as sure as the threshold. In a film in which most detections belong to lasting tracks, one that appears for
+    a frame or two in the middle is more often chance than a visitor, and must be surer. The idea of keeping
+    faint boxes for association is that of Zhang et al. 2022 (ByteTrack); here the whole track decides.
 
     Parameters
     ----------

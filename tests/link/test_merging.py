@@ -50,7 +50,7 @@ def test_noisy_sizes_exchange_no_identities():
     steps = rng.normal(0, 4, (60, 8, 2))
     xy = rng.uniform(100, 900, (1, 8, 2)) + np.cumsum(steps, 0)
     seen = rng.random((60, 8)) > 0.15
-    frame, particle = np.nonzero(seen)
+    frame = np.nonzero(seen)[0]
     table = pd.DataFrame({"frame": frame, "x": xy[seen][:, 0], "y": xy[seen][:, 1]})
     noisy = table.assign(radius=10 * np.exp(rng.normal(0, 0.35, len(table))))
     linked = link(noisy, max_gap_frames=5)
