@@ -191,6 +191,15 @@ class Settings(_Section):
         """Return every setting as ``"section.name": value``."""
         return {f"{s}.{name}": value for s in _SECTIONS for name, value in getattr(self, s).model_dump().items()}
 
+    def shown(self) -> dict[str, str]:
+        """Return every setting as a person reads it; for None, what stands in its place."""
+        out = {}
+        for key, value in self.flat().items():
+            section, _, name = key.partition(".")
+            meaning = type(getattr(self, section)).model_fields[name].description or ""
+            out[key] = meaning.partition("None: ")[2].rstrip(".") if value is None else str(value)
+        return out
+
     def to_toml(self) -> str:
         """Return the settings as TOML, each with its meaning; values of None are commented out."""
         import tomli_w

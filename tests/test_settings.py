@@ -63,3 +63,12 @@ def test_every_setting_is_described():
     for section in type(Settings()).model_fields:
         fields = type(getattr(Settings(), section)).model_fields
         assert all(field.description for field in fields.values()), section
+
+
+def test_what_is_not_set_says_what_stands_in_its_place():
+    """A reader of --dry-run learns what None means, setting by setting."""
+    shown = Settings.load(overrides={"link.max_gap_frames": 3}).shown()
+    assert shown["detect.weights"] == "the shipped ones"
+    assert shown["movie.pixel_size_nm"] == "from the metadata"
+    assert shown["link.max_gap_frames"] == "3"
+    assert all(shown.values())

@@ -142,11 +142,7 @@ def _show_plan(movies: tuple[str, ...], settings: Settings, output: Path) -> Non
             rows(_calibration_rows(movie.calibration))
     say(f"Output: {output}")
     origins = settings.origins
-    rows([(name, f"{_setting(value)}   ({origins[name]})") for name, value in settings.flat().items()])
-
-
-def _setting(value: Any) -> str:
-    return "from the data" if value is None else str(value)
+    rows([(name, f"{value}   ({origins[name]})") for name, value in settings.shown().items()])
 
 
 def _calibration_rows(calibration: Calibration) -> list[tuple[str, str]]:
