@@ -197,7 +197,7 @@ class Settings(_Section):
         for key, value in self.flat().items():
             section, _, name = key.partition(".")
             meaning = type(getattr(self, section)).model_fields[name].description or ""
-            out[key] = meaning.partition("None: ")[2].rstrip(".") if value is None else str(value)
+            out[key] = (meaning.partition("None: ")[2].rstrip(".") or "not given") if value is None else str(value)
         return out
 
     def to_toml(self) -> str:
