@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from lptem_tracker.detect.refine import refine
 from lptem_tracker.tables import DETECTION_DTYPES, empty_table
+
+DIGITS = 8
 
 if TYPE_CHECKING:
     from lptem_tracker.detect.base import Detector
@@ -41,10 +44,26 @@ def detect_chunks(
             pending = next(frames, None)
             if len(batch) >= detector.batch_frames or pending is None or pending.index >= end:
                 found = detector.detect(batch)
-                tables.append(refine(batch, found) if refined and len(found) else found)
+                tables.append(settled(refine(batch, found) if refined and len(found) else found))
                 progress.advance(len(batch))
                 batch = []
         yield begin, join_detections(tables)
+
+
+def settled(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with its real numbers to `DIGITS` significant digits.
+
+    The order in which a processor adds numbers can differ from run to run in the last bits; cut to what is
+    meant, the same input gives the same bytes.
+    """
+    out = table.copy()
+    for name in out.columns:
+        if out[name].dtype.kind == "f":
+            values = out[name].to_numpy(float)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                unit = 10.0 ** (DIGITS - 1 - np.floor(np.log10(np.abs(values))))
+                out[name] = np.where(np.isfinite(unit) & (values != 0), np.round(values * unit) / unit, values)
+    return out
 
 
 def join_detections(tables: list[pd.DataFrame]) -> pd.DataFrame:
