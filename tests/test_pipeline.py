@@ -169,7 +169,9 @@ def test_without_calibration_results_are_in_px_and_frames(tmp_path):
 
 def test_summary_is_plain_json(run):
     """No NaN, so that any tool reads it."""
-    json.loads((run.path / "summary.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)
+    text = (run.path / "summary.json").read_text(encoding="utf-8")
+    summary = json.loads(text, parse_constant=pytest.fail)
+    assert {"ensemble", "structure", "kinetics", "population", "quality"} <= set(summary)
 
 
 def test_user_scale_wins_over_metadata(movie_path):

@@ -122,6 +122,7 @@ def _pooled(
     each = np.stack([lv.integrated for lv in levels], 2)
 
     def curve(counts: Floats) -> Floats:
+        """Return the log-likelihood over alpha when each track counts as often as given."""
         if one_scale:
             part = pool(family, counts)
             total = np.stack([at_sigma2(part, float(s)).best for s in noise.sigma2], 2).max(2)

@@ -76,6 +76,7 @@ class _Graph:
                 self.sums[k] += sign * value
 
     def add(self, node: int, label: int | None = None) -> None:
+        """Let a particle in, as a cluster of its own."""
         self.near[node] = set()
         if label is None or label in self.members:
             label, self._next = self._next, self._next + 1
@@ -85,6 +86,7 @@ class _Graph:
         self._count(1, 1)
 
     def remove(self, node: int) -> None:
+        """Let a particle go, with its bonds."""
         for other in list(self.near[node]):
             self.cut(node, other)
         del self.near[node]
@@ -183,6 +185,7 @@ class _Replay:
         self.active: dict[tuple[int, int], int] = {}
 
     def run(self, min_contact: int, min_separation: int) -> History:
+        """Play all bonds in the order of time."""
         bodies, bonds = self.bodies, self.bonds
         real = np.flatnonzero(bodies.n_rows >= MIN_ROWS)
         end = np.array([self.until.get(int(k), int(bodies.last[k]) + 1) for k in real], dtype=np.int64)

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import tempfile
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -51,10 +52,9 @@ class TorchRuntime:
 
     def run(self, images: Images) -> Images:
         """Return the raw outputs as float32; see `Runtime`."""
-        try:
+        # what follows runs where the failed attempt's memory is free again
+        with suppress(self._torch.OutOfMemoryError):
             return self._forward(images)
-        except self._torch.OutOfMemoryError:
-            pass  # handled below, where the failed attempt's memory is free again
         self._torch.cuda.empty_cache()
         if len(images) > 1:
             half = len(images) // 2

@@ -49,6 +49,7 @@ class _Session:
         self._filtered = False
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
+        """Take in the beginning of an element."""
         if not self.root:
             self.root = name
         if name == "Model":

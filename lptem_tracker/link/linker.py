@@ -110,15 +110,8 @@ def link(
     if fill:
         filled = fill_gaps(points.frame, points.xy, points.noise, decided.pred, *plan.smoothing())
         out = with_filled(out, rows, filled, common)
-    out.attrs = {
-        **detections.attrs,
-        "link": {
-            "parameters": plan.report(),
-            "drift": common.report(),
-            "window_frames": window_frames,
-            "max_gap_frames": max_lag - 1,
-        },
-    }
+    told = {"window_frames": window_frames, "max_gap_frames": max_lag - 1}
+    out.attrs = {**detections.attrs, "link": {"parameters": plan.report(), "drift": common.report(), **told}}
     return out
 
 

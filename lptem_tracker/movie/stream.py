@@ -79,6 +79,7 @@ def stream_frames(
     stopped = threading.Event()
 
     def put(item: Frame | BaseException | None) -> bool:
+        """Hand an item on; False when nobody waits for it any more."""
         while not stopped.is_set():
             try:
                 box.put(item, timeout=0.1)
@@ -88,6 +89,7 @@ def stream_frames(
         return False
 
     def produce() -> None:
+        """Read until the end, the consumer's stop, or an error."""
         try:
             for frame in _usable(movie, start, stop, roi, found, after):
                 if not put(frame):

@@ -62,6 +62,7 @@ def draw_count(
 def set_camera(
     rng: np.random.Generator, canvas: Canvas, *, snr: tuple[float, float], blur: tuple[float, float] = (0.3, 1.3)
 ) -> Canvas:
+    """Draw the camera's noise, its correlation and the optical blur."""
     canvas.snr = loguniform(rng, *snr)
     canvas.lag1 = 0.0 if rng.random() < 0.1 else float(rng.uniform(0.05, 0.45))
     canvas.blur_px = float(rng.uniform(*blur))
