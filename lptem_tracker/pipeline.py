@@ -14,7 +14,7 @@ from lptem_tracker.job import Job, open_for
 from lptem_tracker.link import WEAK_SHARE, link_from_settings, supported
 from lptem_tracker.movie import Movie, fingerprint
 from lptem_tracker.progress import Progress, Silent
-from lptem_tracker.run import ChunkStore, Run, RunWriter, environment
+from lptem_tracker.run import ChunkStore, Run, RunWriter, environment, read_rejected
 from lptem_tracker.settings import Settings
 
 
@@ -93,7 +93,7 @@ def analyze(
             with job.stage("link"):
                 found, tracks = _link(found, settings)
             with job.stage("measure"):
-                result = _measure(job, tracks)
+                result = _measure(job, tracks, read_rejected(writer.path))
             quality = describe_quality(movie, found, detector)
             warnings = [*job.warnings, *quality.pop("warnings", [])]
             for sentence in warnings:
@@ -144,7 +144,7 @@ def _link(found: pd.DataFrame, settings: Settings) -> tuple[pd.DataFrame, pd.Dat
     return found, tracks
 
 
-def _measure(job: Job, tracks: pd.DataFrame) -> Measurement:
+def _measure(job: Job, tracks: pd.DataFrame, rejected: pd.DataFrame | None) -> Measurement:
     """Measure the tracks that are long enough; positions count from the region's corner."""
     counts = tracks.loc[tracks["observed"], "particle"].value_counts()
     shortest = min(job.settings.link.min_track_frames, job.stop - job.start)
@@ -153,7 +153,14 @@ def _measure(job: Job, tracks: pd.DataFrame) -> Measurement:
     if chosen.empty:
         reason = f"No particle was followed for {shortest} frames, so nothing was measured; look at the overlay."
         return nothing_measured(job.movie.calibration, reason if len(tracks) else "No particle was found in the movie.")
-    return measure(chosen, job.movie.calibration, settings=job.settings, field_px=job.field_px, n_frames=job.stop)
+    return measure(
+        chosen,
+        job.movie.calibration,
+        settings=job.settings,
+        field_px=job.field_px,
+        n_frames=job.stop,
+        rejected_events=rejected,
+    )
 
 
 def _write(writer: RunWriter, job: Job, found: pd.DataFrame, tracks: pd.DataFrame, result: Measurement) -> None:

@@ -157,15 +157,7 @@ def _stated(table: pd.DataFrame) -> Calibration:
 
 
 def _rejected(given: Path | None, source: str) -> pd.DataFrame | None:
-    """Return the rejected events: the file given, or the one in the run folder that is measured."""
-    import pandas as pd
+    """Return the rejected events: of the file given, or of the run folder that is measured."""
+    from lptem_tracker.run import read_rejected
 
-    from lptem_tracker.errors import TableError
-
-    path = given or Path(source) / "rejected_events.csv"
-    if given is None and not path.is_file():
-        return None
-    try:
-        return pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise TableError(f"The rejected events {path} cannot be read ({error}); expected a CSV file.") from None
+    return read_rejected(Path(source)) if given is None else read_rejected(given.parent, given.name)

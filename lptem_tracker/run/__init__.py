@@ -2,7 +2,7 @@
 
 from lptem_tracker.run.chunks import Chunk, ChunkStore
 from lptem_tracker.run.files import jsonable, write_csv, write_json, write_parquet, write_table, write_text, writing
-from lptem_tracker.run.folder import Run, open_run, read_table
+from lptem_tracker.run.folder import Run, open_run, read_rejected, read_table
 from lptem_tracker.run.provenance import environment
 from lptem_tracker.run.writer import RESULT_FILES, WORK, RunWriter
 
@@ -16,6 +16,7 @@ __all__ = [
     "environment",
     "jsonable",
     "open_run",
+    "read_rejected",
     "read_table",
     "write_csv",
     "write_json",

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lptem_tracker.calibration import Calibration
-from lptem_tracker.errors import InputError
+from lptem_tracker.errors import InputError, TableError
 from lptem_tracker.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
+
+REJECTED = "rejected_events.csv"
 
 
 class Run:
@@ -105,6 +107,32 @@ def open_run(path: str | Path) -> Run:
     if not any((folder / name).exists() for name in ("run.json", "tracks.parquet", "tracks.csv", "detections.parquet")):
         raise InputError(f"{folder} holds no run (no run.json and no tables); give the folder named by -o of analyze.")
     return Run(folder)
+
+
+def read_rejected(folder: Path, name: str = REJECTED) -> pd.DataFrame | None:
+    """Read the events that a person has rejected in a run's report; None where there is no such file.
+
+    Raises
+    ------
+    TableError
+        It is no table, or lacks one of `kind, frame, particle_a, particle_b`.
+    """
+    import pandas as pd
+
+    path = folder / name
+    if name == REJECTED and not path.is_file():
+        return None
+    try:
+        table = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise TableError(f"The rejected events {path} cannot be read ({_first_line(error)}).") from None
+    missing = {"kind", "frame", "particle_a", "particle_b"} - set(table.columns)
+    if missing:
+        raise TableError(
+            f"The rejected events {path} need the columns kind, frame, particle_a, particle_b; "
+            f"found {', '.join(map(str, table.columns))}."
+        )
+    return table
 
 
 def read_table(path: Path) -> pd.DataFrame:

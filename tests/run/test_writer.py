@@ -7,8 +7,8 @@ import os
 import pandas as pd
 import pytest
 
-from lptem_tracker.errors import InputError, OutputError, SettingsError
-from lptem_tracker.run import Chunk, ChunkStore, Run, RunWriter, open_run, write_table
+from lptem_tracker.errors import InputError, OutputError, SettingsError, TableError
+from lptem_tracker.run import Chunk, ChunkStore, Run, RunWriter, open_run, read_rejected, write_table
 
 
 def test_a_folder_with_something_in_it_is_refused(tmp_path):
@@ -154,3 +154,13 @@ def test_damaged_tables_are_one_sentence(tmp_path):
         _ = run.tracks
     with pytest.raises(InputError, match="damaged"):
         _ = run.record
+
+
+def test_rejected_events_are_read_where_a_person_left_them(tmp_path):
+    """No file is no rejection; a file without the columns is one sentence."""
+    assert read_rejected(tmp_path) is None
+    (tmp_path / "rejected_events.csv").write_text("kind,frame,particle_a,particle_b\nattach,3,1,2\n", encoding="utf-8")
+    assert read_rejected(tmp_path)["kind"].tolist() == ["attach"]
+    (tmp_path / "rejected_events.csv").write_text("kind\nattach\n", encoding="utf-8")
+    with pytest.raises(TableError, match="particle_a"):
+        read_rejected(tmp_path)
