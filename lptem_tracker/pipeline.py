@@ -193,6 +193,7 @@ def _record(job: Job, detector: Detector, link_report: dict[str, Any], checksum:
         "calibration": asdict(movie.calibration),
         "detector": detector.describe(),
         "link": link_report,
+        "settings": job.settings.flat(),
         "origins": job.settings.origins,
         "stages": {name: {"seconds": seconds} for name, seconds in job.seconds.items()},
     }
