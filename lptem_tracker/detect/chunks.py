@@ -44,7 +44,8 @@ def detect_chunks(
             pending = next(frames, None)
             if len(batch) >= detector.batch_frames or pending is None or pending.index >= end:
                 found = detector.detect(batch)
-                tables.append(settled(refine(batch, found) if refined and len(found) else found))
+                # one thread: with several, neighbours may see each other's fits in different orders
+                tables.append(settled(refine(batch, found, workers=1) if refined and len(found) else found))
                 progress.advance(len(batch))
                 batch = []
         yield begin, join_detections(tables)
