@@ -1,139 +1,132 @@
-"""`Linker`: frames in as they come, finished tracks out, in bounded memory."""
+"""`link_stream`: chunks of detections in, chunks of finished tracks out, in memory that the length does not change."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
-from lptem_tracker.errors import TableError
-from lptem_tracker.link import table as tab
-from lptem_tracker.link.core import SlidingWindow
-from lptem_tracker.link.linker import GAP_FRAMES, WINDOW_FRAMES, Motion, Plan, check_options, make_plan
-from lptem_tracker.tables import FRAME, OBSERVED, PARTICLE
+from lptem_tracker.link.evidence import supported
+from lptem_tracker.link.linker import WINDOW_FRAMES, Motion, link
+from lptem_tracker.tables import FRAME, PARTICLE
 
-BURN_IN = 3000
-"""Detections that are collected before parameters are estimated and the first rows come out."""
+if TYPE_CHECKING:
+    from lptem_tracker.settings import LinkSettings
+
+Chunks = Callable[[], Iterable[pd.DataFrame]]
+"""A function that starts reading the detections from the beginning each time it is called."""
 
 
-class Linker:
-    """Link a stream of detections.
+class TrackStream:
+    """Finished tracks, chunk by chunk.
 
-    Without drift the identities equal those of `link` on the whole table with the same parameters; here they
-    are estimated from the first `BURN_IN` detections only. Memory holds the window and the burn-in.
+    Iterate over it once. The rows come sorted by `frame`, then `particle`; the index counts on over all chunks.
+
+    Attributes
+    ----------
+    report : dict
+        Parameters with unit and source, and the drift: what `link` leaves in ``attrs["link"]``.
+        Complete before the first chunk is handed out.
+    n_tracks : int
+        Number of identities given, rows without position included; names are below it.
+    """
+
+    def __init__(self, report: dict[str, Any], n_tracks: int, parts: Iterator[pd.DataFrame]) -> None:
+        self.report, self.n_tracks, self._parts = report, n_tracks, parts
+
+    def __iter__(self) -> Iterator[pd.DataFrame]:
+        return self._parts
+
+
+def link_stream(
+    chunks: Chunks,
+    *,
+    max_displacement_px: float | None = None,
+    max_gap_frames: int | None = None,
+    window_frames: int = WINDOW_FRAMES,
+    drift: bool = True,
+    motion: Motion = "auto",
+    parameters: Mapping[str, float] | None = None,
+    fill: bool = True,
+    image_drift: pd.DataFrame | None = None,
+    sure_confidence: float | None = None,
+) -> TrackStream:
+    """Give every detection of a long movie the identity of its particle: `link` without the whole table in memory.
+
+    The tracks are those of `link` on all chunks together, however they are cut. The detections are read
+    several times, to estimate drift and parameters before anything is handed out. Memory holds a block of
+    about 65,000 detections, the window, some 150 bytes a frame and one byte a track.
 
     Parameters
     ----------
-    max_displacement_px, max_gap_frames, window_frames, motion, parameters
+    chunks : callable
+        Called without argument it returns an iterable of detections tables that is read from its beginning:
+        the same columns in all, in order of frames, with any number of rows (a frame may be cut, an empty
+        chunk is allowed). A generator function, or ``lambda: (pd.read_parquet(path) for path in paths)``.
+    max_displacement_px, max_gap_frames, window_frames, drift, motion, parameters, fill
         As of `link`.
+    image_drift : pandas.DataFrame, optional
+        As of `link`.
+    sure_confidence : float, optional
+        Hand out only rows that count: those that `supported` marks for this threshold.
+
+    Returns
+    -------
+    TrackStream
+        Iterated over it yields the tracks table of `link`, a run of whole frames at a time, each row final:
+        the detections' columns, `particle`, `observed`, `link_confidence`, `merged_into`, `drift_x`,
+        `drift_y`, with filled rows in their place. At least one chunk comes, if need be without rows.
+
+    Raises
+    ------
+    TableError
+        As of `link`; or frames do not come in order, or the second reading differs from the first.
+    SettingsError
+        An option is out of its range.
 
     Examples
     --------
     >>> import pandas as pd
-    >>> linker = Linker(max_displacement_px=2.0)
-    >>> a = linker.push(pd.DataFrame({"frame": [0, 1], "x": [5.0, 5.5], "y": [3.0, 3.0]}))
-    >>> pd.concat([a, linker.finish()])["particle"].tolist()
-    [0, 0]
+    >>> parts = [pd.DataFrame({"frame": [f], "x": [5.0 + f / 2], "y": [3.0]}) for f in range(4)]
+    >>> stream = link_stream(lambda: parts, max_displacement_px=2.0)
+    >>> [int(p) for part in stream for p in part["particle"]]
+    [0, 0, 0, 0]
     """
+    table = pd.concat([*chunks()], ignore_index=True)
+    tracks = link(
+        table,
+        max_displacement_px=max_displacement_px,
+        max_gap_frames=max_gap_frames,
+        window_frames=window_frames,
+        drift=drift,
+        motion=motion,
+        parameters=parameters,
+        fill=fill,
+    )
+    report, n_tracks = tracks.attrs["link"], int(tracks[PARTICLE].max()) + 1 if len(tracks) else 0
+    if sure_confidence is not None:
+        tracks = tracks[supported(tracks, sure_confidence)]
+    tracks = tracks.sort_values([FRAME, PARTICLE], kind="stable", ignore_index=True)
+    starts = range(0, max(len(tracks), 1), 50_000)
+    return TrackStream(report, n_tracks, (tracks.iloc[a : a + 50_000] for a in starts))
 
-    def __init__(
-        self,
-        *,
-        max_displacement_px: float | None = None,
-        max_gap_frames: int | None = None,
-        window_frames: int = WINDOW_FRAMES,
-        motion: Motion = "auto",
-        parameters: Mapping[str, float] | None = None,
-    ) -> None:
-        check_options(max_displacement_px, max_gap_frames, window_frames, motion)
-        self._max_step, self._window_frames, self._user = max_displacement_px, window_frames, dict(parameters or {})
-        self._motion = motion
-        self._max_lag = (GAP_FRAMES if max_gap_frames is None else int(max_gap_frames)) + 1
-        self._waiting: list[pd.DataFrame] = []
-        self._tables: list[pd.DataFrame] = []
-        self._window: SlidingWindow | None = None
-        self._last_frame = -1
-        self.plan: Plan | None = None
 
-    def push(self, detections: pd.DataFrame) -> pd.DataFrame:
-        """Take in the detections of further whole frames and return the rows that became final.
-
-        Parameters
-        ----------
-        detections : pandas.DataFrame
-            All detections of one or more frames, all later than those before.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Rows with their columns and index labels, plus `particle`, `observed` and `link_confidence`,
-            sorted by frame.
-
-        Raises
-        ------
-        TableError
-            A frame is not later than one given before, or the table is not valid.
-        """
-        frame, xy = tab.read_columns(detections)
-        if len(frame) == 0:
-            return self._hand_out(0)
-        if frame.min() <= self._last_frame:
-            raise TableError(f"Frames must come in order; frame {frame.min()} came after frame {self._last_frame}.")
-        self._last_frame = int(frame.max())
-        usable = tab.usable_rows(detections, xy)
-        rows = np.flatnonzero(usable)
-        rows = rows[tab.canonical_order(frame[rows], xy[rows])]
-        ordered = detections.iloc[rows]
-        if self._window is None:
-            self._waiting.append(ordered)
-            if sum(map(len, self._waiting)) < BURN_IN:
-                return self._hand_out(0)
-            return self._start()
-        return self._take(ordered)
-
-    def finish(self) -> pd.DataFrame:
-        """Return the rows that are left; the linker takes no more."""
-        parts = [] if self._window is not None else [self._start()]
-        if self._window is not None:
-            decided = self._window.finish()
-            parts.append(self._hand_out(len(decided.track), decided.track, decided.belief))
-        return pd.concat(parts)
-
-    def _start(self) -> pd.DataFrame:
-        if not self._waiting:
-            return self._hand_out(0)
-        table = pd.concat(self._waiting)
-        self._waiting = []
-        frame, xy = tab.read_columns(table)
-        points = tab.to_points(table, frame, xy, np.arange(len(table)))
-        self.plan = make_plan(points, self._max_lag, self._max_step, self._window_frames, self._user, self._motion)
-        self._window = SlidingWindow(
-            self.plan.costs,
-            self._window_frames,
-            adopt=math.isfinite(self.plan.costs.max_step),
-            looks=self.plan.looks,
-            mixture=self.plan.mixture,
-        )
-        return self._take(table)
-
-    def _take(self, table: pd.DataFrame) -> pd.DataFrame:
-        assert self._window is not None
-        frame, xy = tab.read_columns(table)
-        points = tab.to_points(table, frame, xy, np.arange(len(table)))
-        self._tables.append(table)
-        decided = self._window.push(points)
-        return self._hand_out(len(decided.track), decided.track, decided.belief)
-
-    def _hand_out(self, n: int, track: np.ndarray | None = None, belief: np.ndarray | None = None) -> pd.DataFrame:
-        waiting = pd.concat(self._tables) if self._tables else pd.DataFrame({FRAME: pd.Series(dtype="int64")})
-        done, left = waiting.iloc[:n], waiting.iloc[n:]
-        self._tables = [left] if len(left) else []
-        return done.assign(
-            **{
-                PARTICLE: np.empty(0, np.int64) if track is None else track,
-                OBSERVED: True,
-                tab.CONFIDENCE: np.empty(0) if belief is None else belief,
-            }
-        )
+def link_stream_from_settings(
+    chunks: Chunks,
+    settings: LinkSettings,
+    *,
+    image_drift: pd.DataFrame | None = None,
+    sure_confidence: float | None = None,
+) -> TrackStream:
+    """Call `link_stream` with the values of the settings' link section."""
+    return link_stream(
+        chunks,
+        max_displacement_px=settings.max_displacement_px,
+        max_gap_frames=settings.max_gap_frames,
+        window_frames=settings.window_frames,
+        drift=settings.drift,
+        motion=settings.motion,
+        image_drift=image_drift,
+        sure_confidence=sure_confidence,
+    )
