@@ -23,6 +23,7 @@ _COMMANDS = {
     "overlay": ("results", "Draw the tracks on the movie."),
     "report": ("results", "Write the report page of a run."),
     "export": ("results", "Write a run's tables in another tool's format."),
+    "view": ("results", "Open a run in napari (optional)."),
     "batch": ("many", "Analyse many movies on many processes or machines."),
     "simulate": ("models", "Make a movie with known truth."),
     "train": ("models", "Train the detector on simulations, or fine-tune it on your own labels."),

@@ -1,4 +1,4 @@
-"""Commands that show and hand on a run: overlay, report, export."""
+"""Commands that show and hand on a run: overlay, report, export, view."""
 
 from __future__ import annotations
 
@@ -111,3 +111,20 @@ def export(run: Path, output: Path | None, fmt: str) -> None:
 
     for path in export_run(open_run(run), fmt, output):
         say(str(path))
+
+
+@click.command()
+@_run_argument
+def view(run: Path) -> None:
+    """Open a run in napari: movie, points, tracks and events as layers.
+
+    \b
+    lptem-tracker view run
+
+    Needs the optional napari: pip install "lptem-tracker[napari]". In napari itself, File > Open Folder
+    on a run, or the run's run.json dropped on the window, opens the same layers.
+    """
+    from lptem_tracker.export.napari_layers import view as open_viewer
+    from lptem_tracker.run import open_run
+
+    open_viewer(open_run(run))

@@ -16,7 +16,6 @@ from lptem_tracker.calibration import Calibration
 from lptem_tracker.errors import InputError, MissingExtraError, SettingsError
 from lptem_tracker.export import FORMATS, export_run, geff_files, read_detections, read_tracks
 from lptem_tracker.export.imagej_roi import polygon_roi
-from lptem_tracker.export.napari_files import get_reader
 from lptem_tracker.export.outlines import bounding_boxes
 from lptem_tracker.export.trackmate_write import write_trackmate
 from lptem_tracker.run import open_run
@@ -163,18 +162,6 @@ def test_imagej_outlines_open_in_another_reader() -> None:
     roi = roifile.ImagejRoi.frombytes(polygon_roi(points, "abc", 5))
     assert roi.coordinates() == pytest.approx(points)
     assert (roi.name, roi.position) == ("abc", 5)
-
-
-def test_napari_gets_a_tracks_layer(make_run: MakeRun) -> None:
-    """The reader takes a run folder and nothing else, and gives (particle, frame, y, x) with the scale."""
-    folder = make_run()
-    assert get_reader(str(folder / "tracks.csv")) is None
-    reader = get_reader(str(folder))
-    assert reader is not None
-    layers = {kind: (data, options) for data, options, kind in reader(str(folder))}
-    assert layers["tracks"][0].shape == (200, 4)
-    assert layers["tracks"][1]["scale"] == [1.0, 2.0, 2.0]
-    assert layers["points"][1]["features"]["kind"].tolist() == ["attach"]
 
 
 def test_the_same_run_gives_the_same_bytes(make_run: MakeRun) -> None:
