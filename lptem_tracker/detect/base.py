@@ -19,9 +19,12 @@ class Detector(ABC):
     ----------
     batch_frames : int
         How many frames `detect` is best given at once.
+    workers : int
+        How many threads may call `detect` at the same time; with 1, batches come in the order of the frames.
     """
 
     batch_frames: int = 1
+    workers: int = 1
 
     @abstractmethod
     def detect(self, frames: Sequence[Frame]) -> pd.DataFrame:

@@ -1,15 +1,18 @@
-"""A stream of frames → detections, chunk by chunk."""
+"""A stream of frames → detections, chunk by chunk; the network and the refinement work side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from lptem_tracker.detect.refine import refine
-from lptem_tracker.tables import DETECTION_DTYPES, empty_table
+from lptem_tracker.detect.runtimes import cores
+from lptem_tracker.tables import DETECTION_DTYPES, FRAME, empty_table
 
 DIGITS = 8
 
@@ -32,23 +35,74 @@ def detect_chunks(
     """Yield (first frame, detections) of each chunk of `chunk_frames` frames from `first` to `stop`.
 
     Frames that the stream left out are simply absent; a chunk of none gives an empty table. The result
-    does not depend on how frames are batched.
+    does not depend on how frames are batched, nor on how many threads share the work.
     """
-    pending = next(frames, None) if first < stop else None
+    done = _detected(_batches(frames, detector.batch_frames, first, chunk_frames), detector, refined)
+    batch, table = next(done, (None, None)) if first < stop else (None, None)
     for begin in range(first, stop, chunk_frames):
-        end = min(begin + chunk_frames, stop)
         tables: list[pd.DataFrame] = []
-        batch: list[Frame] = []
-        while pending is not None and pending.index < end:
-            batch.append(pending)
-            pending = next(frames, None)
-            if len(batch) >= detector.batch_frames or pending is None or pending.index >= end:
-                found = detector.detect(batch)
-                # one thread: with several, neighbours may see each other's fits in different orders
-                tables.append(settled(refine(batch, found, workers=1) if refined and len(found) else found))
-                progress.advance(len(batch))
-                batch = []
+        while batch is not None and batch[-1].index < begin + chunk_frames:
+            tables.append(table)
+            progress.advance(len(batch))
+            batch, table = next(done, (None, None))
         yield begin, join_detections(tables)
+
+
+def _batches(frames: Iterator[Frame], size: int, first: int, chunk_frames: int) -> Iterator[list[Frame]]:
+    """Group frames; no batch reaches over the end of a chunk."""
+    batch: list[Frame] = []
+    for frame in frames:
+        if batch and (
+            len(batch) == size or (frame.index - first) // chunk_frames > _chunk_of(batch, first, chunk_frames)
+        ):
+            yield batch
+            batch = []
+        batch.append(frame)
+    if batch:
+        yield batch
+
+
+def _chunk_of(batch: Sequence[Frame], first: int, chunk_frames: int) -> int:
+    return (batch[0].index - first) // chunk_frames
+
+
+def _detected(
+    batches: Iterator[list[Frame]], detector: Detector, refined: bool
+) -> Iterator[tuple[list[Frame], pd.DataFrame]]:
+    """Yield each batch with its detections, in order, while the next ones are worked on.
+
+    A bounded number of batches is under way: enough that neither kind of thread waits for the other.
+    """
+    network, fits = ThreadPoolExecutor(detector.workers, "network"), ThreadPoolExecutor(cores(), "refine")
+
+    def one(batch: list[Frame]) -> list[Future[pd.DataFrame]] | pd.DataFrame:
+        found = detector.detect(batch)
+        return [fits.submit(_refined, frame, found) for frame in batch] if refined and len(found) else settled(found)
+
+    under_way: deque[tuple[list[Frame], Future[list[Future[pd.DataFrame]] | pd.DataFrame]]] = deque()
+    try:
+        for batch in batches:
+            under_way.append((batch, network.submit(one, batch)))
+            if len(under_way) > 2 * detector.workers + -(-cores() // detector.batch_frames):
+                yield _finished(*under_way.popleft())
+        while under_way:
+            yield _finished(*under_way.popleft())
+    finally:
+        network.shutdown(cancel_futures=True)
+        fits.shutdown(cancel_futures=True)
+
+
+def _refined(frame: Frame, found: pd.DataFrame) -> pd.DataFrame:
+    """Refine one frame's detections on this thread alone."""
+    rows = found[found[FRAME] == frame.index]
+    return settled(refine([frame], rows, workers=1) if len(rows) else rows)
+
+
+def _finished(
+    batch: list[Frame], result: Future[list[Future[pd.DataFrame]] | pd.DataFrame]
+) -> tuple[list[Frame], pd.DataFrame]:
+    found = result.result()
+    return batch, found if isinstance(found, pd.DataFrame) else join_detections([part.result() for part in found])
 
 
 def settled(table: pd.DataFrame) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import tempfile
+import threading
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -17,12 +18,18 @@ from lptem_tracker.detect.weights import Weights, load_weights
 from lptem_tracker.errors import LptemWarning, SettingsError, WeightsError
 
 Images = NDArray[np.float32]
+_STREAMS = 8
+"""Images that a CPU works on at the same time at most; each takes memory of its own."""
 
 
 class Runtime(Protocol):
-    """Maps images (B, 1, Y, X), sides multiples of 32, to raw outputs (B, 5, A)."""
+    """Maps images (B, 1, Y, X), sides multiples of 32, to raw outputs (B, 5, A).
+
+    `workers` threads may call `run` at the same time; more gain nothing.
+    """
 
     name: str
+    workers: int
 
     def run(self, images: Images) -> Images:
         """Return the raw outputs as float32."""
@@ -36,7 +43,10 @@ def cores() -> int:
 
 
 class TorchRuntime:
-    """The network in torch; half precision on a GPU, falling back to smaller batches and then to the CPU."""
+    """The network in torch; half precision on a GPU, falling back to smaller batches and then to the CPU.
+
+    On a GPU two threads may call `run`: while it works for one, the other prepares its images.
+    """
 
     def __init__(self, weights: Weights, device: str) -> None:
         import torch
@@ -47,18 +57,26 @@ class TorchRuntime:
         self.name = f"torch {device}"
         self.device = torch.device(device)
         self.half = self.device.type == "cuda"
+        self.workers = 2 if self.half else 1
+        self._turn = threading.RLock()
+        self._fits = 2**40
         network = RawHead(weights.network, weights.record.get("branch", "one2one")).to(self.device)
         self.network = network.half() if self.half else network
 
     def run(self, images: Images) -> Images:
         """Return the raw outputs as float32; see `Runtime`."""
+        with self._turn:
+            most = self._fits // images[0].size or 1
+            return np.concatenate([self._run(images[k : k + most]) for k in range(0, len(images), most)])
+
+    def _run(self, images: Images) -> Images:
         # what follows runs where the failed attempt's memory is free again
         with suppress(self._torch.OutOfMemoryError):
             return self._forward(images)
         self._torch.cuda.empty_cache()
         if len(images) > 1:
-            half = len(images) // 2
-            return np.concatenate([self.run(images[:half]), self.run(images[half:])])
+            self._fits = len(images) // 2 * images[0].size
+            return self.run(images)
         warnings.warn(
             "The GPU has too little memory for one tile; the detector goes on with the CPU.", LptemWarning, stacklevel=2
         )
@@ -75,18 +93,29 @@ class TorchRuntime:
 
 
 class OpenVinoRuntime:
-    """The exported graph in OpenVINO on the CPU, in single precision."""
+    """The exported graph in OpenVINO on the CPU, in single precision.
+
+    Each calling thread has a stream of its own: cores that work on different images never wait for each other.
+    """
 
     def __init__(self, graph: Path) -> None:
         import openvino
 
         self.name = f"openvino {openvino.__version__.split('-')[0]} cpu"
-        options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": cores()}
+        self.workers = min(cores(), _STREAMS)
+        options = {
+            "NUM_STREAMS": str(self.workers),
+            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_NUM_THREADS": cores(),
+        }
         self._model = openvino.Core().compile_model(str(graph), "CPU", options)
+        self._own = threading.local()
 
     def run(self, images: Images) -> Images:
         """Return the raw outputs as float32; see `Runtime`."""
-        return np.array(self._model(images)[0], np.float32)
+        if not hasattr(self._own, "request"):
+            self._own.request = self._model.create_infer_request()
+        return np.array(self._own.request.infer([images])[0], np.float32)
 
 
 class OnnxRuntime:
@@ -96,8 +125,9 @@ class OnnxRuntime:
         import onnxruntime
 
         self.name = f"onnxruntime {onnxruntime.__version__} cpu"
+        self.workers = min(cores(), _STREAMS)
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = cores()
+        options.intra_op_num_threads = max(1, cores() // self.workers)
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
 

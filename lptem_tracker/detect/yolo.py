@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from numpy.typing import NDArray
 
 from lptem_tracker.detect.base import Detector
 from lptem_tracker.detect.decode import Float, decode
-from lptem_tracker.detect.pyramid import DOUBLE, Level, levels_for, merge, render, tiles, untile
-from lptem_tracker.detect.runtimes import Runtime, make_runtime
+from lptem_tracker.detect.pyramid import DOUBLE, Level, Tile, levels_for, merge, render, tiles, untile
+from lptem_tracker.detect.runtimes import Runtime, cores, make_runtime
 from lptem_tracker.detect.weights import SHIPPED, file_sha256, read_record, shipped_weights
 from lptem_tracker.movie.base import Frame
 from lptem_tracker.tables import DETECTION_DTYPES, empty_table
@@ -40,7 +41,7 @@ class YoloDetector(Detector):
     confidence : float
         Detections below this probability are dropped.
     batch_frames : int, optional
-        Frames a batch; None: a few on the CPU, many on a GPU.
+        Frames a batch; None: one on the CPU, many on a GPU.
 
     Raises
     ------
@@ -64,7 +65,8 @@ class YoloDetector(Detector):
         self.runtime: Runtime = make_runtime(self.path, self.sha256, device)
         self.confidence = confidence
         self._kind = "cuda" if "cuda" in self.runtime.name else "cpu"
-        self.batch_frames = batch_frames or (16 if self._kind == "cuda" else 4)
+        self.batch_frames = batch_frames or (16 if self._kind == "cuda" else 1)
+        self.workers = self.runtime.workers
 
     def detect(self, frames: Sequence[Frame]) -> pd.DataFrame:
         """Return the detections of a batch of frames; see `Detector.detect`."""
@@ -84,7 +86,7 @@ class YoloDetector(Detector):
 
     def _search(self, jobs: list[tuple[Frame, Level]]) -> list[tuple[tuple[Frame, Level], Float, Float]]:
         """Run the network on frames at scales, tiles of one shape together."""
-        parts = [(job, tile) for job in jobs for tile in tiles(render(job[0].pixels, job[1]))]
+        parts = [(job, tile) for job, cut in zip(jobs, self._rendered(jobs)) for tile in cut]
         shapes: dict[tuple[int, ...], list[int]] = {}
         for k, (_, tile) in enumerate(parts):
             shapes.setdefault(tile.image.shape, []).append(k)
@@ -104,6 +106,17 @@ class YoloDetector(Detector):
             ]
             out.append((job, np.concatenate([p[0] for p in pieces]), np.concatenate([p[1] for p in pieces])))
         return out
+
+    def _rendered(self, jobs: list[tuple[Frame, Level]]) -> list[list[Tile]]:
+        """Return the tiles of each job; for a GPU, which takes many frames at once, all cores prepare them."""
+
+        def one(job: tuple[Frame, Level]) -> list[Tile]:
+            return tiles(render(job[0].pixels, job[1]))
+
+        if self._kind == "cpu" or len(jobs) == 1:
+            return [one(job) for job in jobs]
+        with ThreadPoolExecutor(cores()) as pool:
+            return list(pool.map(one, jobs))
 
     def _is_tiny(self, found: list[tuple[Level, Float, Float]]) -> bool:
         level, boxes, scores = found[0]

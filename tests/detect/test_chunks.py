@@ -1,10 +1,16 @@
 """A stream of frames becomes detections chunk by chunk."""
 
+import threading
+import time
+
 import numpy as np
 import pandas as pd
+import pytest
 
 from lptem_tracker.detect.base import Detector
 from lptem_tracker.detect.chunks import detect_chunks, settled
+from lptem_tracker.detect.refine import refine
+from lptem_tracker.errors import WeightsError
 from lptem_tracker.movie.base import Frame
 from lptem_tracker.progress import Silent
 
@@ -38,3 +44,42 @@ def test_numbers_that_differ_in_their_last_bits_become_equal():
     other.loc[3:, "x"] = values[3:]
     pd.testing.assert_frame_equal(settled(table), settled(other), check_exact=True)
     np.testing.assert_allclose(settled(table)["x"][:3], values[:3], rtol=1e-7)
+
+
+class _Slow(Detector):
+    """Finds a disk in every frame on several threads, the first frames last."""
+
+    workers = 3
+
+    def detect(self, frames):
+        time.sleep(0.02 * (frames[0].index < 3))
+        table = pd.DataFrame({"frame": [f.index for f in frames], "x": 15.0, "y": 16.0})
+        return table.assign(width=12.0, height=12.0, radius=6.0, area=36 * np.pi, confidence=0.9, class_id=0)
+
+    def describe(self):
+        return {}
+
+
+def test_threads_share_the_work_and_change_nothing():
+    """Refined by many threads in whatever order, the tables are those of one frame after the other."""
+    rng = np.random.default_rng(5)
+    y, x = np.mgrid[:32, :32]
+    pixels = [rng.poisson(np.where(np.hypot(x - 15, y - 16) < 6, 60.0, 100.0)) for _ in range(9)]
+    frames = [Frame(i, p.astype(np.uint16)) for i, p in enumerate(pixels)]
+    options = {"chunk_frames": 4, "refined": True, "progress": Silent()}
+    whole = pd.concat([table for _, table in detect_chunks(iter(frames), _Slow(), 0, 9, **options)])
+    alone = [settled(refine([f], _Slow().detect([f]), workers=1)) for f in frames]
+    pd.testing.assert_frame_equal(whole.reset_index(drop=True), pd.concat(alone, ignore_index=True), check_exact=True)
+
+
+def test_an_error_on_a_thread_reaches_the_caller():
+    """What a detector raises ends the stream; no thread is left waiting."""
+
+    class Broken(_One):
+        def detect(self, frames):
+            raise WeightsError("no detector")
+
+    frames = iter([Frame(i, np.zeros((2, 2))) for i in range(40)])
+    with pytest.raises(WeightsError, match="no detector"):
+        list(detect_chunks(frames, Broken(), 0, 40, chunk_frames=8, refined=False, progress=Silent()))
+    assert not [t for t in threading.enumerate() if t.name.startswith(("network", "refine"))]
