@@ -61,8 +61,9 @@ class Contrast:
             table = np.rint(np.clip((np.arange(256) - low) * scale, 0, 255)).astype(np.uint8)
             looked_up: NDArray[np.uint8] = table[pixels]
             return looked_up
-        grey = cv2.max(without_nan(pixels, low), low)
-        shown: NDArray[np.uint8] = cv2.convertScaleAbs(grey, alpha=scale, beta=-low * scale)
+        grey = pixels if self.smooth_px > 0 else without_nan(pixels, low)
+        # the one call of OpenCV that scales, shifts and saturates at both ends
+        shown: NDArray[np.uint8] = cv2.addWeighted(grey, scale, grey, 0.0, -low * scale, dtype=cv2.CV_8U)
         return shown
 
 
@@ -110,7 +111,8 @@ def smoothed(pixels: NDArray[Any], smooth_px: float) -> NDArray[Any]:
     """Return a frame (Y, X) smoothed by a Gaussian of `smooth_px`, float32; as it is where that is 0."""
     if smooth_px <= 0:
         return pixels
-    blurred: NDArray[np.float32] = cv2.GaussianBlur(without_nan(pixels, 0.0), (0, 0), smooth_px)
+    taps = 2 * int(np.ceil(3 * smooth_px)) + 1
+    blurred: NDArray[np.float32] = cv2.GaussianBlur(without_nan(pixels, 0.0), (taps, taps), smooth_px)
     return blurred
 
 

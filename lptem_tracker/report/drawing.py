@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -66,41 +67,50 @@ def draw_trails(canvas: NDArray[np.uint8], scene: Scene, frame: int, view: View,
     length : int
         Frames that a trail goes back.
     """
-    if length < 1:
+    rows = scene.rows(frame)
+    if length < 1 or not len(rows):
         return
-    paths = []
-    for row in scene.rows(frame):
-        trail = scene.trail(int(row), length)
-        if trail.stop - trail.start > 1:
-            paths.append((fixed(view.points(scene.xy[trail])), trail, rgb(scene.colour[row])))
-    if not paths:
+    first = scene.trail_starts(rows, length)
+    rows, first = rows[first < rows], first[first < rows]
+    if not len(rows):
         return
+    counts = rows - first + 1
+    ends = np.cumsum(counts)
+    along = np.arange(ends[-1]) - np.repeat(ends - counts, counts) + np.repeat(first, counts)
+    points = fixed(view.points(scene.xy[along]))
+    whole = np.split(points, ends[:-1])
     faint = canvas.copy()
-    for points, _, colour in paths:
-        cv2.polylines(faint, [points], False, colour, max(1, pen.line // 2), cv2.LINE_AA, _SHIFT)
+    for colour, group in by_colour(scene.colour[rows]):
+        _lines(faint, [whole[n] for n in group], colour, max(1, pen.line // 2))
     cv2.addWeighted(faint, 0.55, canvas, 0.45, 0, dst=canvas)
-    for points, trail, colour in paths:
-        recent = scene.frame[trail] >= frame - length // 2
-        pieces = _runs(points, recent & scene.observed[trail])
-        if pieces and not scene.varies:
-            cv2.polylines(canvas, pieces, False, colour, pen.line, cv2.LINE_AA, _SHIFT)
-        elif pieces:
-            _draw_segments(canvas, points, scene.colour[trail], recent & scene.observed[trail], pen)
+
+    kept = scene.observed[along] & (scene.frame[along] >= frame - length // 2)
+    joined = np.concatenate([[False], kept[1:] & kept[:-1]])
+    joined[(ends - counts)] = False
+    if scene.varies:
+        steps = np.flatnonzero(joined)
+        for colour, group in by_colour(scene.colour[along[steps]]):
+            _lines(canvas, list(np.stack([points[steps[group] - 1], points[steps[group]]], axis=1)), colour, pen.line)
+        return
+    edges = np.flatnonzero(np.diff(np.concatenate([joined, [False]]).astype(np.int8)))
+    starts, stops = edges[::2], edges[1::2] + 1
+    for colour, group in by_colour(scene.colour[along[starts]]):
+        _lines(canvas, [points[starts[n] : stops[n]] for n in group], colour, pen.line)
 
 
-def _draw_segments(
-    canvas: NDArray[np.uint8], points: NDArray[np.int32], colours: NDArray[np.uint8], keep: NDArray[np.bool_], pen: Pen
+def by_colour(colours: NDArray[np.uint8]) -> Iterator[tuple[Colour, NDArray[np.int64]]]:
+    """Yield each colour of an array of shape (n, 3) with the indices that have it: one call of OpenCV draws many."""
+    packed = colours.astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])
+    order = np.argsort(packed, kind="stable")
+    if len(order):
+        for group in np.split(order, np.flatnonzero(np.diff(packed[order])) + 1):
+            yield rgb(colours[group[0]]), group
+
+
+def _lines(
+    canvas: NDArray[np.uint8], paths: list[NDArray[np.int32]], colour: Colour, width: int, *, closed: bool = False
 ) -> None:
-    """Draw the steps between kept points, each in the colour of its later end."""
-    for n in np.flatnonzero(keep[1:] & keep[:-1]) + 1:
-        a, b = (int(points[n - 1, 0]), int(points[n - 1, 1])), (int(points[n, 0]), int(points[n, 1]))
-        cv2.line(canvas, a, b, rgb(colours[n]), pen.line, cv2.LINE_AA, _SHIFT)
-
-
-def _runs(points: NDArray[np.int32], keep: NDArray[np.bool_]) -> list[NDArray[np.int32]]:
-    """Return the stretches of at least two consecutive points that are kept."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], keep, [False]]).astype(np.int8)))
-    return [points[a:b] for a, b in zip(edges[::2], edges[1::2]) if b - a > 1]
+    cv2.polylines(canvas, paths, closed, colour, width, cv2.LINE_AA, _SHIFT)
 
 
 def draw_outlines(
@@ -127,48 +137,65 @@ def draw_outlines(
         A particle to draw thicker.
     """
     rows = scene.rows(frame)
-    centres = view.points(scene.xy[rows])
-    for row, centre in zip(rows, centres):
-        colour = rgb(scene.colour[row])
-        width = pen.line + pen.line * (scene.particle[row] == highlight)
-        size = scene.size[row] * view.scale
-        if not scene.observed[row]:
-            _dashed_ring(canvas, centre, _ring_radius(size, pen), colour, pen.line)
-        elif outline == "point" or (outline != "none" and not np.isfinite(size).all()):
-            cv2.circle(canvas, fixed(centre), int(2.2 * pen.line * _ONE), colour, -1, cv2.LINE_AA, _SHIFT)
-        elif outline == "box":
-            corners = fixed(box_corners(centre, size + 2 * pen.line, float(scene.angle[row])))
-            cv2.polylines(canvas, [corners], True, colour, width, cv2.LINE_AA, _SHIFT)
-        elif outline == "ellipse":
-            points = fixed(ellipse_points(centre, size + 2 * pen.line, float(scene.angle[row])))
-            cv2.polylines(canvas, [points], True, colour, width, cv2.LINE_AA, _SHIFT)
+    centres, size, angle = view.points(scene.xy[rows]), scene.size[rows] * view.scale, scene.angle[rows]
+    seen, known = scene.observed[rows], np.asarray(np.isfinite(size).all(axis=1))
+    width = np.where(scene.particle[rows] == highlight, 2 * pen.line, pen.line)
+    shaped = seen & known & (outline in {"box", "ellipse"})
+    points = (box_corners if outline == "box" else ellipse_points)(centres, size + 2 * pen.line, angle)
+    for thick in np.unique(width):
+        chosen = np.flatnonzero(shaped & (width == thick))
+        for colour, group in by_colour(scene.colour[rows[chosen]]):
+            _lines(canvas, list(fixed(points[chosen[group]])), colour, int(thick), closed=True)
+    for n in np.flatnonzero(~shaped):
+        colour = rgb(scene.colour[rows[n]])
+        if not seen[n]:
+            radius = float(size[n].max()) / 2 + pen.line if known[n] else 5.0 * pen.line
+            _dashed_ring(canvas, centres[n], radius, colour, pen.line)
+        elif outline != "none":
+            cv2.circle(canvas, fixed(centres[n]), int(2.2 * pen.line * _ONE), colour, -1, cv2.LINE_AA, _SHIFT)
 
 
-def box_corners(centre: NDArray[Any], size: NDArray[Any], angle: float) -> NDArray[np.float64]:
-    """Return the corners of a rectangle turned by `angle` (rad, from +x towards +y), shape (4, 2)."""
-    along = np.array([np.cos(angle), np.sin(angle)]) * size[0] / 2
-    across = np.array([-np.sin(angle), np.cos(angle)]) * size[1] / 2
-    return np.array(
-        [centre - along - across, centre + along - across, centre + along + across, centre - along + across]
-    )
+def box_corners(centre: NDArray[Any], size: NDArray[Any], angle: NDArray[Any] | float) -> NDArray[np.float64]:
+    """Return the corners of rectangles turned by `angle` (rad, from +x towards +y).
+
+    Parameters
+    ----------
+    centre, size : numpy.ndarray
+        x, y and extents along and across the angle, shape (..., 2).
+    angle : numpy.ndarray or float
+        Shape (...).
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (..., 4, 2).
+    """
+    signs = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) / 2
+    return _turned(centre, signs * size[..., None, :], angle)
 
 
-def ellipse_points(centre: NDArray[Any], size: NDArray[Any], angle: float, n: int = 40) -> NDArray[np.float64]:
-    """Return points of an ellipse turned by `angle` (rad, from +x towards +y), shape (n, 2)."""
+def ellipse_points(
+    centre: NDArray[Any], size: NDArray[Any], angle: NDArray[Any] | float, n: int = 40
+) -> NDArray[np.float64]:
+    """Return points of ellipses turned by `angle` (rad, from +x towards +y), shape (..., n, 2), as `box_corners`."""
     turn = np.linspace(0, 2 * np.pi, n, endpoint=False)
-    along, across = np.cos(turn) * size[0] / 2, np.sin(turn) * size[1] / 2
-    c, s = np.cos(angle), np.sin(angle)
-    return np.stack([centre[0] + along * c - across * s, centre[1] + along * s + across * c], axis=1)
+    circle = np.stack([np.cos(turn), np.sin(turn)], axis=1) / 2
+    return _turned(centre, circle * size[..., None, :], angle)
 
 
-def _ring_radius(size: NDArray[Any], pen: Pen) -> float:
-    return float(np.max(size)) / 2 + pen.line if np.isfinite(size).all() else 5.0 * pen.line
+def _turned(centre: NDArray[Any], local: NDArray[Any], angle: NDArray[Any] | float) -> NDArray[np.float64]:
+    """Return points (..., n, 2), given along and across the angle, about centres of shape (..., 2)."""
+    c, s = np.expand_dims(np.cos(angle), -1), np.expand_dims(np.sin(angle), -1)
+    along, across = local[..., 0], local[..., 1]
+    turned: NDArray[np.float64] = np.stack([along * c - across * s, along * s + across * c], axis=-1)
+    turned += centre[..., None, :]
+    return turned
 
 
 def _dashed_ring(canvas: NDArray[np.uint8], centre: NDArray[Any], radius: float, colour: Colour, line: int) -> None:
     turn = np.linspace(0, 2 * np.pi, 48, endpoint=False).reshape(8, 6)[:, :4]
     dashes = np.stack([centre[0] + radius * np.cos(turn), centre[1] + radius * np.sin(turn)], axis=2)
-    cv2.polylines(canvas, list(fixed(dashes)), False, colour, line, cv2.LINE_AA, _SHIFT)
+    _lines(canvas, list(fixed(dashes)), colour, line)
 
 
 def draw_ids(canvas: NDArray[np.uint8], scene: Scene, frame: int, view: View, pen: Pen) -> None:
@@ -184,15 +211,14 @@ def draw_ids(canvas: NDArray[np.uint8], scene: Scene, frame: int, view: View, pe
     pen : Pen
     """
     rows = scene.rows(frame)
-    for row, centre in zip(rows, view.points(scene.xy[rows])):
-        if not (0 <= centre[0] < view.width and 0 <= centre[1] < view.height):
-            continue
-        reach = _reach(scene, int(row), view, pen)
-        above = centre[1] - reach[1] > 1.2 * pen.font
-        right = centre[0] + reach[0] < view.width - 2 * pen.font
-        x = centre[0] + (reach[0] if right else -reach[0])
-        y = centre[1] + (-reach[1] if above else reach[1])
-        anchor = ("l" if right else "r") + ("b" if above else "t")
+    centres = view.points(scene.xy[rows])
+    inside = ((centres >= 0) & (centres < [view.width, view.height])).all(axis=1)
+    rows, centres = rows[inside], centres[inside]
+    reach = _reach(scene.size[rows] * view.scale, scene.angle[rows], pen)
+    right = centres[:, 0] + reach[:, 0] < view.width - 2 * pen.font
+    above = centres[:, 1] - reach[:, 1] > 1.2 * pen.font
+    places = centres + reach * np.stack([np.where(right, 1, -1), np.where(above, -1, 1)], axis=1)
+    for row, (x, y), to_right, up in zip(rows, places.tolist(), right, above):
         draw_text(
             canvas,
             str(scene.particle[row]),
@@ -201,17 +227,16 @@ def draw_ids(canvas: NDArray[np.uint8], scene: Scene, frame: int, view: View, pe
             size=pen.font,
             colour=rgb(scene.colour[row]),
             bold=True,
-            anchor=anchor,
+            anchor=("l" if to_right else "r") + ("b" if up else "t"),
         )
 
 
-def _reach(scene: Scene, row: int, view: View, pen: Pen) -> tuple[float, float]:
-    """Return how far a label stays from the centre, so that it clears the outline."""
-    size = scene.size[row] * view.scale
-    if not np.isfinite(size).all():
-        return 3.0 * pen.line, 2.0 * pen.line
-    corners = np.abs(box_corners(np.zeros(2), size, float(scene.angle[row])))
-    return 0.72 * float(corners[:, 0].max()) + pen.line, 0.72 * float(corners[:, 1].max()) + pen.line
+def _reach(size: NDArray[np.float64], angle: NDArray[np.float64], pen: Pen) -> NDArray[np.float64]:
+    """Return how far labels stay from their centres in x and y, so that they clear the outlines; shape (n, 2)."""
+    far = np.abs(box_corners(np.zeros_like(size), size, angle)).max(axis=1)
+    usual = np.array([3.0, 2.0]) * pen.line
+    reach: NDArray[np.float64] = np.where(np.isfinite(far).all(axis=1)[:, None], 0.72 * far + pen.line, usual)
+    return reach
 
 
 def draw_event(

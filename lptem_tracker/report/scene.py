@@ -44,6 +44,9 @@ class Scene:
         self._by_frame = np.argsort(self.frame, kind="stable")
         self._sorted_frames = self.frame[self._by_frame]
         self._first_row = np.searchsorted(self.particle, self.particle, side="left")
+        # ascends over the whole table: one particle after the other, each by its frames
+        span = int(self.frame.max()) + 1 if len(tracks) else 1
+        self._clock = self._first_row * span + self.frame
 
     def rows(self, frame: int) -> NDArray[np.int64]:
         """Return the rows of a frame, sorted by particle."""
@@ -51,13 +54,23 @@ class Scene:
         found: NDArray[np.int64] = self._by_frame[low:high]
         return found
 
-    def trail(self, row: int, length: int) -> slice:
-        """Return the rows of the same particle from `length` frames before this row up to it."""
-        first = max(int(self._first_row[row]), row - length)
-        oldest = self.frame[row] - length
-        while first < row and self.frame[first] < oldest:
-            first += 1
-        return slice(first, row + 1)
+    def trail_starts(self, rows: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+        """Return the first row of each row's own trail: the same particle, at most `length` frames before it.
+
+        Parameters
+        ----------
+        rows : numpy.ndarray
+            Shape (k,).
+        length : int
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (k,); a trail without a past starts at its own row.
+        """
+        oldest = np.searchsorted(self._clock, self._clock[rows] - length)
+        starts: NDArray[np.int64] = np.maximum(oldest, self._first_row[rows])
+        return starts
 
     def position(self, particle: int, frame: float) -> tuple[float, float] | None:
         """Return a particle's position in a frame, interpolated in gaps and held beyond its ends."""

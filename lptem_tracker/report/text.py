@@ -12,6 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from lptem_tracker.report.palette import Colour
 
+_EDGE_GREY = 12
+
 
 @lru_cache(maxsize=16)
 def _font(size: int, bold: bool) -> ImageFont.FreeTypeFont:
@@ -33,6 +35,16 @@ def _stamp(text: str, size: int, bold: bool) -> tuple[NDArray[np.uint16], NDArra
         coverage = np.asarray(image, dtype=np.uint16)[:, :, None]
         masks.append((coverage * 256 + 127) // 255)
     return masks[0], masks[1]
+
+
+@lru_cache(maxsize=4096)
+def _coloured(text: str, size: int, bold: bool, colour: Colour) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+    """Return a text as a share of the picture to keep (height, width, 1) and a colour to add, both times 256."""
+    glyphs, outline = (mask.astype(np.uint32) for mask in _stamp(text, size, bold))
+    keep = (256 - outline) * (256 - glyphs) >> 8
+    dark = outline * (256 - glyphs) >> 8
+    add = dark * _EDGE_GREY + glyphs * np.array(colour, dtype=np.uint32)
+    return keep.astype(np.uint16), np.minimum(add, 65_535 - 255 * keep).astype(np.uint16)
 
 
 def text_size(text: str, size: int, *, bold: bool = False) -> tuple[int, int]:
@@ -68,8 +80,8 @@ def draw_text(
     anchor : str
         Two letters: l, m or r (left, middle, right) and t, m or b (top, middle, bottom).
     """
-    glyphs, outline = _stamp(text, size, bold)
-    height, width = glyphs.shape[:2]
+    keep, add = _coloured(text, size, bold, colour)
+    height, width = keep.shape[:2]
     left = round(x - {"l": 0, "m": width / 2, "r": width}[anchor[0]])
     top = round(y - {"t": 0, "m": height / 2, "b": height}[anchor[1]])
     y0, y1 = max(top, 0), min(top + height, canvas.shape[0])
@@ -78,5 +90,7 @@ def draw_text(
         return
     cut = (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
     patch = canvas[y0:y1, x0:x1]
-    dark = (patch * (256 - outline[cut]) + 12 * outline[cut]) >> 8
-    patch[:] = (dark * (256 - glyphs[cut]) + np.array(colour, dtype=np.uint16) * glyphs[cut]) >> 8
+    mixed = patch * keep[cut]
+    mixed += add[cut]
+    mixed >>= 8
+    patch[:] = mixed

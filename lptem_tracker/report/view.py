@@ -48,12 +48,25 @@ class View:
         if self.scale < 1 and (self.x0, self.y0) == (-0.5, -0.5):
             return self._binned(grey)
         scale = self.scale
-        # warpAffine maps pixel centres, so the half pixels are put back by hand
-        matrix = np.array([[scale, 0, -self.x0 * scale - 0.5], [0, scale, -self.y0 * scale - 0.5]])
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC if scale < 4 else cv2.INTER_NEAREST
         size = (self.width, self.height)
+        whole = self._whole_pixels(grey)
+        if scale > 1 and whole is not None:
+            # the same picture as below, several times as fast
+            magnified: NDArray[np.uint8] = cv2.resize(whole, size, interpolation=method)
+            return magnified
+        # warpAffine maps pixel centres, so the half pixels are put back by hand
+        matrix = np.array([[scale, 0, -self.x0 * scale - 0.5], [0, scale, -self.y0 * scale - 0.5]])
         picture: NDArray[np.uint8] = cv2.warpAffine(grey, matrix, size, flags=method, borderMode=cv2.BORDER_CONSTANT)
         return picture
+
+    def _whole_pixels(self, grey: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+        """Return the part of a frame that fills the picture with whole pixels, if it does."""
+        x, y, width, height = self.x0 + 0.5, self.y0 + 0.5, self.width / self.scale, self.height / self.scale
+        inside = min(x, y) >= 0 and x + width <= grey.shape[1] and y + height <= grey.shape[0]
+        if not inside or any(value % 1 for value in (x, y, width, height)):
+            return None
+        return grey[int(y) : int(y + height), int(x) : int(x + width)]
 
     def _binned(self, grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
         full = (max(1, round(grey.shape[1] * self.scale)), max(1, round(grey.shape[0] * self.scale)))
@@ -64,7 +77,7 @@ class View:
         return picture
 
 
-LEAST_SIDE, LARGEST_SIDE = 512, 2048
+LEAST_SIDE, LARGEST_SIDE = 640, 2048
 
 
 def fit_view(

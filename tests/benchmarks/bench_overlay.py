@@ -56,10 +56,11 @@ def make_run(folder: Path, side: int, n_frames: int, n_particles: int) -> Run:
     return open_run(folder)
 
 
-def encoder_alone(folder: Path, side: int, pictures: list[np.ndarray], n_frames: int) -> float:
+def encoder_alone(folder: Path, pictures: list[np.ndarray], n_frames: int) -> float:
     """Return the pictures a second of the encoder, fed with finished pictures."""
     begun = time.perf_counter()
-    with open_writer(folder / "bare.mp4", (side, side), Fraction(20), note={}) as writer:
+    height, width = pictures[0].shape[:2]
+    with open_writer(folder / "bare.mp4", (width, height), Fraction(20), note={}) as writer:
         for n in range(n_frames):
             writer.write(pictures[n % len(pictures)], n / 20)
     return n_frames / (time.perf_counter() - begun)
@@ -74,7 +75,7 @@ def speed(side: int, n_frames: int, n_particles: int) -> None:
         pictures = [painter.paint(frame.pixels, frame.index) for frame in movie.frames(0, min(n_frames, 24))]
         ratios, rates = [], []
         for _ in range(3):
-            alone = encoder_alone(folder, side, pictures, n_frames)
+            alone = encoder_alone(folder, pictures, n_frames)
             begun = time.perf_counter()
             write_overlay(run, movie=movie)
             whole = n_frames / (time.perf_counter() - begun)

@@ -31,16 +31,16 @@ def _coloured(picture: np.ndarray) -> np.ndarray:
 
 
 def test_every_frame_is_in_the_overlay_at_a_size_for_marks(make_run: MakeRun) -> None:
-    """40 frames of 128 × 96 px come out as 40 pictures of 512 × 384."""
+    """40 frames of 128 × 96 px come out as 40 pictures of 640 × 480."""
     frames = _frames(write_overlay(open_run(make_run())))
     assert len(frames) == 40
-    assert frames[0].shape == (384, 512, 3)
+    assert frames[0].shape == (480, 640, 3)
 
 
 def test_marks_are_where_the_particles_are(make_run: MakeRun) -> None:
     """Around each of the five particles there is colour; in an empty corner there is none."""
     run = open_run(make_run())
-    colour = _coloured(_frames(write_overlay(run, run.path / "a.mkv", events=False))[5])
+    colour = _coloured(_frames(write_overlay(run, run.path / "a.mkv", events=False, zoom=4.0))[5])
     for row in run.tracks[run.tracks["frame"] == 5].itertuples():
         x, y = round(4 * row.x + 1.5), round(4 * row.y + 1.5)
         assert colour[max(y - 30, 0) : y + 30, max(x - 30, 0) : x + 30].sum() > 40
@@ -51,7 +51,9 @@ def test_an_event_flashes_and_goes(make_run: MakeRun) -> None:
     """The attachment of frame 20 is marked from then on and gone by the end of a second."""
     run = open_run(make_run())
     options = {"ids": False, "outline": "none", "trail_frames": 0, "time_stamp": False, "scale_bar": False}
-    colour = [_coloured(f).sum() for f in _frames(write_overlay(run, run.path / "a.mkv", **options, fps=10.0))]
+    colour = [
+        _coloured(f).sum() for f in _frames(write_overlay(run, run.path / "a.mkv", **options, fps=10.0, zoom=4.0))
+    ]
     assert colour[19] == 0
     assert colour[20] > 200
     assert colour[35] == 0
@@ -61,9 +63,9 @@ def test_side_by_side_keeps_the_left_half_bare(make_run: MakeRun) -> None:
     """The raw frame on the left has no coloured pixel; the picture is twice as wide."""
     run = open_run(make_run())
     frame = _frames(write_overlay(run, run.path / "a.mkv", side_by_side=True))[10]
-    assert frame.shape[1] == 1024
-    assert not _coloured(frame[:, :512]).any()
-    assert _coloured(frame[:, 512:]).any()
+    assert frame.shape[1] == 1280
+    assert not _coloured(frame[:, :640]).any()
+    assert _coloured(frame[:, 640:]).any()
 
 
 def test_a_followed_particle_stays_in_the_middle(make_run: MakeRun) -> None:
@@ -87,8 +89,8 @@ def test_every_second_frame_and_their_mean(make_run: MakeRun) -> None:
         "scale_bar": False,
         "events": False,
     }
-    single = _frames(write_overlay(run, run.path / "a.mkv", every=4, **bare))
-    mean = _frames(write_overlay(run, run.path / "b.mkv", every=4, average=True, **bare))
+    single = _frames(write_overlay(run, run.path / "a.mkv", every=4, zoom=4.0, **bare))
+    mean = _frames(write_overlay(run, run.path / "b.mkv", every=4, average=True, zoom=4.0, **bare))
     assert len(single) == len(mean) == 10
     corner = (slice(300, 380), slice(300, 400))
     assert mean[3][corner].std() < 0.7 * single[3][corner].std()
@@ -102,14 +104,14 @@ def test_only_the_analysed_part_is_drawn(make_run: MakeRun) -> None:
     (folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
     frames = _frames(write_overlay(open_run(folder)))
     assert len(frames) == 10
-    assert frames[0].shape == (512, 512, 3)
+    assert frames[0].shape == (640, 640, 3)
 
 
 def test_tracks_that_were_not_measured_are_not_drawn(make_run: MakeRun) -> None:
     """A particle that is not in particles.csv, and rows of no particle, leave no mark."""
     run = open_run(make_run(particles=pd.DataFrame({"particle": [0]})))
     movie = ArrayMovie(np.random.default_rng(0).normal(100, 9, (40, 96, 128)))
-    frame = _frames(write_overlay(run, run.path / "a.mkv", movie=movie, events=False))[5]
+    frame = _frames(write_overlay(run, run.path / "a.mkv", movie=movie, events=False, zoom=4.0))[5]
     assert _coloured(frame[:150, :150]).any()
     assert not _coloured(frame[220:, 40:]).any()
 

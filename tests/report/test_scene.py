@@ -25,9 +25,9 @@ def test_rows_of_a_frame() -> None:
 def test_a_trail_goes_back_by_frames_not_by_rows() -> None:
     """A trail of three frames behind frame 5 does not reach across a gap to frame 1."""
     scene = _scene()
-    assert scene.trail(2, 3) == slice(2, 3)
-    assert scene.trail(2, 4) == slice(1, 3)
-    assert scene.trail(4, 40) == slice(3, 5)
+    assert scene.trail_starts(np.array([2, 4]), 3).tolist() == [2, 3]
+    assert scene.trail_starts(np.array([2, 4]), 4).tolist() == [1, 3]
+    assert scene.trail_starts(np.array([0, 3]), 40).tolist() == [0, 3]
 
 
 def test_positions_are_interpolated_and_held() -> None:

@@ -49,7 +49,8 @@ def test_crop_of_a_reduced_frame_keeps_positions() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "size"), [((100, 128), (512, 400)), ((512, 512), (512, 512)), ((4096, 4096), (2048, 2048))]
+    ("shape", "size"),
+    [((100, 128), (640, 500)), ((512, 512), (1024, 1024)), ((700, 640), (640, 700)), ((4096, 4096), (2048, 2048))],
 )
 def test_pictures_are_large_enough_for_marks_and_small_enough_for_players(
     shape: tuple[int, int], size: tuple[int, int]
