@@ -16,6 +16,8 @@ _SMOOTH_PX = 80.0
 """Standard deviation of the local average; larger than the largest particle radius."""
 _NOISE_PX = 3.0
 """Structure finer than this counts as noise."""
+_COARSE_CELLS = 2.0
+"""Standard deviation, in cells, of the average that divides coarse from fine structure."""
 _KNEE = 5.0
 """Departure, in noise units, from which the output grows logarithmically."""
 
@@ -25,8 +27,9 @@ def normalise(pixels: NDArray[Any]) -> Image:
 
     The background is a robust quadratic surface plus a masked average over about 80 px, so that particles of up to
     that size keep their contrast. The noise is that of structures below 3 px. Strong contrast is compressed by an
-    inverse hyperbolic sine, so that films of 3 and of 3,000 electrons a pixel stay within one range. Single hot pixels
-    are replaced by the median of their neighbours. Polarity is kept.
+    inverse hyperbolic sine, so that films of 3 and of 3,000 electrons a pixel stay within one range: structures above
+    and below about 16 px each by themselves, so that a faint small particle on a thick support keeps its contrast.
+    Single hot pixels are replaced by the median of their neighbours. Polarity is kept.
 
     Parameters
     ----------
@@ -57,7 +60,9 @@ def normalise(pixels: NDArray[Any]) -> Image:
     noise = _noise(image, residual, valid)
     if noise is None:
         return np.zeros(image.shape, np.float32)
-    out = _KNEE * np.arcsinh(residual / (_KNEE * noise))
+    signal = residual / noise
+    coarse = _coarse(signal)
+    out = _KNEE * (np.arcsinh(coarse / _KNEE) + np.arcsinh((signal - coarse) / _KNEE))
     out[~valid] = 0.0
     return np.ascontiguousarray(out, dtype=np.float32)
 
@@ -131,6 +136,11 @@ def _background(image: Image, valid: NDArray[np.bool_]) -> Image:
         u = departure / max(4.0 * scale, 1e-6)
         weights = known * np.where(u < 1.0, (1.0 - u * u) ** 2, 0.0).astype(np.float32) + 1e-4 * known
     return _upsample(np.asarray(surface + local, np.float32), image.shape)
+
+
+def _coarse(signal: Image) -> Image:
+    """Return the part of a picture that changes slowly, (Y, X)."""
+    return _upsample(cv2.GaussianBlur(_cells(signal), (0, 0), _COARSE_CELLS), signal.shape)
 
 
 def _noise(image: Image, residual: Image, valid: NDArray[np.bool_]) -> Image | None:

@@ -30,8 +30,12 @@ def draw_support(rng: np.random.Generator, shape: Size, finest_px: float) -> tup
     if kind < 0.6:
         grain = max(loguniform(rng, 0.012, 0.16) * size, finest_px)
         thick = _grains(rng, shape, mask, grain)
-        mask = np.clip(thick / max(float(thick.mean()) * 0.3, 1e-6), 0, 1).astype(np.float32)
+        film = max(float(thick.mean()) * 0.3, 1e-6)
+        bare = np.clip(thick / film, 0, 1).astype(np.float32)
+        mask = fields.without_islands(bare, min(np.pi * (2.5 * grain) ** 2, 0.1 * shape[0] * shape[1]))
+        thick = thick * np.minimum(1, mask / np.maximum(bare, 1e-3)) + film * np.maximum(mask - bare, 0)
     else:
+        mask = fields.without_islands(mask, min(np.pi * (3 * finest_px) ** 2, 0.1 * shape[0] * shape[1]))
         cloud = fields.fractal(rng, shape, size * rng.uniform(0.1, 0.6), rng.uniform(3, 20), rng.uniform(0.5, 0.9))
         thick = np.asarray(np.exp(np.float32(rng.uniform(0.15, 0.7)) * cloud) * mask, np.float32)
     if rng.random() < 0.5:
@@ -105,12 +109,13 @@ def catalyst_dark_field(rng: np.random.Generator, shape: Size) -> Canvas:
     vacuum = loguniform(rng, 0.004, 0.15)
     background = np.asarray(vacuum + thick, np.float32)
     canvas = set_camera(
-        rng, Canvas(background, additive=True), snr=(1.0, 20), blur=(0.5, min(4.0, 0.6 + 0.25 * radius))
+        rng, Canvas(background, additive=True), snr=(1.0, 25), blur=(0.5, min(4.0, 0.6 + 0.25 * radius))
     )
     plan = _supported_plan(rng, shape, mask, radius, 0.5)
     main = draw_population(plan, rng, shape)
     p = main.particles
-    strength = loguniform(rng, 0.2, 4.0)
+    # from a faint particle on a thick support to one that outshines it
+    strength = loguniform(rng, 0.06, 0.5) if rng.random() < 0.5 else loguniform(rng, 0.2, 4.0)
     p["depth"] = np.minimum(np.abs(p["depth"]) / np.log(2) * strength, 12 * strength)
     if rng.random() < 0.3:
         add_lattice_fringes(rng, main, share=rng.uniform(0.2, 1))
@@ -127,7 +132,7 @@ def catalyst_bright_field(rng: np.random.Generator, shape: Size) -> Canvas:
     background = np.exp(-np.float32(min(loguniform(rng, 0.04, 0.5), contrast)) * thick.clip(0, 3))
     background *= (
         1
-        + np.float32(rng.uniform(0.02, 0.3) * min(1.0, 2 * contrast))
+        + np.float32(rng.uniform(0.02, 0.5) * min(1.0, 2 * contrast))
         * fields.speckle(rng, shape, rng.uniform(3, 9))
         * mask
     )

@@ -153,3 +153,24 @@ def support_mask(rng: np.random.Generator, shape: tuple[int, int], cover: float)
     level = np.quantile(field[::8, ::8], max(0.0, 1 - cover))
     sharp = rng.uniform(3, 25)
     return np.asarray(1 / (1 + np.exp(np.clip(-(field - np.float32(level)) * np.float32(sharp), -30, 30))), np.float32)
+
+
+def without_islands(mask: Pixels, smallest_px2: float) -> Pixels:
+    """Return a mask without islands and holes smaller than an area, which would pass for particles; float32 (Y, X)."""
+    shrink = 4
+    small = cv2.resize(mask, None, fx=1 / shrink, fy=1 / shrink, interpolation=cv2.INTER_AREA) > 0.5
+    wrong = np.zeros(small.shape, bool)
+    for inside in (small, ~small):
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(inside.astype(np.uint8), connectivity=4)
+        lost = stats[:, cv2.CC_STAT_AREA] * shrink**2 < smallest_px2
+        lost[0] = False  # label 0 is all that is not inside
+        wrong |= lost[labels]
+    if not wrong.any():
+        return mask
+    # a margin takes the soft edge along
+    change = cv2.dilate(wrong.astype(np.float32), np.ones((5, 5), np.uint8))
+    change, mended = (
+        cv2.resize(part, mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        for part in (change, (small ^ wrong).astype(np.float32))
+    )
+    return np.asarray(mask * (1 - change) + mended * change, np.float32)

@@ -57,7 +57,8 @@ def _clutter(rng: np.random.Generator, background: Pixels, contrast: float, *, b
     if bubbles and rng.random() < 0.10:
         dots = new_particles(int(rng.integers(1, 4)))
         dots["x"], dots["y"] = rng.uniform(0, shape[1], len(dots)), rng.uniform(0, shape[0], len(dots))
-        dots["radius"] = np.exp(rng.uniform(np.log(0.16), np.log(0.5), len(dots))) * size
+        # larger than any particle, so that a sharp bubble is not taken for one
+        dots["radius"] = np.exp(rng.uniform(np.log(max(0.16 * size, 75.0)), np.log(max(0.5 * size, 110.0)), len(dots)))
         dots["depth"], dots["profile"] = -rng.uniform(0.05, 0.5, len(dots)), rng.choice([0.0, 0.5, 0.15])
         dots["fringe"], dots["fringe_px"] = -rng.uniform(0.0, 0.15), rng.uniform(2, 8)
         pool = (
@@ -83,9 +84,8 @@ def _clutter(rng: np.random.Generator, background: Pixels, contrast: float, *, b
             np.float32(rng.uniform(-1, 1) * 0.6 * contrast) * cv2.GaussianBlur(line, (0, 0), rng.uniform(0.7, 6))
         )
     if rng.random() < 0.08:  # an edge of a film, a window frame or a thickness step
-        background *= np.exp(
-            np.float32(rng.uniform(-0.8, 0.8)) * fields.support_mask(rng, shape, rng.uniform(0.2, 0.8))
-        )
+        film = fields.without_islands(fields.support_mask(rng, shape, rng.uniform(0.2, 0.8)), 0.05 * size**2)
+        background *= np.exp(np.float32(rng.uniform(-0.8, 0.8)) * film)
 
 
 def _disk(field_: Pixels, x: float, y: float, radius: float, value: float) -> None:
@@ -289,16 +289,20 @@ def no_particles(rng: np.random.Generator, shape: Size) -> Canvas:
     """Everything but particles."""
     kind = rng.random()
     contrast = loguniform(rng, 0.05, 0.8)
+    if kind < 0.25:  # nothing but the camera's noise, down to single electrons
+        level = loguniform(rng, 0.01, 1.0)
+        even = np.asarray(level * fields.illumination(rng, shape, rng.uniform(0, 0.6)), np.float32)
+        return set_camera(rng, Canvas(even, additive=True, signal=0.6), snr=(0.3, 40))
     if kind < 0.6:
         canvas = Canvas(_liquid(rng, shape), signal=contrast)
         _clutter(rng, canvas.background, contrast)
         return set_camera(rng, canvas, snr=(0.3, 20))
-    if kind < 0.8:
-        thick, _ = draw_support(rng, shape, 12.0)
+    if kind < 0.85:
+        thick, _ = draw_support(rng, shape, float(rng.uniform(12, 25)))
         return set_camera(
             rng,
             Canvas(np.asarray(loguniform(rng, 0.004, 0.3) + thick, np.float32), additive=True, signal=0.6),
-            snr=(1, 20),
+            snr=(1, 25),
         )
     return set_camera(rng, Canvas(catalyst_bright_field(rng, shape).background, signal=0.3), snr=(0.8, 8))
 
@@ -308,10 +312,10 @@ RECIPES: tuple[tuple[Callable[[np.random.Generator, Size], Canvas], float], ...]
     (noisy_rods, 0.11),
     (dense_film, 0.14),
     (sintering, 0.12),
-    (catalyst_dark_field, 0.16),
-    (catalyst_bright_field, 0.06),
+    (catalyst_dark_field, 0.18),
+    (catalyst_bright_field, 0.08),
     (dark_field, 0.05),
-    (atomic_columns, 0.02),
-    (no_particles, 0.06),
+    (atomic_columns, 0.03),
+    (no_particles, 0.10),
 )
 """Each kind of specimen and how often it is drawn."""

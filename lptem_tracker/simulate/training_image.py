@@ -84,7 +84,7 @@ def random_training_image(
         recipe = names[_RECIPE_NAMES.index(kind)]
     else:
         raise SettingsError(f"Unknown kind of picture {kind!r}; expected one of {', '.join(_RECIPE_NAMES)}.")
-    zoom = float(fast.choice([1.0, 1.0, 1.0, 1.0, fast.uniform(1.1, 2.0), fast.uniform(0.6, 0.95)]))
+    zoom = float(fast.choice([1.0, 1.0, 1.0, 1.0, fast.uniform(1.1, 3.0), fast.uniform(0.6, 0.95)]))
     inner = max(64, int(np.ceil(size / zoom)))
     canvas = recipe(fast, (inner, inner))
     picture, clean, dose = _photograph(canvas, fast)
