@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from lptem_tracker.calibration import Calibration
 from lptem_tracker.errors import SettingsError
 from lptem_tracker.report import palette
-from lptem_tracker.report.clusters import row_clusters
 
 COLOUR_BY = ("particle", "speed", "D", "motion", "cluster")
 UNIT_TEXT = {
@@ -55,7 +54,7 @@ def colour_rows(
     by: str,
     *,
     particles: pd.DataFrame | None = None,
-    events: pd.DataFrame | None = None,
+    clusters: NDArray[np.float64] | None = None,
     calibration: Calibration | None = None,
 ) -> Colouring:
     """Colour the rows of a tracks table.
@@ -67,8 +66,8 @@ def colour_rows(
     by : {'particle', 'speed', 'D', 'motion', 'cluster'}
     particles : pandas.DataFrame, optional
         Measurements, one row a particle: needed for D and motion.
-    events : pandas.DataFrame, optional
-        The events table: needed for cluster.
+    clusters : numpy.ndarray, optional
+        Cluster of each row, NaN for single particles, shape (n,): needed for cluster.
     calibration : Calibration, optional
         Units of the legend.
 
@@ -94,9 +93,9 @@ def colour_rows(
     if by == "motion":
         return _named(_per_row(ids, particles, "motion").fillna("unknown"), palette.MOTION)
     if by == "cluster":
-        if events is None:
-            raise SettingsError("Colours by cluster need events.csv, and this run has none; measure the run first.")
-        return _clusters(row_clusters(tracks, events))
+        if clusters is None:
+            raise SettingsError("Colours by cluster need the cluster of each row; see report.clusters.row_clusters.")
+        return _clusters(clusters)
     raise SettingsError(f"Colours can be by {', '.join(COLOUR_BY)}; got {by!r}.")
 
 

@@ -13,6 +13,7 @@ from lptem_tracker.calibration import Calibration
 from lptem_tracker.errors import InputError
 from lptem_tracker.movie.base import Movie
 from lptem_tracker.report import annotate, drawing, palette
+from lptem_tracker.report.clusters import row_clusters
 from lptem_tracker.report.colouring import Colouring, colour_rows
 from lptem_tracker.report.contrast import Contrast, estimate_contrast
 from lptem_tracker.report.options import OverlayOptions
@@ -124,12 +125,11 @@ class Painter:
 
 def _colouring(run: Run, tracks: pd.DataFrame, by: str) -> Colouring:
     measured = by in {"D", "motion"} and (run.path / "particles.csv").exists()
-    events = by == "cluster" and (run.path / "events.csv").exists()
     return colour_rows(
         tracks,
         by,
         particles=run.particles if measured else None,
-        events=run.events if events else None,
+        clusters=row_clusters(tracks, run.settings.events) if by == "cluster" else None,
         calibration=run.calibration,
     )
 

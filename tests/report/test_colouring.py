@@ -8,7 +8,6 @@ import pytest
 
 from lptem_tracker.calibration import Calibration
 from lptem_tracker.errors import SettingsError
-from lptem_tracker.report.clusters import row_clusters
 from lptem_tracker.report.colouring import colour_rows, row_speeds
 from lptem_tracker.report.palette import MOTION, NO_VALUE
 
@@ -59,30 +58,23 @@ def test_colour_by_d_is_logarithmic_and_leaves_unknown_grey() -> None:
     assert found.legend.title == "D (nm²/s)"
 
 
-@pytest.mark.parametrize("by", ["D", "motion", "cluster"])
+@pytest.mark.parametrize("by", ["D", "motion"])
 def test_colours_that_need_a_measurement_say_so(by: str) -> None:
     """Without the column the message names it and what to do."""
     with pytest.raises(SettingsError, match="measure the run first"):
         colour_rows(TRACKS, by)
 
 
-def test_clusters_are_replayed_from_the_events() -> None:
-    """Two that attach in frame 2 and detach in frame 4 share a colour in between and are single before and after."""
-    events = pd.DataFrame({"kind": ["attach", "detach"], "frame": [2, 4], "particle_a": [0, 1], "particle_b": [1, 0]})
-    clusters = row_clusters(TRACKS, events)
-    assert clusters[:6] == pytest.approx([np.nan, np.nan, 0, 0, np.nan, np.nan], nan_ok=True)
-    assert clusters[6:] == pytest.approx(clusters[:6], nan_ok=True)
-
-
-def test_a_chain_of_bonds_is_one_cluster() -> None:
-    """0–1 and 1–2 make one cluster with the smallest number; breaking 0–1 leaves 1–2."""
-    tracks = pd.DataFrame({"particle": [0, 1, 2] * 2, "frame": [5] * 3 + [9] * 3})
-    events = pd.DataFrame({"kind": ["attach", "attach", "detach"], "frame": [1, 2, 9], "particle_a": [0, 1, 0],
-                           "particle_b": [1, 2, 1]})  # fmt: skip
-    assert row_clusters(tracks, events) == pytest.approx([0, 0, 0, np.nan, 1, 1], nan_ok=True)
-
-
 def test_an_unknown_colouring_names_the_known_ones() -> None:
     """The message lists what can be given."""
     with pytest.raises(SettingsError, match="particle, speed, D, motion, cluster"):
         colour_rows(TRACKS, "rainbow")
+
+
+def test_single_particles_are_grey_among_clusters() -> None:
+    """Rows of one cluster share a colour, which changes from frame to frame; rows of none are grey."""
+    clusters = np.where(TRACKS["frame"] < 2, np.nan, 3.0)
+    found = colour_rows(TRACKS, "cluster", clusters=clusters)
+    assert found.varies
+    assert {tuple(row) for row in found.rows[np.isnan(clusters)]} == {NO_VALUE}
+    assert len({tuple(row) for row in found.rows[~np.isnan(clusters)]} - {NO_VALUE}) == 1
