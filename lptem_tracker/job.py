@@ -113,13 +113,21 @@ class Job:
                 for chunk in self.chunks(detector, begin, end):
                     store.add(chunk)
 
-    def collect(self, store: ChunkStore) -> pd.DataFrame:
-        """Read all chunks back, with what was wrong with their frames."""
+    def recall(self, store: ChunkStore) -> None:
+        """Take what was wrong with the frames of all stored chunks, in their order, as what was met."""
         self.problems.frames.clear()
-        chunks = store.finished(self.start, CHUNK_FRAMES)
-        for chunk in chunks:
-            self._remember(chunk.problems)
-        return join_detections([chunk.table for chunk in chunks])
+        for problems in store.problems(self.start, CHUNK_FRAMES):
+            self._remember(problems)
+
+    def detections(self, store: ChunkStore) -> Iterator[pd.DataFrame]:
+        """Yield the stored detections in order of frames; at least one table, all with the same columns."""
+        some = False
+        for table in store.tables(self.start, CHUNK_FRAMES):
+            if len(table):
+                some = True
+                yield table
+        if not some:
+            yield join_detections([])
 
     def in_frame(self, table: pd.DataFrame) -> pd.DataFrame:
         """Return positions counted from the corner of the whole frame."""
@@ -127,9 +135,16 @@ class Job:
             return table
         return table.assign(x=table["x"] + self.roi[0], y=table["y"] + self.roi[1])
 
+    def in_region(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Undo `in_frame`."""
+        if self.roi is None:
+            return table
+        return table.assign(x=table["x"] - self.roi[0], y=table["y"] - self.roi[1])
+
     def _problems_within(self, first: int, stop: int) -> dict[str, list[int]]:
         found = self.problems.within(first, stop)
-        for index, reason in self.movie.left_out.items():
+        # the frames ahead are being read by another thread
+        for index, reason in list(self.movie.left_out.items()):
             if first <= index < stop:
                 found.setdefault(_UNREADABLE + reason, []).append(index)
         return found

@@ -14,6 +14,12 @@ from lptem_tracker.errors import TableError
 from lptem_tracker.settings import Settings
 from lptem_tracker.tables import EVENT_DTYPES, OBSERVED, PARTICLE, empty_table, validate_tracks
 
+MEASURED_COLUMNS = (
+    "particle", "frame", "observed", "x", "y", "x_std", "y_std", "width", "height", "angle", "area", "radius",
+    "confidence", "aspect_ratio", "circularity", "edge", "fit_ok", "link_confidence", "merged_into", "drift_x", "drift_y",
+)  # fmt: skip
+"""The columns of a tracks table that `measure` looks at; the others of a long movie need not be read."""
+
 
 @dataclass(frozen=True)
 class Measurement:

@@ -160,11 +160,10 @@ def summarise(run: Run, *, quiet: bool = False) -> None:
         return
     summary, units = run.summary, run.calibration.units
     ensemble = summary.get("ensemble") or {}
-    observed = run.tracks[run.tracks["observed"]]
-    lengths = observed.groupby("particle").size()
+    lengths = run.track_lengths
     say(f"{run.path}")
     lines = [
-        ("detections", f"{len(run.detections)}"),
+        ("detections", f"{lengths.sum()}"),
         ("tracks", f"{len(lengths)} ({(lengths >= 50).sum()} of 50 frames or more)"),
     ]
     d, interval = ensemble.get(f"D_{units.diffusion}"), ensemble.get("D_ci95")

@@ -21,7 +21,9 @@ _DOUBTFUL = 0.8
 """Detections below this confidence are called doubtful."""
 
 
-def describe_quality(movie: Movie, detections: pd.DataFrame, detector: Detector) -> dict[str, Any]:
+def describe_quality(
+    movie: Movie, detections: pd.DataFrame, detector: Detector, *, n_frames: int | None = None
+) -> dict[str, Any]:
     """Measure how trustworthy the detections of a movie are.
 
     Parameters
@@ -29,9 +31,11 @@ def describe_quality(movie: Movie, detections: pd.DataFrame, detector: Detector)
     movie : Movie
         A few of its frames are read again.
     detections : pandas.DataFrame
-        The detections table.
+        The detections table, or whole frames of it.
     detector : Detector
         Its `describe` may hold `trained_radius_px`, the smallest and largest radius it was trained on.
+    n_frames : int, optional
+        Frames that the table stands for; None: all of the movie.
 
     Returns
     -------
@@ -43,8 +47,8 @@ def describe_quality(movie: Movie, detections: pd.DataFrame, detector: Detector)
     """
     described = detector.describe()
     trained = [float(v) for v in described.get("trained_radius_px", (0.0, np.inf))]
-    n_frames = max(1, len(movie))
-    quality: dict[str, Any] = {"particles_per_frame": round(len(detections) / n_frames, 3)}
+    frames = max(1, len(movie) if n_frames is None else n_frames)
+    quality: dict[str, Any] = {"particles_per_frame": round(len(detections) / frames, 3)}
     if np.isfinite(trained[1]):
         quality["trained_radius_px"] = trained
     if len(detections) == 0:

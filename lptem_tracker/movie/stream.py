@@ -29,7 +29,8 @@ class FrameProblems:
 
     def within(self, first: int, stop: int) -> dict[str, list[int]]:
         """Return the reasons of the frames in a range; frame numbers first <= i < stop."""
-        found = {reason: [i for i in frames if first <= i < stop] for reason, frames in self.frames.items()}
+        noted = list(self.frames.items())  # a thread that reads ahead may be adding to them
+        found = {reason: [i for i in frames if first <= i < stop] for reason, frames in noted}
         return {reason: frames for reason, frames in found.items() if frames}
 
     def sentences(self) -> list[str]:

@@ -3,6 +3,7 @@
 from lptem_tracker.run.chunks import Chunk, ChunkStore
 from lptem_tracker.run.files import jsonable, write_csv, write_json, write_parquet, write_table, write_text, writing
 from lptem_tracker.run.folder import Run, open_run, read_rejected, read_table
+from lptem_tracker.run.growing import GrowingTable
 from lptem_tracker.run.provenance import environment
 from lptem_tracker.run.writer import RESULT_FILES, WORK, RunWriter
 
@@ -11,6 +12,7 @@ __all__ = [
     "WORK",
     "Chunk",
     "ChunkStore",
+    "GrowingTable",
     "Run",
     "RunWriter",
     "environment",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,7 +55,9 @@ class ChunkStore:
         self._folder = output / WORK
         text = json.dumps(jsonable(dict(identity)), sort_keys=True)
         mark = self._folder / "identity.json"
-        if mark.exists() and mark.read_text(encoding="utf-8") != text:
+        if not mark.exists():
+            self.drop(0)  # a run that was stopped while it cleaned up
+        elif mark.read_text(encoding="utf-8") != text:
             raise SettingsError(
                 f"{output} holds an interrupted run of another movie or with other settings; "
                 "give the same ones again, or --force to start anew."
@@ -65,24 +68,43 @@ class ChunkStore:
 
     def has(self, first: int) -> bool:
         """Return whether the chunk that begins at frame `first` is complete."""
-        return (self._folder / f"chunk-{first:09d}.json").exists()
+        return self._mark(first).exists()
 
-    def finished(self, first: int, step: int) -> list[Chunk]:
-        """Return the complete chunks from frame `first` on, every `step` frames, without a hole."""
+    def problems(self, first: int, step: int) -> Iterator[Mapping[str, list[int]]]:
+        """Yield the frames that could not be used, by reason, of each complete chunk as in `tables`."""
+        while self.has(first):
+            with self._intact(first):
+                found: dict[str, list[int]] = json.loads(self._mark(first).read_text(encoding="utf-8"))
+            yield found
+            first += step
+
+    def tables(self, first: int, step: int) -> Iterator[pd.DataFrame]:
+        """Yield the tables of the complete chunks from frame `first` on, every `step` frames, up to the first hole."""
         import pandas as pd
 
-        chunks: list[Chunk] = []
-        while (mark := self._folder / f"chunk-{first:09d}.json").exists():
-            try:
-                table = pd.read_parquet(mark.with_suffix(".parquet"))
-                problems = json.loads(mark.read_text(encoding="utf-8"))
-            except (OSError, ValueError) as error:
-                raise OutputError(
-                    f"{mark} of the interrupted run is damaged ({error}); start anew with --force."
-                ) from None
-            chunks.append(Chunk(first, table, problems))
+        while self.has(first):
+            with self._intact(first):
+                table = pd.read_parquet(self._mark(first).with_suffix(".parquet"))
+            yield table
             first += step
-        return chunks
+
+    def drop(self, first: int) -> None:
+        """Forget the chunks that begin at frame `first` or later."""
+        for mark in self._folder.glob("chunk-*.json"):
+            if int(mark.stem.removeprefix("chunk-")) >= first:
+                mark.unlink()
+
+    def _mark(self, first: int) -> Path:
+        return self._folder / f"chunk-{first:09d}.json"
+
+    @contextmanager
+    def _intact(self, first: int) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            raise OutputError(
+                f"{self._mark(first)} of the interrupted run is damaged ({error}); start anew with --force."
+            ) from None
 
     def add(self, chunk: Chunk) -> None:
         """Store a chunk; it counts once its JSON file, written last, is there."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lptem_tracker.calibration import Calibration
 from lptem_tracker.errors import InputError, TableError
 from lptem_tracker.settings import Settings
+from lptem_tracker.tables import FRAME, OBSERVED, PARTICLE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,8 +41,16 @@ class Run:
 
     @cached_property
     def tracks(self) -> pd.DataFrame:
-        """Detections with `particle` and `observed`; positions in px."""
-        return read_table(self.path / "tracks.parquet")
+        """Detections with `particle` and `observed`; positions in px, sorted by particle and frame."""
+        table = read_table(self.path / "tracks.parquet")
+        order = [name for name in (PARTICLE, FRAME) if name in table.columns]
+        return table.sort_values(order, kind="stable", ignore_index=True) if order else table
+
+    @cached_property
+    def track_lengths(self) -> pd.Series[int]:
+        """Observed positions of each particle; reads no more of the tracks than that."""
+        table = read_table(self.path / "tracks.parquet", columns=[PARTICLE, OBSERVED])
+        return table.loc[table[OBSERVED], PARTICLE].value_counts(sort=False)
 
     @cached_property
     def particles(self) -> pd.DataFrame:
@@ -135,8 +144,8 @@ def read_rejected(folder: Path, name: str = REJECTED) -> pd.DataFrame | None:
     return table
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Read one of a run's own tables (Parquet or CSV).
+def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Read one of a run's own tables (Parquet or CSV), or some columns of it.
 
     Raises
     ------
@@ -148,8 +157,8 @@ def read_table(path: Path) -> pd.DataFrame:
 
     try:
         if path.suffix == ".parquet":
-            return pd.read_parquet(path)
-        return pd.read_csv(path)
+            return pd.read_parquet(path, columns=columns)
+        return pd.read_csv(path, usecols=columns)
     except FileNotFoundError:
         raise InputError(f"The run {path.parent} has no {path.name}; run the stage that writes it.") from None
     except (OSError, ValueError, pa.ArrowException) as error:

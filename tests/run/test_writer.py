@@ -121,9 +121,10 @@ def test_chunks_are_gone_on_with_only_for_the_same_identity(tmp_path):
     with RunWriter(tmp_path / "run") as writer:
         ChunkStore(writer.path, {"movie": "a"}).add(Chunk(0, table, {"are constant": [3]}))
     with RunWriter(tmp_path / "run", resume=True) as writer:
-        (chunk,) = ChunkStore(writer.path, {"movie": "a"}).finished(0, 64)
-        assert chunk.table.equals(table)
-        assert chunk.problems == {"are constant": [3]}
+        store = ChunkStore(writer.path, {"movie": "a"})
+        (stored,) = store.tables(0, 64)
+        assert stored.equals(table)
+        assert list(store.problems(0, 64)) == [{"are constant": [3]}]
         with pytest.raises(SettingsError, match="another movie"):
             ChunkStore(writer.path, {"movie": "b"})
 
@@ -134,7 +135,7 @@ def test_an_unfinished_chunk_does_not_count(tmp_path):
         store = ChunkStore(writer.path, {})
         store.add(Chunk(0, pd.DataFrame({"frame": [0]}), {}))
         write_table(writer.work / "chunk-000000064.parquet", pd.DataFrame({"frame": [64]}))
-        assert [chunk.first for chunk in store.finished(0, 64)] == [0]
+        assert [table["frame"].tolist() for table in store.tables(0, 64)] == [[0]]
 
 
 def test_opening_what_is_no_run_is_one_sentence(tmp_path):

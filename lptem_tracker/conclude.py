@@ -1,0 +1,160 @@
+"""Stored detections → everything else of a run: tracks, measurements, record. Reads them block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lptem_tracker.analysis import MEASURED_COLUMNS, Measurement, measure, nothing_measured
+from lptem_tracker.detect import Detector, describe_quality
+from lptem_tracker.job import Job
+from lptem_tracker.link import link_stream_from_settings
+from lptem_tracker.run import ChunkStore, GrowingTable, RunWriter, environment, read_rejected
+from lptem_tracker.tables import FRAME, OBSERVED, PARTICLE
+
+QUALITY_ROWS = 100_000
+"""About how many detections the quality figures are taken from; whole frames, evenly spread."""
+_QUALITY_COLUMNS = [FRAME, "x", "y", "width", "height", "area", "radius", "confidence"]
+
+
+@dataclass(frozen=True)
+class Linked:
+    """What linking told beside the tables.
+
+    Attributes
+    ----------
+    report : mapping
+        Parameters and drift.
+    n_detections : int
+        Detections that count.
+    """
+
+    report: Mapping[str, Any]
+    n_detections: int
+
+
+def conclude(writer: RunWriter, job: Job, detector: Detector, store: ChunkStore, checksum: str) -> None:
+    """Link and measure what is in the store, and write every file of the run but the drawings.
+
+    Parameters
+    ----------
+    writer : RunWriter
+    job : Job
+        `detections` of the store are linked in their order; the whole table is never in memory.
+    detector : Detector
+    store : ChunkStore
+    checksum : str
+        Of the movie, for the record.
+
+    Raises
+    ------
+    OutputError, TableError
+    """
+    job.recall(store)
+    with job.stage("link"):
+        linked = _link(writer, job, store)
+    with job.stage("measure"):
+        result = _measure(job, writer.path)
+    quality = _quality(job, detector, writer.path, linked.n_detections)
+    warnings = [*job.warnings, *quality.pop("warnings", [])]
+    for sentence in warnings:
+        job.progress.note(sentence)
+    result.summary["quality"] = {**quality, "warnings": [*warnings, *result.summary["quality"]["warnings"]]}
+    writer.write_table("particles.csv", result.particles)
+    writer.write_table("msd.csv", result.msd)
+    writer.write_table("events.csv", job.in_frame(result.events))
+    writer.write_json("summary.json", result.summary)
+    writer.write_text("settings.toml", job.settings.to_toml())
+    writer.write_json("run.json", _record(job, detector, linked.report, checksum))
+
+
+def _link(writer: RunWriter, job: Job, store: ChunkStore) -> Linked:
+    """Write the detections that count, and the tracks."""
+    settings = job.settings
+    weak = settings.detect.detector == "yolo" and settings.link.faint
+    stream = link_stream_from_settings(
+        partial(job.detections, store),
+        settings.link,
+        sure_confidence=settings.detect.confidence if weak else None,
+    )
+    columns = next(job.detections(store)).columns
+    path = writer.path
+    with (
+        GrowingTable(path / "detections.parquet") as found,
+        GrowingTable(path / "tracks.parquet", path / "tracks.csv") as tracks,
+    ):
+        for block in stream:
+            rows = job.in_frame(block)
+            found.add(rows.loc[rows[OBSERVED], columns])
+            tracks.add(rows)
+    return Linked(stream.report, found.n_rows)
+
+
+def _measure(job: Job, folder: Path) -> Measurement:
+    """Measure the tracks that are long enough; positions count from the region's corner."""
+    tracks = _columns(folder / "tracks.parquet", MEASURED_COLUMNS)
+    counts = tracks.loc[tracks[OBSERVED], PARTICLE].value_counts()
+    shortest = min(job.settings.link.min_track_frames, job.stop - job.start)
+    kept = counts.index[(counts >= shortest) & (counts.index >= 0)]
+    chosen = tracks[tracks[PARTICLE].isin(kept)]
+    if chosen.empty:
+        reason = f"No particle was followed for {shortest} frames, so nothing was measured; look at the overlay."
+        return nothing_measured(job.movie.calibration, reason if len(tracks) else "No particle was found in the movie.")
+    return measure(
+        job.in_region(chosen),
+        job.movie.calibration,
+        settings=job.settings,
+        field_px=job.field_px,
+        n_frames=job.stop,
+        rejected_events=read_rejected(folder),
+    )
+
+
+def _quality(job: Job, detector: Detector, folder: Path, n_detections: int) -> dict[str, Any]:
+    step = max(1, n_detections // QUALITY_ROWS)
+    wanted = set(range(job.start, job.stop, step)) if step > 1 else None
+    some = _columns(folder / "detections.parquet", _QUALITY_COLUMNS, frames=wanted)
+    frames = len(range(job.start, job.stop, step))
+    return describe_quality(job.movie, some, detector, n_frames=frames)
+
+
+def _columns(path: Path, names: list[str] | tuple[str, ...], frames: set[int] | None = None) -> pd.DataFrame:
+    """Read some columns of a Parquet table, of all frames or of some, one row group at a time."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        present = [name for name in names if name in file.schema_arrow.names]
+        blocks = []
+        for group in range(file.num_row_groups):
+            block = file.read_row_group(group, columns=present).to_pandas()
+            blocks.append(block if frames is None else block[block[FRAME].isin(frames)])
+    return pd.concat(blocks, ignore_index=True)
+
+
+def _record(job: Job, detector: Detector, link_report: Mapping[str, Any], checksum: str) -> dict[str, Any]:
+    movie = job.movie
+    return {
+        **environment(),
+        "movie": {
+            "source": movie.source,
+            "format": movie.format,
+            "shape": movie.shape,
+            "dtype": str(movie.dtype),
+            "frames": [job.start, job.stop],
+            "roi": job.roi,
+            "times_s": movie.times_s,
+            "sha256": checksum,
+            "metadata": dict(movie.metadata),
+        },
+        "calibration": asdict(movie.calibration),
+        "detector": detector.describe(),
+        "link": dict(link_report),
+        "settings": job.settings.flat(),
+        "origins": job.settings.origins,
+        "stages": {name: {"seconds": seconds} for name, seconds in job.seconds.items()},
+    }
