@@ -49,6 +49,8 @@ class Costs(NamedTuple):
     look_change, look_mean, look_spread : float64
         For each kind of likeness: standard deviation between two sights of one particle, mean and
         standard deviation over all particles.
+    doubt_level, doubt_slope, doubt_most : float
+        Log-likelihood ratio for a false detection: ``level + slope · logit(confidence)``, bounded by ±`most`.
     """
 
     max_lag: int
@@ -65,6 +67,22 @@ class Costs(NamedTuple):
     look_change: NDArray[np.float64]
     look_mean: NDArray[np.float64]
     look_spread: NDArray[np.float64]
+    doubt_level: float = 0.0
+    doubt_slope: float = 0.0
+    doubt_most: float = 0.0
+
+    def doubts(self, confidence: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the log-likelihood ratio for false against real of each confidence; 0 where it says nothing."""
+        if self.doubt_most == 0.0:
+            return np.zeros(len(confidence))
+        doubt = self.doubt_level + self.doubt_slope * logit(confidence)
+        return np.where(np.isfinite(doubt), np.clip(doubt, -self.doubt_most, self.doubt_most), 0.0)
+
+
+def logit(confidence: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the log-odds of probabilities, kept within 1e-3 of 0 and 1; NaN outside [0, 1]."""
+    p = np.where((confidence >= 0) & (confidence <= 1), np.clip(confidence, 1e-3, 1 - 1e-3), np.nan)
+    return np.asarray(np.log(p / (1 - p)))
 
 
 @jit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,19 +25,25 @@ class Points(NamedTuple):
         Position (px) with the drift removed, and measurement variance (px²).
     looks : float64, shape (n, F)
         Likeness features, NaN where unknown.
-    doubt : float64, shape (n,)
-        Log-likelihood ratio for a false detection, from its confidence; 0 where unknown.
+    radius, confidence : float64, shape (n,)
+        Radius in px, and what the detector says of the detection being real; NaN where unknown.
     """
 
     frame: NDArray[np.int64]
     xy: NDArray[np.float64]
     noise: NDArray[np.float64]
     looks: NDArray[np.float64]
-    doubt: NDArray[np.float64]
+    radius: NDArray[np.float64]
+    confidence: NDArray[np.float64]
 
     def part(self, lo: int, hi: int) -> Points:
         """Return the detections [lo, hi)."""
-        return Points(self.frame[lo:hi], self.xy[lo:hi], self.noise[lo:hi], self.looks[lo:hi], self.doubt[lo:hi])
+        return Points(*(field[lo:hi] for field in self))
+
+
+def joined_points(parts: Sequence[Points]) -> Points:
+    """Return all detections of the parts, of which there is at least one."""
+    return parts[0] if len(parts) == 1 else Points(*(np.concatenate(field) for field in zip(*parts)))
 
 
 class Decided(NamedTuple):
@@ -132,7 +139,8 @@ class SlidingWindow:
         self._make_room(at + n)
         win = self._win
         win.frame[at : at + n], win.xy[at : at + n], win.noise[at : at + n] = points.frame, points.xy, points.noise
-        win.looks[at : at + n], win.doubt[at : at + n] = points.looks, points.doubt
+        win.looks[at : at + n] = points.looks
+        win.doubt[at : at + n] = self._costs.doubts(points.confidence)
         win.rank[at : at + n] = self._rank + 1 + np.repeat(np.arange(len(starts) - 1), np.diff(starts))
         self._rank += len(starts) - 1
         places = starts + at

@@ -9,6 +9,7 @@ has a common part; below `FEW` nothing is taken out.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from lptem_tracker.link.blocks import Run, Source
 from lptem_tracker.link.candidates import grid_of, nearest_within
 from lptem_tracker.link.core import Points, frame_starts
 from lptem_tracker.link.jit import jit
@@ -24,8 +26,16 @@ from lptem_tracker.link.jumps import ARM, CROSS, FEW, SQUARE, SUM_X, SUM_Y, N, f
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+Samples = Mapping[Run, Points]
+
 SIGNIFICANT = 4.0
 """Standard errors above which a common motion is believed."""
+
+MOST = 300
+"""About how many particles of a frame show its drift."""
+
+MEAN = slice(6, 8)
+"""Place of the mean position in a frame's moments."""
 
 
 @dataclass(frozen=True)
@@ -55,23 +65,26 @@ class Drift:
     kind: str = "none"
     step_error_px: float = math.nan
 
-    def displacement(self, frame: Ints, xy: Floats) -> Floats:
-        """Return what has to be subtracted from positions `xy`, shape (n, 2), seen in `frame`."""
+    def still(self, frame: Ints, xy: Floats) -> Floats:
+        """Return positions `xy`, shape (n, 2), seen in `frame`, with the drift taken out."""
         if self.kind == "none":
-            return np.zeros_like(xy)
+            return xy
         at = np.clip(np.searchsorted(self.frame, frame), 0, len(self.frame) - 1)
-        c, s = np.cos(self.angle[at]), np.sin(self.angle[at])
+        c, s = np.cos(self.angle)[at], np.sin(self.angle)[at]
         arm = xy - self.centre - self.shift[at]
         # turning back by the angle and shifting back to where the particle was in the first frame
-        still = np.column_stack([c * arm[:, 0] + s * arm[:, 1], -s * arm[:, 0] + c * arm[:, 1]]) + self.centre
-        return xy - still
+        return np.column_stack([c * arm[:, 0] + s * arm[:, 1], -s * arm[:, 0] + c * arm[:, 1]]) + self.centre
+
+    def moved_by(self, frame: Ints, xy: Floats) -> Floats:
+        """Return what has to be subtracted from positions `xy`, shape (n, 2), seen in `frame`."""
+        return np.zeros_like(xy) if self.kind == "none" else xy - self.still(frame, xy)
 
     def moved(self, frame: Ints, still: Floats) -> Floats:
         """Return where positions `still`, shape (n, 2), with the drift taken out were seen in `frame`."""
         if self.kind == "none":
             return still
         at = np.clip(np.searchsorted(self.frame, frame), 0, len(self.frame) - 1)
-        c, s = np.cos(self.angle[at]), np.sin(self.angle[at])
+        c, s = np.cos(self.angle)[at], np.sin(self.angle)[at]
         arm = still - self.centre
         return (
             np.column_stack([c * arm[:, 0] - s * arm[:, 1], s * arm[:, 0] + c * arm[:, 1]])
@@ -113,10 +126,8 @@ def _turn(v: Floats, angle: Floats) -> Floats:
     return np.column_stack([c * v[0] - s * v[1], s * v[0] + c * v[1]])
 
 
-def no_drift(points: Points) -> Drift:
-    """Return a drift of zero."""
-    starts = frame_starts(points.frame)
-    frames = points.frame[starts[:-1]]
+def no_drift(frames: Ints) -> Drift:
+    """Return a drift of zero in `frames`."""
     return Drift(frames, np.zeros((len(frames), 2)), np.zeros(len(frames)), np.zeros(2))
 
 
@@ -137,16 +148,18 @@ def pair_moments(xy: Any, starts: Any, shift: Any, reach: float, most: int) -> A
 
     Returns
     -------
-    float64, shape (F − 1, 6)
-        Number, sums of x and y, sum of squares, sum of arm × displacement, sum of squared arms.
+    float64, shape (F − 1, 8)
+        Number, sums of x and y, sum of squares, sum of arm × displacement, sum of squared arms, and the mean
+        position of all particles of the first frame.
     """
-    out = np.zeros((len(starts) - 2, 6))
+    out = np.zeros((len(starts) - 2, 8))
     found, square = np.empty(1, np.int64), np.empty(1)
     for f in range(len(starts) - 2):
         a, b, c = starts[f], starts[f + 1], starts[f + 2]
         grid = grid_of(xy[b:c])
         stride = max((b - a) // most, 1)
         mx, my = xy[a:b, 0].mean(), xy[a:b, 1].mean()
+        out[f, 6], out[f, 7] = mx, my
         for i in range(a, b, stride):
             x, y = xy[i, 0] + shift[f, 0], xy[i, 1] + shift[f, 1]
             if nearest_within(xy[b:c], grid, x, y, reach, found, square):
@@ -161,13 +174,51 @@ def pair_moments(xy: Any, starts: Any, shift: Any, reach: float, most: int) -> A
     return out
 
 
-def particle_drift(points: Points, spacing: float) -> Drift:
+def source_moments(source: Source, steps: Floats, reach: float) -> Floats:
+    """Return `pair_moments` of all frames, shape (F − 1, 8), in one reading; `steps` are the shifts assumed."""
+    parts = []
+    tail, first = np.empty((0, 2)), 0
+    for block in source.blocks():
+        xy, n_frames = block.points.xy, len(frame_starts(block.points.frame)) - 1
+        kept = 1 if len(tail) else 0
+        starts = source.starts[first - kept : first + n_frames + 1] - source.starts[first - kept]
+        if len(starts) > 1:
+            parts.append(
+                pair_moments(
+                    np.concatenate([tail, xy]), starts, steps[first - kept : first + n_frames - 1], reach, MOST
+                )
+            )
+            tail, first = xy[len(xy) - int(source.count[first + n_frames - 1]) :], first + n_frames
+    return np.concatenate(parts)
+
+
+def drift_runs(source: Source) -> list[Run]:
+    """Return the pairs of neighbouring frames that `particle_drift` wants samples of."""
+    return sorted({(int(f), int(f) + 2) for f in (*_steady_pick(source), *_spread_pick(source))})
+
+
+def _steady_pick(source: Source) -> Ints:
+    pairs = len(source.frame) - 1
+    if pairs < 1:
+        return np.empty(0, np.int64)
+    many = int(min(pairs, max(8, 1200 / float(np.median(source.count)))))
+    pick = np.linspace(0, pairs - 1, many).astype(np.int64)
+    return np.asarray(pick[np.diff(source.frame)[pick] == 1])
+
+
+def _spread_pick(source: Source) -> Ints:
+    pairs = len(source.frame) - 1
+    return np.linspace(0, pairs - 1, min(pairs, 12)).astype(np.int64)
+
+
+def particle_drift(source: Source, samples: Samples, spacing: float) -> Drift:
     """Estimate the drift of unlinked detections.
 
     Parameters
     ----------
-    points : Points
-        Sorted by frame.
+    source : Source
+    samples : mapping
+        Detections of `drift_runs(source)`.
     spacing : float
         Mean distance of particles, px.
 
@@ -175,59 +226,47 @@ def particle_drift(points: Points, spacing: float) -> Drift:
     -------
     Drift
     """
-    starts = frame_starts(points.frame)
-    per_frame = np.diff(starts)
-    if len(starts) < 3 or np.median(per_frame) < FEW or not np.isfinite(spacing):
-        return no_drift(points)
-    frames = points.frame[starts[:-1]]
-    lag = np.diff(frames).astype(float)
-    velocity = steady_velocity(points.xy, starts, lag, spacing)
+    if len(source.frame) < 2 or np.median(source.count) < FEW or not np.isfinite(spacing):
+        return no_drift(source.frame)
+    lag = np.diff(source.frame).astype(float)
+    velocity = steady_velocity(samples, _steady_pick(source), float(np.median(source.count)), spacing)
     steps = velocity * np.minimum(lag, 10.0)[:, None]
-    reach = residual_reach(points.xy, starts, steps, spacing)
-    moments = pair_moments(points.xy, starts, steps, reach, 300)
-    jumped = find_jumps(points.xy, starts, moments, spacing, steps)
+    picks = _spread_pick(source)
+    moments = source_moments(source, steps, residual_reach(samples, picks, steps, spacing))
+    jumped = find_jumps(source, moments, spacing, steps)
     if jumped.any():
-        reach = residual_reach(points.xy, starts, steps, spacing)
-        moments = pair_moments(points.xy, starts, steps, reach, 300)
+        moments = source_moments(source, steps, residual_reach(samples, picks, steps, spacing))
     mean, angle, error, unsteady = common_motion(moments)
     kind = "jumps" if jumped.any() else "steady" if velocity.any() else "none"
     if not (unsteady or jumped.mean() > 0.2):
-        return (
-            integrate(points.xy, starts, frames, steps, np.zeros(len(lag)), kind, error)
-            if kind != "none"
-            else no_drift(points)
-        )
+        if kind == "none":
+            return no_drift(source.frame)
+        return integrate(moments[:, MEAN], source.frame, steps, np.zeros(len(lag)), kind, error)
     for _ in range(3):
         steps = steps + mean
-        reach = residual_reach(points.xy, starts, steps, spacing)
-        mean, angle, error, _ = common_motion(pair_moments(points.xy, starts, steps, reach, 300))
-    return integrate(points.xy, starts, frames, steps + mean, angle, "unsteady", error)
+        moments = source_moments(source, steps, residual_reach(samples, picks, steps, spacing))
+        mean, angle, error, _ = common_motion(moments)
+    return integrate(moments[:, MEAN], source.frame, steps + mean, angle, "unsteady", error)
 
 
-def residual_reach(xy: Floats, starts: Ints, steps: Floats, spacing: float) -> float:
+def _two_frames(pair: Points) -> tuple[Floats, Floats]:
+    cut = int(frame_starts(pair.frame)[1])
+    return pair.xy[:cut], pair.xy[cut:]
+
+
+def residual_reach(samples: Samples, picks: Ints, steps: Floats, spacing: float) -> float:
     """Return how far from its expected place a particle is looked for: 4.5 times the typical spread."""
-    pick = np.linspace(0, len(steps) - 1, min(len(steps), 12)).astype(int)
-    left = [
-        cKDTree(xy[starts[f + 1] : starts[f + 2]]).query(xy[starts[f] : starts[f + 1]][:200] + steps[f])[0]
-        for f in pick
-    ]
+    left = []
+    for f in picks:
+        a, b = _two_frames(samples[int(f), int(f) + 2])
+        left.append(cKDTree(b).query(a[:200] + steps[f])[0])
     # 60 % of a Rayleigh distribution lie below 1.354 standard deviations
     return min(max(4.5 / 1.354 * float(np.quantile(np.concatenate(left), 0.6)), 0.01 * spacing), 0.5 * spacing)
 
 
-def integrate(
-    xy: Floats,
-    starts: Ints,
-    frames: Ints,
-    steps: Floats,
-    angle: Floats,
-    kind: str,
-    error: float,
-    about: Floats | None = None,
-) -> Drift:
-    """Add up rigid steps, each about `about`, shape (F − 1, 2), or the middle of the particles of its first frame."""
-    centre = xy[: starts[1]].mean(0)
-    middle = np.add.reduceat(xy, starts[:-1]) / np.diff(starts)[:, None] if about is None else about
+def integrate(middle: Floats, frames: Ints, steps: Floats, angle: Floats, kind: str, error: float) -> Drift:
+    """Add up rigid steps, each about `middle`, shape (F − 1, 2), a place in its first frame."""
+    centre = middle[0]
     shift, total = np.zeros((len(frames), 2)), np.concatenate(([0.0], np.cumsum(angle)))
     if angle.any():
         for f in range(len(steps)):
@@ -239,24 +278,19 @@ def integrate(
     return Drift(frames, shift, total, centre, kind, error)
 
 
-def steady_velocity(xy: Floats, starts: Ints, lag: Floats, spacing: float) -> Floats:
+def steady_velocity(samples: Samples, picks: Ints, per_frame: float, spacing: float) -> Floats:
     """Return the common displacement per frame, shape (2,); zero unless it stands out.
 
     The peak of all displacements between neighbouring frames, pooled over a sample. Its error is that of
     one frame's mean, since particles that each keep their own velocity say nothing new in later frames.
     """
-    per_frame = float(np.median(np.diff(starts)))
-    pick = np.linspace(0, len(lag) - 1, int(min(len(lag), max(8, 1200 / per_frame)))).astype(int)
     apart = []
-    for f in pick[lag[pick] == 1]:
-        a, b = xy[starts[f] : starts[f + 1]][:200], xy[starts[f + 1] : starts[f + 2]]
-        near = cKDTree(b).query(a, k=min(6, len(b)), distance_upper_bound=1.6 * spacing)
+    for f in picks:
+        a, b = _two_frames(samples[int(f), int(f) + 2])
+        a = a[:200]
+        near = cKDTree(b).query(a, k=np.arange(1, min(6, len(b)) + 1), distance_upper_bound=1.6 * spacing)
         ok = np.isfinite(near[0])
-        apart.append(
-            b[near[1][ok]] - np.repeat(a[:, None], ok.shape[1] if ok.ndim > 1 else 1, 1)[ok]
-            if ok.ndim > 1
-            else b[near[1][ok]] - a[ok]
-        )
+        apart.append(b[near[1][ok]] - np.repeat(a[:, None], ok.shape[1], 1)[ok])
     d = np.vstack(apart) if apart else np.zeros((0, 2))
     if len(d) < 20:
         return np.zeros(2)

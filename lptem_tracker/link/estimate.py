@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from lptem_tracker.link.blocks import Run, Source
 from lptem_tracker.link.core import Decided, Points, SlidingWindow, frame_starts, joined
 from lptem_tracker.link.imm import Mixture
 from lptem_tracker.link.motion import Kind, choose_motion
-from lptem_tracker.link.parameters import Parameters, Source
+from lptem_tracker.link.parameters import Origin, Parameters
 from lptem_tracker.link.steps import fit_steps, pairs_within
 
 SAMPLE = 1500
@@ -20,6 +22,20 @@ SAMPLE = 1500
 
 ENOUGH_PAIRS = 20
 """Fewer expected links than this estimate nothing."""
+
+
+LAG = 4
+"""Largest frame difference of a link in the first linking."""
+
+Samples = Mapping[Run, Points]
+
+
+class Estimate(NamedTuple):
+    """What a sample tells: parameters, mixture of motions with memory or None, scatter of log radius along tracks."""
+
+    parameters: Parameters
+    mixture: Mixture | None
+    size_scatter: float
 
 
 class Scale(NamedTuple):
@@ -30,22 +46,27 @@ class Scale(NamedTuple):
     spacing: float
 
 
-def scale_of(points: Points) -> Scale:
+def scale_runs(source: Source) -> list[Run]:
+    """Return the frames that `scale_of` wants samples of."""
+    many = 8 if source.starts[-1] >= 3 * len(source.frame) else 200
+    pick = np.unique(np.linspace(0, len(source.frame) - 1, min(len(source.frame), many)).astype(int))
+    return [(int(f), int(f) + 1) for f in pick]
+
+
+def scale_of(source: Source, samples: Samples) -> Scale:
     """Return the size of the scene, from the local density where a frame holds enough particles.
 
     The fourth neighbour's distance sees a patch of particles as densely as it is, whatever the field.
     """
-    starts = frame_starts(points.frame)
-    n_frames = max(len(starts) - 1, 1)
-    per_frame = len(points.frame) / n_frames
-    pick = np.unique(np.linspace(0, n_frames - 1, min(n_frames, 8)).astype(int))
-    fourth = [_fourth_neighbour(points.xy[starts[f] : starts[f + 1]]) for f in pick if starts[f + 1] - starts[f] >= 8]
+    per_frame = int(source.starts[-1]) / max(len(source.frame), 1)
+    some = [samples[run].xy for run in scale_runs(source)]
+    fourth = [_fourth_neighbour(xy) for xy in some if len(xy) >= 8]
     if fourth:
         spacing = math.sqrt(math.pi / 4) * float(np.median(np.concatenate(fourth)))
         if spacing > 0:
             return Scale(per_frame * spacing**2, per_frame, spacing)
-    boxes = [np.ptp(points.xy[starts[f] : starts[f + 1]], axis=0) for f in pick if starts[f + 1] - starts[f] >= 3]
-    side = np.median(boxes, axis=0) if boxes else np.ptp(points.xy, axis=0)
+    boxes = [np.ptp(xy, axis=0) for xy in some if len(xy) >= 3]
+    side = np.median(boxes, axis=0) if boxes else np.ptp(np.concatenate(some), axis=0)
     side = np.maximum(side, 1e-6 * max(float(side.max()), 1e-6))
     # the box around n points of a field falls short of it by about one spacing
     area = float(np.prod(side)) * (1 + 1 / math.sqrt(per_frame)) ** 2
@@ -67,15 +88,26 @@ def sample_runs(starts: NDArray[np.int64], budget: int, run: int) -> list[tuple[
     return [(int(a), int(a) + run) for a in first]
 
 
+def estimate_runs(source: Source, max_lag: int) -> list[Run]:
+    """Return the runs of frames that `estimate` wants samples of."""
+    return [*sample_runs(source.starts, SAMPLE, 2), *_long_runs(source, max_lag)] if len(source.frame) > 1 else []
+
+
+def _long_runs(source: Source, max_lag: int) -> list[Run]:
+    return sample_runs(source.starts, SAMPLE, max(24, 3 * min(max_lag, LAG)))
+
+
 def estimate(
-    points: Points, max_lag: int, max_step: float | None, kind: Kind = "brownian"
-) -> tuple[Parameters, Mixture | None] | None:
+    source: Source, samples: Samples, scale: Scale, max_lag: int, max_step: float | None, kind: Kind = "brownian"
+) -> Estimate | None:
     """Estimate step lengths and rates.
 
     Parameters
     ----------
-    points : Points
-        Finite positions with the drift removed, sorted by frame.
+    source : Source
+    samples : mapping
+        Detections of `estimate_runs`, with the drift removed.
+    scale : Scale
     max_lag : int
         Largest frame difference of a link.
     max_step : float, optional
@@ -83,19 +115,18 @@ def estimate(
 
     Returns
     -------
-    (Parameters, Mixture or None) or None
+    Estimate or None
         None where there are too few pairs of detections to estimate anything.
     """
-    starts = frame_starts(points.frame)
-    if len(starts) < 3:
+    if len(source.frame) < 2:
         return None
-    scale = scale_of(points)
-    steps = fit_sample_steps(points, starts, scale, max_step)
+    pairs = [samples[run] for run in sample_runs(source.starts, SAMPLE, 2)]
+    steps = fit_sample_steps(pairs, scale, max_step)
     if steps is None:
         return None
     sigma, share = steps
     density = scale.per_frame / scale.area
-    sources: dict[str, Source] = dict.fromkeys(("step_sigma_px", "mode_share", "density_px2"), "data")
+    sources: dict[str, Origin] = dict.fromkeys(("step_sigma_px", "mode_share", "density_px2"), "data")
     if max_step is not None:
         sources["max_displacement_px"] = "user"
     first = Parameters(
@@ -107,28 +138,28 @@ def estimate(
         max_displacement_px=max_step,
         sources=sources,
     )
-    return first_linking(points, starts, first, max_lag, kind)
+    return first_linking([samples[run] for run in _long_runs(source, max_lag)], first, max_lag, kind)
 
 
 def fit_sample_steps(
-    points: Points, starts: NDArray[np.int64], scale: Scale, max_step: float | None
+    pairs: Sequence[Points], scale: Scale, max_step: float | None
 ) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-    """Fit one or two modes of steps to a sample of neighbouring frames; None if there are too few pairs."""
+    """Fit one or two modes of steps to pairs of neighbouring frames; None if there are too few."""
     rows, cols, squares, noises = [], [], [], []
     n_rows = n_cols = used = 0
     reach = min(2.5 * scale.spacing, max_step or math.inf)
-    for a, _ in sample_runs(starts, SAMPLE, 2):
-        lo, mid, hi = starts[a], starts[a + 1], starts[a + 2]
-        lag = points.frame[mid] - points.frame[lo]
+    for pair in pairs:
+        _, mid, hi = frame_starts(pair.frame)
+        lag = pair.frame[mid] - pair.frame[0]
         if lag > 3:
             continue
-        row, col = pairs_within(points.xy[lo:mid], points.xy[mid:hi], reach * math.sqrt(lag), 8)
-        step = points.xy[mid + col] - points.xy[lo + row]
+        row, col = pairs_within(pair.xy[:mid], pair.xy[mid:], reach * math.sqrt(lag), 8)
+        step = pair.xy[mid + col] - pair.xy[row]
         rows.append(row + n_rows)
         cols.append(col + n_cols)
         squares.append((step**2).sum(1) / lag)
-        noises.append((points.noise[lo + row] + points.noise[mid + col]).mean(1) / lag)
-        n_rows, n_cols, used = n_rows + mid - lo, n_cols + hi - mid, used + 1
+        noises.append((pair.noise[row] + pair.noise[mid + col]).mean(1) / lag)
+        n_rows, n_cols, used = n_rows + mid, n_cols + hi - mid, used + 1
     if not rows or sum(map(len, rows)) < ENOUGH_PAIRS:
         return None
     row, col, square, noise = map(np.concatenate, (rows, cols, squares, noises))
@@ -162,29 +193,37 @@ def _two_modes(
     return (math.sqrt(var[0]), math.sqrt(var[1])), (float(share[0]), float(share[1]))
 
 
-def first_linking(
-    points: Points, starts: NDArray[np.int64], first: Parameters, max_lag: int, kind: Kind
-) -> tuple[Parameters, Mixture | None]:
+def first_linking(runs: Sequence[Points], first: Parameters, max_lag: int, kind: Kind) -> Estimate:
     """Refine the rates, and choose the motion, by linking a sample of longer runs with `first` and counting."""
     counts = np.zeros(6)
-    lag = min(max_lag, 4)
-    n_frames = 0
-    mixture, change = None, np.empty((0, points.looks.shape[1]))
-    for a, b in sample_runs(starts, SAMPLE, max(24, 3 * lag)):
-        part = points.part(int(starts[a]), int(starts[b]))
+    lag = min(max_lag, LAG)
+    mixture: Mixture | None = None
+    seen, moved, growth = [], [], []
+    for part in runs:
+        bare = part._replace(looks=np.empty((len(part.frame), 0)), confidence=np.full(len(part.frame), np.nan))
         window = SlidingWindow(first.costs(lag, 8), 8, adopt=False, looks=0, chunk=len(part.frame) + 1)
-        part = part._replace(looks=np.empty((len(part.frame), 0)))
-        decided = joined([window.push(part), window.finish()])
+        decided = joined([window.push(bare), window.finish()])
         counts += count_rates(part.frame, decided, lag)
-        n_frames += b - a
-        mixture = mixture or choose_motion(kind, part, decided, first)
+        mixture = mixture or choose_motion(kind, bare, decided, first)
         sure = np.flatnonzero(decided.belief > 0.9)
-        looks = points.looks[starts[a] : starts[b]]
-        change = np.vstack([change, looks[sure] - looks[decided.pred[sure]]])
-    first = with_looks(first, points.looks, change)
+        before = decided.pred[sure]
+        seen.append(part.looks)
+        moved.append(part.looks[sure] - part.looks[before])
+        growth.append(np.log(part.radius[sure] / part.radius[before]))
+    first = with_looks(first, np.concatenate(seen), np.concatenate(moved))
+    return Estimate(_with_rates(first, counts), mixture, size_scatter(np.concatenate(growth)))
+
+
+def size_scatter(growth: NDArray[np.float64]) -> float:
+    """Return the standard deviation of the change of log radius between two sights; robust, NaN where unknown."""
+    known = np.abs(growth[np.isfinite(growth)])
+    return 1.4826 * float(np.median(known)) if len(known) else math.nan
+
+
+def _with_rates(first: Parameters, counts: NDArray[np.float64]) -> Parameters:
     links, missed, singles, births, deaths, inner = counts
     if inner < 30:
-        return first, mixture
+        return first
     density = first.density_px2
     alone = (singles + 0.5) / (inner + 1)
     return _replaced(
@@ -193,7 +232,7 @@ def first_linking(
         false_density=density * min(max(alone, 1e-3), 0.5),
         birth_density=density * min(max((births + 0.5) / (inner + 100), 2e-4), 0.3),
         death_rate=min(max((deaths + 0.5) / (inner + 100), 2e-4), 0.3),
-    ), mixture
+    )
 
 
 def with_looks(first: Parameters, looks: NDArray[np.float64], change: NDArray[np.float64]) -> Parameters:

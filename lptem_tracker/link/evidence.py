@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from lptem_tracker.tables import FRAME, OBSERVED, PARTICLE
 
+Bools = NDArray[np.bool_]
+
 WEAK_SHARE = 0.4
 """Detections down to this share of the threshold are looked at."""
 MIN_FRAMES = 5
@@ -15,9 +17,11 @@ MIN_COVER = 0.5
 BRIEF_FRAMES = 3
 BRIEF_ODDS = 10.0
 """A particle seen in fewer than `BRIEF_FRAMES` frames of a longer film must be surer, its odds by this factor."""
+LASTING_SHARE = 0.5
+"""Share of the sights on lasting tracks from which brief visitors must be surer."""
 
 
-def supported(tracks: pd.DataFrame, threshold: float) -> NDArray[np.bool_]:
+def supported(tracks: pd.DataFrame, threshold: float) -> Bools:
     """Mark the rows that count: sure detections, and faint ones along the track of a sure particle.
 
     Chance detections do not follow each other within the reach of a step. A track carries its faint rows when
@@ -44,13 +48,48 @@ def supported(tracks: pd.DataFrame, threshold: float) -> NDArray[np.bool_]:
     sure = (seen["confidence"] >= threshold) | seen["confidence"].isna()
     groups = seen.assign(sure=sure).groupby(PARTICLE)
     summary = groups.agg(n=(FRAME, "size"), first=(FRAME, "min"), last=(FRAME, "max"), sure=("sure", "any"))
-    cover = summary["n"] / (summary["last"] - summary["first"] + 1)
-    good = summary.index[(summary["n"] >= MIN_FRAMES) & (cover >= MIN_COVER) & summary["sure"] & (summary.index >= 0)]
-    carried = tracks[PARTICLE].isin(good).to_numpy()
-    alone = tracks[OBSERVED].to_numpy() & ~(tracks["confidence"] < threshold).to_numpy()
-    if carried[tracks[OBSERVED].to_numpy()].mean() > 0.5:
-        start, stop = seen[FRAME].min() + BRIEF_FRAMES, seen[FRAME].max() - BRIEF_FRAMES
-        brief = summary.index[(summary["n"] < BRIEF_FRAMES) & (summary["first"] >= start) & (summary["last"] <= stop)]
-        odds = BRIEF_ODDS * threshold / max(1 - threshold, 1e-9)
-        alone &= ~(tracks[PARTICLE].isin(brief) & (tracks["confidence"] < odds / (1 + odds))).to_numpy()
-    return np.asarray(carried | alone)
+    good = is_carrier(*(summary[name].to_numpy() for name in ("n", "first", "last", "sure")))
+    carried = tracks[PARTICLE].isin(summary.index[good & (summary.index >= 0)]).to_numpy()
+    observed = tracks[OBSERVED].to_numpy()
+    brief = np.zeros(len(tracks), bool)
+    if carried[observed].mean() > LASTING_SHARE:
+        film = int(seen[FRAME].min()), int(seen[FRAME].max())
+        few = is_brief(*(summary[name].to_numpy() for name in ("n", "first", "last")), film)
+        brief = tracks[PARTICLE].isin(summary.index[few]).to_numpy()
+    return counts(carried, brief, observed, tracks["confidence"].to_numpy(float, na_value=np.nan), threshold)
+
+
+def is_carrier(n: NDArray[np.int64], first: NDArray[np.int64], last: NDArray[np.int64], sure: Bools) -> Bools:
+    """Return which tracks carry their faint rows.
+
+    Parameters
+    ----------
+    n, first, last : int64
+        Number of sights, first and last frame.
+    sure : bool
+        Whether one of the sights is sure.
+    """
+    return np.asarray((n >= MIN_FRAMES) & (n / (last - first + 1) >= MIN_COVER) & sure)
+
+
+def is_brief(n: NDArray[np.int64], first: NDArray[np.int64], last: NDArray[np.int64], film: tuple[int, int]) -> Bools:
+    """Return which tracks are of brief visitors, seen whole: not at the ends of the film, given by its frames."""
+    return np.asarray((n < BRIEF_FRAMES) & (first >= film[0] + BRIEF_FRAMES) & (last <= film[1] - BRIEF_FRAMES))
+
+
+def counts(carried: Bools, brief: Bools, observed: Bools, confidence: NDArray[np.float64], threshold: float) -> Bools:
+    """Return which rows count.
+
+    Parameters
+    ----------
+    carried : bool
+        On the track of a lasting particle.
+    brief : bool
+        Of a brief visitor in the middle of a film of lasting ones.
+    observed : bool
+    confidence : float64
+    threshold : float
+    """
+    odds = BRIEF_ODDS * threshold / max(1 - threshold, 1e-9)
+    doubtful = (confidence < threshold) | (brief & (confidence < odds / (1 + odds)))
+    return np.asarray(carried | (observed & ~doubtful))

@@ -40,8 +40,9 @@ def fill_gaps(
     pred: NDArray[np.int64],
     motion: Motion,
     velocity_var: float,
+    ends: slice = slice(None),
 ) -> Filled:
-    """Return smoothed positions for all frames inside gaps (Rauch, Tung & Striebel 1965).
+    """Return smoothed positions for the frames inside gaps (Rauch, Tung & Striebel 1965).
 
     Parameters
     ----------
@@ -50,8 +51,11 @@ def fill_gaps(
     motion : Motion
     velocity_var : float
         Variance of an unknown velocity per axis, (px/frame)².
+    ends : slice
+        Detections after whose gaps are looked for; the others are context, of which `CONTEXT` frames tell.
     """
-    after = np.flatnonzero(pred >= 0)
+    after = np.arange(len(pred))[ends]
+    after = after[pred[after] >= 0]
     after = after[frame[after] - frame[pred[after]] > 1]
     before = pred[after]
     lag = frame[after] - frame[before]

@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from lptem_tracker.link.blocks import Run, Source
+from lptem_tracker.link.core import Points
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -18,11 +21,14 @@ FEW = 4
 PATIENCE = 6
 """Frames, worst first, in which no jump is found before the search is given up."""
 
+HELD = 500_000
+"""Detections of odd frames that are read together."""
+
 N, SUM_X, SUM_Y, SQUARE, CROSS, ARM = range(6)
 """Places in a frame's moments: see `drift.pair_moments`."""
 
 
-def find_jumps(xy: Floats, starts: Ints, moments: Floats, spacing: float, steps: Floats) -> NDArray[np.bool_]:
+def find_jumps(source: Source, moments: Floats, spacing: float, steps: Floats) -> NDArray[np.bool_]:
     """Look for another shift where a frame fits badly onto the next; `steps` is updated in place.
 
     Returns
@@ -31,28 +37,38 @@ def find_jumps(xy: Floats, starts: Ints, moments: Floats, spacing: float, steps:
         Frames after which the field jumped.
     """
     n = np.maximum(moments[:, N], 1)
+    count = source.count[:-1]
     left = moments[:, SQUARE] / n
-    found = n / np.minimum(np.diff(starts)[:-1], 300)
+    found = n / np.minimum(count, 300)
     mean = np.hypot(moments[:, SUM_X], moments[:, SUM_Y]) / n
     typical = float(np.median(left))
     share = min(float(np.median(found)), 1.0)
     few = found < share - 3 * np.sqrt(share * (1 - share) / n) - 0.01
     odd = (left > 1.3 * typical) | (mean > 0.12 * spacing) | few
-    badness = np.where(
-        odd & (np.diff(starts)[:-1] >= FEW), left / max(typical, 1e-300) + mean / spacing + 10 * (share - found), 0.0
-    )
+    badness = np.where(odd & (count >= FEW), left / max(typical, 1e-300) + mean / spacing + 10 * (share - found), 0.0)
     jumped = np.zeros(len(steps), bool)
     misses = 0
-    for f in np.argsort(-badness, kind="stable"):
-        if badness[f] == 0 or misses >= PATIENCE:
+    worst = np.argsort(-badness, kind="stable")[: int((badness > 0).sum())]
+    ahead: dict[Run, Points] = {}
+    for at, f in enumerate(worst):
+        if misses >= PATIENCE:
             break
-        a, b = xy[starts[f] : starts[f + 1]], xy[starts[f + 1] : starts[f + 2]]
-        new = best_shift(a, b, steps[f], spacing)
+        pair = (int(f), int(f) + 2)
+        if pair not in ahead:
+            ahead = source.runs([(int(g), int(g) + 2) for g in _affordable(source, worst[at:])])
+        xy = ahead[pair].xy
+        new = best_shift(xy[: source.count[f]], xy[source.count[f] :], steps[f], spacing)
         jumped[f] = np.hypot(*(new - steps[f])) > 0.1 * spacing
         misses = 0 if jumped[f] else misses + 1
         if jumped[f]:
             steps[f] = new
     return jumped
+
+
+def _affordable(source: Source, frames: Ints) -> Ints:
+    """Return as many of the frames, from the first on, as can be held together with their successors."""
+    size = np.cumsum(source.count[frames] + source.count[frames + 1])
+    return frames[: max(int(np.searchsorted(size, HELD)), 1)]
 
 
 def best_shift(a: Floats, b: Floats, first: Floats, spacing: float) -> Floats:

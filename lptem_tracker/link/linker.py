@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lptem_tracker.errors import SettingsError
 from lptem_tracker.link import table as tab
-from lptem_tracker.link.candidates import Costs
-from lptem_tracker.link.core import Decided, Points, SlidingWindow, frame_starts, joined
-from lptem_tracker.link.drift import Drift, no_drift, particle_drift
-from lptem_tracker.link.estimate import estimate, scale_of
-from lptem_tracker.link.gaps import Filled, fill_gaps
-from lptem_tracker.link.imm import Mixture
-from lptem_tracker.link.kalman import Motion as KalmanMotion
-from lptem_tracker.link.merging import through_mergers
-from lptem_tracker.link.parameters import UNITS, Parameters, fallback_costs
-from lptem_tracker.link.redrift import refine_drift
+from lptem_tracker.link.blocks import Source, TableSource
+from lptem_tracker.link.drift import Drift
+from lptem_tracker.link.fill import Filler
+from lptem_tracker.link.rows import Rows
+from lptem_tracker.link.survey import WINDOW_FRAMES, Motion, Options, Survey, survey
+from lptem_tracker.link.tally import Tally
 from lptem_tracker.tables import OBSERVED, PARTICLE
 
 if TYPE_CHECKING:
     from lptem_tracker.settings import LinkSettings
 
-Motion = Literal["auto", "brownian", "velocity", "mixed"]
-GAP_FRAMES = 5
-WINDOW_FRAMES = 8
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
 def link(
@@ -43,12 +35,13 @@ def link(
     motion: Motion = "auto",
     parameters: Mapping[str, float] | None = None,
     fill: bool = True,
+    image_drift: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Give every detection the identity of its particle.
 
     The most probable set of tracks over a sliding window of frames: an exact assignment of each
-    detection to its next sight, with log-likelihoods of motion, likeness, misses, births, deaths and false
-    detections as weights. What is not given is estimated from the data.
+    detection to its next sight, with log-likelihoods of motion, likeness, confidence, misses, births,
+    deaths and false detections as weights. What is not given is estimated from the data.
 
     Parameters
     ----------
@@ -70,6 +63,9 @@ def link(
         Values of `Parameters` in px and frames that replace those estimated.
     fill : bool
         Append a row with `observed` False for each frame missed within a track.
+    image_drift : pandas.DataFrame, optional
+        Displacement of the image content, as `movie_drift` returns it: `frame, dx, dy` in px. Used where
+        there are too few particles to show the drift themselves, and only if they move less without it.
 
     Returns
     -------
@@ -87,185 +83,104 @@ def link(
     SettingsError
         An option is out of its range.
     """
-    check_options(max_displacement_px, max_gap_frames, window_frames, motion)
-    max_lag = (GAP_FRAMES if max_gap_frames is None else int(max_gap_frames)) + 1
-    frame, xy = tab.read_columns(detections)
-    usable = tab.usable_rows(detections, xy)
-    rows = np.flatnonzero(usable)
-    rows = rows[tab.canonical_order(frame[rows], xy[rows])]
-    points = tab.to_points(detections, frame, xy, rows)
-    seen = points.xy
-    common = particle_drift(points, scale_of(points).spacing) if drift and len(rows) else no_drift(points)
-    points = points._replace(xy=seen - common.displacement(points.frame, seen))
-    plan = make_plan(points, max_lag, max_displacement_px, window_frames, parameters or {}, motion)
-    decided = run_plan(plan, points, window_frames)
-    merged = np.full(len(rows), -1)
-    if "radius" in detections.columns and plan.found is not None and len(rows):
-        radius = tab.positive_column(detections, "radius")[rows]
-        decided, merged = through_mergers(points, decided, radius, plan.found.step_sigma_px[0])
-    if drift:
-        common = refine_drift(common, points.frame, seen, decided.pred, decided.track)
-        points = points._replace(xy=seen - common.displacement(points.frame, seen))
-    out = with_tracks(detections, rows, decided, seen - points.xy, merged)
+    options = Options(
+        max_displacement_px, max_gap_frames, window_frames, drift, motion, parameters or {}, fill, image_drift
+    )
+    source = TableSource(detections)
+    known = survey(source, options)
+    linked, common = _link_all(source, known, len(detections))
+    out = _with_tracks(detections, linked, _moved(source, common, len(detections)))
     if fill:
-        filled = fill_gaps(points.frame, points.xy, points.noise, decided.pred, *plan.smoothing())
-        out = with_filled(out, rows, filled, common)
-    told = {"window_frames": window_frames, "max_gap_frames": max_lag - 1}
-    out.attrs = {**detections.attrs, "link": {"parameters": plan.report(), "drift": common.report(), **told}}
+        out = tab.append_rows(out, _filled(out, source, Filler(known, common), linked.pred))
+    out.attrs = {**detections.attrs, "link": known.report(common)}
     return out
 
 
-def with_tracks(
-    detections: pd.DataFrame,
-    rows: NDArray[np.int64],
-    decided: Decided,
-    shift: NDArray[np.float64],
-    merged: NDArray[np.int64],
-) -> pd.DataFrame:
-    """Return the table with the linker's columns; `rows` are the places of what was linked."""
-    n = len(detections)
-    particle = np.full(n, -1)
-    particle[rows] = decided.track
-    lost = np.flatnonzero(particle < 0)
-    particle[lost] = decided.track.max(initial=-1) + 1 + np.arange(len(lost))
-    belief, moved = np.full(n, np.nan), np.zeros((n, 2))
-    belief[rows], moved[rows] = decided.belief, shift
-    into = np.full(n, -1)
-    into[rows] = merged
+class Linked(NamedTuple):
+    """Decisions, one entry a row of the table, except `pred`: numbers of detections in canonical order."""
+
+    particle: Ints
+    belief: Floats
+    merged: Ints
+    unmerged: NDArray[np.bool_]
+    pred: Ints
+
+
+def _link_all(source: TableSource, known: Survey, n: int) -> tuple[Linked, Drift]:
+    """Link all blocks; return the decisions and the drift they show."""
+    # zeros that are never written take no memory
+    linked = Linked(
+        np.full(n, -1), np.full(n, np.nan), np.zeros(n, np.int64), np.ones(n, bool), np.empty(source.n_points, np.int64)
+    )
+    tally = Tally(source, known)
+    places, done = np.empty(0, np.int64), 0
+    for block, rows in tally.follow():
+        if block is not None:
+            places = np.concatenate([places, block.rows])
+        here, places = places[: len(rows.frame)], places[len(rows.frame) :]
+        linked.particle[here], linked.belief[here] = rows.particle, rows.belief
+        ended = np.flatnonzero(rows.merged >= 0)
+        linked.merged[here[ended]], linked.unmerged[here[ended]] = rows.merged[ended], False
+        linked.pred[done : done + len(here)] = rows.pred
+        done += len(here)
+    lost = source.lost()
+    linked.particle[lost] = tally.ledger.n_tracks + np.arange(len(lost))
+    return linked, tally.drift()
+
+
+def _with_tracks(detections: pd.DataFrame, linked: Linked, moved: Floats) -> pd.DataFrame:
+    """Return the table with the linker's columns; `moved`, shape (n, 2), is the drift of each row."""
     return tab.with_columns(
         detections,
         {
-            PARTICLE: particle,
-            OBSERVED: np.ones(n, bool),
-            tab.CONFIDENCE: belief,
-            tab.MERGED: pd.arrays.IntegerArray(into, into < 0),
+            PARTICLE: linked.particle,
+            OBSERVED: np.ones(len(detections), bool),
+            tab.CONFIDENCE: linked.belief,
+            tab.MERGED: pd.arrays.IntegerArray(linked.merged, linked.unmerged),
             tab.DRIFT_X: moved[:, 0],
             tab.DRIFT_Y: moved[:, 1],
         },
     )
 
 
-def with_filled(table: pd.DataFrame, rows: NDArray[np.int64], filled: Filled, drift: Drift) -> pd.DataFrame:
-    """Append the filled rows: position and error smoothed, what is no measurement carried on, the rest NaN."""
-    if len(filled.frame) == 0:
-        return table
-    source = rows[filled.before]
-    xy = drift.moved(filled.frame, filled.xy)
-    moved = xy - filled.xy
-    new = {
-        "frame": filled.frame,
-        "x": xy[:, 0],
-        "y": xy[:, 1],
-        "x_std": filled.std[:, 0],
-        "y_std": filled.std[:, 1],
-        OBSERVED: np.zeros(len(source), bool),
-        tab.DRIFT_X: moved[:, 0],
-        tab.DRIFT_Y: moved[:, 1],
-    }
-    columns = {}
-    for name in table.columns:
-        if name in new:
-            columns[name] = new[name]
-        elif name == tab.MERGED:
-            columns[name] = pd.array([pd.NA] * len(source), dtype="Int64")
-        elif table[name].dtype.kind == "f":
-            columns[name] = np.full(len(source), np.nan)
-        else:
-            columns[name] = table[name].array[source]
-    return tab.append_rows(table, pd.DataFrame(columns))
+def _moved(source: Source, drift: Drift, n: int) -> Floats:
+    """Return how far the drift has moved each row of the table, shape (n, 2), px."""
+    out = np.zeros((n, 2), order="F")
+    if drift.kind != "none":
+        for block in source.blocks():
+            out[block.rows] = drift.moved_by(block.points.frame, block.points.xy)
+    return out
 
 
-def check_options(
-    max_displacement_px: float | None, max_gap_frames: int | None, window_frames: int, motion: str
-) -> None:
-    """Raise SettingsError for an option outside its range."""
-    if max_displacement_px is not None and not max_displacement_px > 0:
-        raise SettingsError(f"max_displacement_px must be a positive number of px; got {max_displacement_px!r}.")
-    if max_gap_frames is not None and (max_gap_frames < 0 or max_gap_frames != int(max_gap_frames)):
-        raise SettingsError(f"max_gap_frames must be a whole number of at least 0; got {max_gap_frames!r}.")
-    if window_frames < 1 or window_frames != int(window_frames):
-        raise SettingsError(f"window_frames must be a whole number of at least 1; got {window_frames!r}.")
-    if motion not in ("auto", "brownian", "velocity", "mixed"):
-        raise SettingsError(f"motion must be auto, brownian, velocity or mixed; got {motion!r}.")
+def _filled(table: pd.DataFrame, source: Source, filler: Filler, pred: Ints) -> pd.DataFrame:
+    """Return the rows to append to the table for frames missed within tracks."""
+    parts = []
+    places, first, done = np.empty(0, np.int64), 0, 0
+    for block in source.blocks():
+        points, n = block.points, len(block.rows)
+        places, first = np.concatenate([places[filler.first - first :], block.rows]), filler.first
+        blank = np.full(n, -1)
+        rows = Rows(
+            points.frame,
+            points.xy,
+            points.xy,
+            points.noise,
+            points.radius,
+            points.confidence,
+            blank,
+            pred[done : done + n],
+            points.radius,
+            blank,
+        )
+        done += n
+        filled = filler.push(rows, last=done == len(pred))
+        parts.append(filler.frame(filled, table.iloc[places[filled.before - first]]))
+    return pd.concat(parts, ignore_index=True) if parts else table.iloc[:0]
 
 
-@dataclass(frozen=True)
-class Plan:
-    """Costs of linking and the parameters behind them (None where nothing could be estimated)."""
-
-    costs: Costs
-    found: Parameters | None
-    looks: int
-    mixture: Mixture | None = None
-
-    def report(self) -> dict[str, dict[str, object]]:
-        """Return the parameters for the record."""
-        if self.found is not None:
-            kinds = "brownian" if self.mixture is None else ", ".join(m.kind for m in self.mixture.motions)
-            return {"motion": {"value": kinds, "unit": "", "source": "data"}, **self.found.report()}
-        sigma = math.sqrt(float(self.costs.step_var[0]))
-        return {"step_sigma_px": {"value": sigma, "unit": UNITS["step_sigma_px"], "source": "default"}}
-
-    def smoothing(self) -> tuple[KalmanMotion, float]:
-        """Return the motion by which gaps are filled, and the variance of an unknown velocity."""
-        if self.mixture is not None and self.mixture.motions[0].kind == "velocity":
-            return self.mixture.motions[0], self.mixture.velocity_var
-        if self.found is not None:
-            step = sum(s * v**2 for s, v in zip(self.found.mode_share, self.found.step_sigma_px))
-            return KalmanMotion("brownian", step), 0.0
-        return KalmanMotion("brownian", float(self.costs.step_var[0])), 0.0
-
-
-def make_plan(
-    points: Points,
-    max_lag: int,
-    max_step: float | None,
-    window_frames: int,
-    user: Mapping[str, float],
-    motion: Motion = "auto",
-) -> Plan:
-    """Estimate what is not given and return the costs that follow."""
-    estimated = estimate(points, max_lag, max_step, motion) if len(points.frame) else None
-    found, mixture = estimated if estimated is not None else (None, None)
-    if found is None and "step_sigma_px" in user:
-        found = Parameters((user["step_sigma_px"],), max_displacement_px=max_step)
-    looks = points.looks.shape[1]
-    if found is None:
-        return Plan(fallback_costs(reach_of(points, max_step), max_lag, max_step or math.inf), None, looks)
-    found = found.with_user(user)
-    return Plan(found.costs(max_lag, window_frames), found, looks, None if "step_sigma_px" in user else mixture)
-
-
-def run_plan(plan: Plan, points: Points, window_frames: int) -> Decided:
-    """Link all detections."""
-    window = SlidingWindow(
-        plan.costs, window_frames, adopt=math.isfinite(plan.costs.max_step), looks=plan.looks, mixture=plan.mixture
-    )
-    if plan.found is None:
-        points = points._replace(noise=np.zeros_like(points.noise))
-    return joined([window.push(points), window.finish()])
-
-
-def reach_of(points: Points, max_step: float | None) -> float:
-    """Return how far a step may go when there is nothing to estimate it from: half the neighbour spacing."""
-    if max_step is not None:
-        return max_step
-    starts = frame_starts(points.frame)
-    near = [neighbour_distance(points.xy[a:b]) for a, b in zip(starts[:200], starts[1:201]) if b - a > 1]
-    if near:
-        return max(0.5 * float(np.median(np.concatenate(near))), 1e-9)
-    span = np.ptp(points.xy, axis=0).max() if len(points.xy) else 0.0
-    return max(10.0 * float(span), 1.0)
-
-
-def neighbour_distance(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the distance of each point, shape (n, 2), to its nearest neighbour."""
-    from scipy.spatial import cKDTree
-
-    return np.asarray(cKDTree(xy).query(xy, k=2)[0][:, 1], float)
-
-
-def link_from_settings(detections: pd.DataFrame, settings: LinkSettings) -> pd.DataFrame:
+def link_from_settings(
+    detections: pd.DataFrame, settings: LinkSettings, *, image_drift: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Call `link` with the values of the settings' link section."""
     return link(
         detections,
@@ -274,4 +189,5 @@ def link_from_settings(detections: pd.DataFrame, settings: LinkSettings) -> pd.D
         window_frames=settings.window_frames,
         drift=settings.drift,
         motion=settings.motion,
+        image_drift=image_drift,
     )

@@ -9,11 +9,12 @@ nothing is merged, because an end beside a neighbour is far more often a miss.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lptem_tracker.link.core import Decided, Points
+from lptem_tracker.link.rows import Rows, following, joined_rows, no_rows
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -26,119 +27,208 @@ SIGNIFICANT, STEADY = 4.0, 0.15
 """A change of size counts from this many standard deviations of its scatter along tracks on; where that scatter
 is larger than `STEADY`, areas do not tell one particle from two."""
 
+HISTORY = 24
+"""Frames before an event from which a particle's size is known."""
 
-def through_mergers(points: Points, decided: Decided, radius: Floats, step: float) -> tuple[Decided, Ints]:
-    """Return the decisions with identities given back after splits, and what each row's track merged into.
+
+class Guest(NamedTuple):
+    """A particle inside another one: its name, its radius before, and the host's."""
+
+    name: int
+    radius: float
+    host_radius: float
+
+
+class Mergers:
+    """Follow identities through mergers, frame after frame.
+
+    Rows go in as the window decides them and come out `max_lag` frames later, when what became of the tracks
+    that ended is known.
 
     Parameters
     ----------
-    points : Points
-    decided : Decided
-    radius : float64, shape (n,)
-        Radius of each detection in px; NaN where unknown.
+    max_lag : int
+        Largest frame difference of a link.
     step : float
         Standard deviation of a step in px.
-
-    Returns
-    -------
-    decided : Decided
-    merged_into : int64, shape (n,)
-        At a track's last row the particle it became part of, else −1.
+    scatter : float
+        Standard deviation of the change of log radius from sight to sight.
     """
-    n = len(radius)
-    track, merged = decided.track.copy(), np.full(n, -1)
-    scatter = size_scatter(decided.pred, radius)
-    pred = decided.pred.copy()
-    if scatter <= STEADY:
-        pred = _through_blobs(points, pred, radius, track)
-    following = _following(pred)
-    linked = np.flatnonzero(pred >= 0)
-    last_frame = points.frame.max(initial=0)
-    change = max(GROWTH, math.exp(SIGNIFICANT * scatter))
-    # a host row before and after, both of one track
-    hosts = linked[radius[linked] > change * radius[pred[linked]]]
-    shrinking = linked[radius[linked] * change < radius[pred[linked]]]
-    inside: dict[int, list[int]] = {}
-    ends = np.flatnonzero((following < 0) & (points.frame < last_frame))
-    starts = np.flatnonzero((pred < 0) & (points.frame > points.frame.min(initial=0)))
-    events = [(int(points.frame[e]) + 1, 0, int(e)) for e in ends] + [(int(points.frame[s]), 1, int(s)) for s in starts]
-    for frame, kind, row in sorted(events):
-        pool = shrinking if kind else hosts
-        after = pool[(points.frame[pool] >= frame) & (points.frame[pred[pool]] < frame)]
-        # the host as it is while both are separate: before a merger, after a split
-        apart = after if kind else pred[after]
-        apart = apart[track[apart] != track[row]]
-        if len(apart) == 0:
-            continue
-        gap = np.hypot(*(points.xy[apart] - points.xy[row]).T)
-        reach = TOUCH * (radius[apart] + radius[row]) + 3 * step
-        best = int(np.argmin(np.where(np.isfinite(reach), gap / reach, math.inf)))
-        if not gap[best] <= reach[best]:
-            continue
-        host = int(track[apart[best]])
-        if kind == 0:
-            merged[row] = host
-            inside.setdefault(host, []).append(row)
-        elif inside.get(host):
-            _give_back(track, points.frame, radius, inside[host].pop(), row, int(apart[best]))
-    # where identities were exchanged, the row before belongs to somebody else
-    pred[(pred >= 0) & (track[pred] != track)] = -1
-    return decided._replace(track=track, pred=pred), merged
 
+    def __init__(self, max_lag: int, step: float, scatter: float) -> None:
+        self._max_lag, self._step = max_lag, step
+        self._blobs, self._change = scatter <= STEADY, max(GROWTH, math.exp(SIGNIFICANT * scatter))
+        self._rows, self._first, self._out = no_rows(), 0, 0
+        self._after = np.empty(0, np.int64)
+        self._frame = -1
+        self._start = -1
+        self._alias: dict[int, int] = {}
+        self._inside: dict[int, list[Guest]] = {}
 
-def size_scatter(pred: Ints, radius: Floats) -> float:
-    """Return the standard deviation of the change of log radius from row to row of the same track; robust."""
-    linked = np.flatnonzero(pred >= 0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        change = np.abs(np.log(radius[linked] / radius[pred[linked]]))
-    change = change[np.isfinite(change)]
-    return 1.4826 * float(np.median(change)) if len(change) else 0.0
+    @property
+    def absent(self) -> set[int]:
+        """Particles that are inside another one."""
+        return {guest.name for guests in self._inside.values() for guest in guests}
 
+    def push(self, rows: Rows) -> Rows:
+        """Take in decided rows of whole frames and return those whose name is final."""
+        if len(rows.frame) == 0:
+            return rows
+        if self._start < 0:
+            self._start = int(rows.frame[0])
+        self._rows = joined_rows([self._rows, rows])
+        # names and predecessors are changed here, and nobody else's arrays must be
+        self._rows = self._rows._replace(
+            particle=self._rows.particle.copy(), pred=self._rows.pred.copy(), merged=self._rows.merged.copy()
+        )
+        self._after = following(self._rows.pred, self._first)
+        return self._advance(int(rows.frame[-1]) - self._max_lag + 1, done=False)
 
-def _following(pred: Ints) -> Ints:
-    out = np.full(len(pred), -1)
-    linked = np.flatnonzero(pred >= 0)
-    out[pred[linked]] = linked
-    return out
+    def finish(self) -> Rows:
+        """Return the rest; the last frame's tracks are not said to have merged."""
+        if len(self._rows.frame) == 0:
+            return self._rows
+        return self._advance(int(self._rows.frame[-1]), done=True)
 
+    def _advance(self, limit: int, *, done: bool) -> Rows:
+        frames = np.unique(self._rows.frame)
+        for f in np.union1d(frames, frames + 1):
+            if self._frame < f <= limit:
+                self._event(int(f))
+                self._frame = int(f)
+        end = len(self._rows.frame) if done else int(np.searchsorted(self._rows.frame, limit))
+        out = self._rows.part(self._out, max(end, self._out))
+        self._out = max(end, self._out)
+        self._forget(limit)
+        return out
 
-def _through_blobs(points: Points, pred: Ints, radius: Floats, track: Ints) -> Ints:
-    """Carry the larger of two ends on into a blob that begins between them, and a blob's end into the larger start.
+    def _forget(self, limit: int) -> None:
+        oldest = limit - max(HISTORY, 2 * self._max_lag)
+        keep = min(int(np.searchsorted(self._rows.frame, oldest)), self._out)
+        self._rows, self._first, self._out = (
+            self._rows.part(keep, len(self._rows.frame)),
+            self._first + keep,
+            self._out - keep,
+        )
+        self._raw_kept()
 
-    The centre jumps by a share of the distance when two become one, far more than any step.
-    """
-    following = _following(pred)
-    ends = np.flatnonzero((following < 0) & np.isfinite(radius))
-    starts = np.flatnonzero((pred < 0) & np.isfinite(radius))
-    for single, many, ahead in ((starts, ends, -1), (ends, starts, 1)):
-        for one in single:
-            near = many[points.frame[many] == points.frame[one] + ahead]
-            near = near[(pred[near] < 0) if ahead > 0 else (following[near] < 0)]
-            gap = np.hypot(*(points.xy[near] - points.xy[one]).T)
-            near = near[gap <= TOUCH * radius[one]]
-            if len(near) != 2 or not 0.6 < (radius[near] ** 2).sum() / radius[one] ** 2 < 1.5:
+    def _raw_kept(self) -> None:
+        """Forget new names of tracks that have ended: the name of a live one is read off its last rows."""
+        if self._alias:
+            ahead = set(self._rows.particle[self._out :].tolist())
+            recent = set(self._names_behind())
+            self._alias = {raw: name for raw, name in self._alias.items() if raw in ahead or name in recent}
+
+    def _names_behind(self) -> list[int]:
+        last = self._rows.frame[-1] if len(self._rows.frame) else 0
+        behind = slice(int(np.searchsorted(self._rows.frame, last - 3 * self._max_lag)), self._out)
+        return [int(name) for name in self._rows.particle[behind]]
+
+    def _event(self, frame: int) -> None:
+        """Name the rows of `frame`, after what ended just before it and what begins in it was looked at."""
+        rows = self._rows
+        before, at, after, last = np.searchsorted(rows.frame, [frame - 1, frame, frame + 1, frame + self._max_lag])
+        ends = before + np.flatnonzero(self._after[before:at] < 0)
+        starts = at + np.flatnonzero(rows.pred[at:after] < 0) if frame > self._start else np.empty(0, np.int64)
+        if len(ends) and len(starts) and self._blobs:
+            self._through_blobs(starts, ends, -1)
+            self._through_blobs(ends, starts, 1)
+            ends, starts = ends[self._after[ends] < 0], starts[rows.pred[starts] < 0]
+        if len(ends) or len(starts):
+            pool = at + np.flatnonzero(rows.pred[at:last] >= self._first)
+            pool = pool[rows.pred[pool] - self._first < at]
+            growth = rows.radius[pool] / rows.radius[rows.pred[pool] - self._first]
+            for end in ends:
+                self._merge(int(end), pool[growth > self._change])
+            for start in starts:
+                self._split(int(start), pool[growth * self._change < 1])
+        self._name(int(at), int(after))
+
+    def _name(self, lo: int, hi: int) -> None:
+        name, pred = self._rows.particle, self._rows.pred
+        if self._alias:
+            for i in np.flatnonzero(np.isin(name[lo:hi], np.fromiter(self._alias, np.int64, len(self._alias)))) + lo:
+                name[i] = self._alias[int(name[i])]
+        linked = lo + np.flatnonzero(pred[lo:hi] >= self._first)
+        # where identities were exchanged, the row before belongs to somebody else
+        pred[linked[name[pred[linked] - self._first] != name[linked]]] = -1
+
+    def _current(self, row: int) -> int:
+        """Return the name, at this moment, of the track of a row that has no name yet."""
+        raw = int(self._rows.particle[row])
+        return self._alias.get(raw, raw)
+
+    def _through_blobs(self, singles: Ints, many: Ints, ahead: int) -> None:
+        """Carry the larger of two ends on into a blob that begins between them, or a blob into the larger start.
+
+        The centre jumps by a share of the distance when two become one, far more than any step.
+        """
+        rows = self._rows
+        for one in singles:
+            radius = rows.radius[one]
+            if not math.isfinite(radius) or (self._after[one] >= 0 if ahead > 0 else rows.pred[one] >= 0):
                 continue
-            heir = int(near[np.argmax(radius[near])])
+            near = many[(rows.pred[many] < 0) if ahead > 0 else (self._after[many] < 0)]
+            near = near[np.hypot(*(rows.still[near] - rows.still[one]).T) <= TOUCH * radius]
+            if len(near) != 2 or not 0.6 < (rows.radius[near] ** 2).sum() / radius**2 < 1.5:
+                continue
+            heir = int(near[np.argmax(rows.radius[near])])
             before, after = (heir, int(one)) if ahead < 0 else (int(one), heir)
-            pred[after], following[before] = before, after
-            track[track == track[after]] = track[before]
-    return pred
+            rows.pred[after], self._after[before] = before + self._first, after
+            self._alias[int(rows.particle[after])] = int(rows.particle[before])
 
+    def _touched(self, row: int, apart: Ints) -> int:
+        """Return which of the rows `apart`, hosts as they are while both are separate, `row` touches; −1: none."""
+        rows = self._rows
+        if len(apart) == 0:
+            return -1
+        gap = np.hypot(*(rows.still[apart] - rows.still[row]).T)
+        reach = TOUCH * (rows.radius[apart] + rows.radius[row]) + 3 * self._step
+        best = int(np.argmin(np.where(np.isfinite(reach), gap / reach, math.inf)))
+        return best if gap[best] <= reach[best] else -1
 
-def _give_back(track: Ints, frame: Ints, radius: Floats, lost: int, back: int, host: int) -> None:
-    """Name what split off like what had merged, or exchange it with the host where the sizes say so."""
-    guest, owner, fresh = track[lost], track[host], track[back]
-    before = (track == owner) & (frame <= frame[lost])
-    size = float(np.nanmedian(radius[before])) if before.any() else math.nan
-    straight = abs(math.log(radius[back] / radius[lost])) + abs(math.log(radius[host] / size))
-    crossed = abs(math.log(radius[host] / radius[lost])) + abs(math.log(radius[back] / size))
-    later = (track == owner) & (frame >= frame[host])
-    exchange = crossed + 0.1 < straight
-    new = track.copy()
-    new[track == fresh] = owner if exchange else guest
-    if exchange:
-        new[later] = guest
-    # nobody is in two places at once
-    touched = np.flatnonzero(np.isin(new, (guest, owner)))
-    if len(np.unique(np.stack([new[touched], frame[touched]]), axis=1).T) == len(touched):
-        track[:] = new
+    def _merge(self, end: int, growing: Ints) -> None:
+        apart = self._rows.pred[growing] - self._first
+        at = self._touched(end, apart)
+        if at >= 0:
+            host = int(self._rows.particle[apart[at]])
+            self._rows.merged[end] = host
+            guest = Guest(int(self._rows.particle[end]), self._size_before(end), self._size_before(int(apart[at])))
+            self._inside.setdefault(host, []).append(guest)
+
+    def _split(self, start: int, shrinking: Ints) -> None:
+        at = self._touched(start, shrinking)
+        if at < 0:
+            return
+        row = int(shrinking[at])
+        host = self._current(row)
+        guests = self._inside.get(host)
+        if guests:
+            guest = guests.pop()
+            back, rest = self._size_after(start), self._size_after(row)
+            straight = abs(math.log(back / guest.radius)) + abs(math.log(rest / guest.host_radius))
+            crossed = abs(math.log(rest / guest.radius)) + abs(math.log(back / guest.host_radius))
+            fresh, old = int(self._rows.particle[start]), int(self._rows.particle[row])
+            exchange = crossed + 0.1 < straight
+            self._alias[fresh] = host if exchange else guest.name
+            if exchange:
+                self._alias[old] = guest.name
+                self._inside[guest.name] = guests
+            if exchange or not guests:
+                del self._inside[host]
+
+    def _size_before(self, row: int) -> float:
+        """Return the median radius of the track of a row up to it."""
+        oldest, sizes = self._rows.frame[row] - HISTORY, []
+        while row >= 0 and self._rows.frame[row] > oldest:
+            sizes.append(self._rows.radius[row])
+            row = int(self._rows.pred[row]) - self._first if self._rows.pred[row] >= self._first else -1
+        return float(np.nanmedian(sizes))
+
+    def _size_after(self, row: int) -> float:
+        """Return the median radius of the track of a row from it on, as far as every row there is decided."""
+        newest, sizes = self._rows.frame[row] + self._max_lag, []
+        while row >= 0 and self._rows.frame[row] < newest:
+            sizes.append(self._rows.radius[row])
+            row = int(self._after[row])
+        return float(np.nanmedian(sizes))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
-from lptem_tracker.errors import TableError
+from lptem_tracker.errors import LptemWarning, TableError
 from lptem_tracker.link import table as tab
+from lptem_tracker.link.blocks import TableSource
 from lptem_tracker.link.core import SlidingWindow
-from lptem_tracker.link.linker import GAP_FRAMES, WINDOW_FRAMES, Motion, Plan, check_options, make_plan
+from lptem_tracker.link.survey import WINDOW_FRAMES, Motion, Options, Plan, survey
 from lptem_tracker.tables import FRAME, OBSERVED, PARTICLE
 
 BURN_IN = 3000
@@ -47,10 +49,9 @@ class Linker:
         motion: Motion = "auto",
         parameters: Mapping[str, float] | None = None,
     ) -> None:
-        check_options(max_displacement_px, max_gap_frames, window_frames, motion)
-        self._max_step, self._window_frames, self._user = max_displacement_px, window_frames, dict(parameters or {})
-        self._motion = motion
-        self._max_lag = (GAP_FRAMES if max_gap_frames is None else int(max_gap_frames)) + 1
+        self._options = Options(
+            max_displacement_px, max_gap_frames, window_frames, False, motion, parameters or {}, False
+        )
         self._waiting: list[pd.DataFrame] = []
         self._tables: list[pd.DataFrame] = []
         self._window: SlidingWindow | None = None
@@ -76,22 +77,18 @@ class Linker:
         TableError
             A frame is not later than one given before, or the table is not valid.
         """
-        frame, xy = tab.read_columns(detections)
+        frame, _ = tab.read_columns(detections)
         if len(frame) == 0:
             return self._hand_out(0)
         if frame.min() <= self._last_frame:
             raise TableError(f"Frames must come in order; frame {frame.min()} came after frame {self._last_frame}.")
         self._last_frame = int(frame.max())
-        usable = tab.usable_rows(detections, xy)
-        rows = np.flatnonzero(usable)
-        rows = rows[tab.canonical_order(frame[rows], xy[rows])]
-        ordered = detections.iloc[rows]
         if self._window is None:
-            self._waiting.append(ordered)
+            self._waiting.append(detections)
             if sum(map(len, self._waiting)) < BURN_IN:
                 return self._hand_out(0)
             return self._start()
-        return self._take(ordered)
+        return self._take(detections)
 
     def finish(self) -> pd.DataFrame:
         """Return the rows that are left; the linker takes no more."""
@@ -106,23 +103,27 @@ class Linker:
             return self._hand_out(0)
         table = pd.concat(self._waiting)
         self._waiting = []
-        frame, xy = tab.read_columns(table)
-        points = tab.to_points(table, frame, xy, np.arange(len(table)))
-        self.plan = make_plan(points, self._max_lag, self._max_step, self._window_frames, self._user, self._motion)
+        self.plan = survey(TableSource(table), self._options).plan
         self._window = SlidingWindow(
             self.plan.costs,
-            self._window_frames,
+            self._options.window_frames,
             adopt=math.isfinite(self.plan.costs.max_step),
-            looks=self.plan.looks,
+            looks=len(tab.look_columns(table.iloc[:0], np.empty(0, np.int64)).T),
             mixture=self.plan.mixture,
         )
         return self._take(table)
 
     def _take(self, table: pd.DataFrame) -> pd.DataFrame:
         assert self._window is not None
-        frame, xy = tab.read_columns(table)
-        points = tab.to_points(table, frame, xy, np.arange(len(table)))
-        self._tables.append(table)
+        frame, _ = tab.read_columns(table)
+        points, rows = tab.ordered_points(table, frame, np.arange(len(table)))
+        if len(rows) < len(table):
+            warnings.warn(
+                f"{len(table) - len(rows)} of {len(table)} detections have no finite x, y and are left out.",
+                LptemWarning,
+                stacklevel=4,
+            )
+        self._tables.append(table.iloc[rows])
         decided = self._window.push(points)
         return self._hand_out(len(decided.track), decided.track, decided.belief)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lptem_tracker.errors import SettingsError
 from lptem_tracker.link.candidates import Costs
 
-Source = Literal["data", "user", "default"]
+Origin = Literal["data", "user", "default"]
 
 LEAN = 1.1
 """Steps are taken this much longer than estimated: too short costs 0.02–0.06 of F1 at a third, too long 0.008."""
@@ -56,7 +56,7 @@ class Parameters:
     look_change: tuple[float, ...] = ()
     look_mean: tuple[float, ...] = ()
     look_spread: tuple[float, ...] = ()
-    sources: Mapping[str, Source] = field(default_factory=dict)
+    sources: Mapping[str, Origin] = field(default_factory=dict)
 
     def with_user(self, values: Mapping[str, float]) -> Parameters:
         """Return a copy in which `values` replace what was estimated.

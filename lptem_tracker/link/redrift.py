@@ -10,91 +10,79 @@ from numpy.typing import NDArray
 from lptem_tracker.link.core import frame_starts
 from lptem_tracker.link.drift import SIGNIFICANT, Drift, integrate
 from lptem_tracker.link.jumps import FEW
+from lptem_tracker.link.ledger import Ledger
+from lptem_tracker.link.rows import Rows, joined_rows, no_rows
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-def refine_drift(drift: Drift, frame: Ints, xy: Floats, pred: Ints, track: Ints) -> Drift:
-    """Return the drift that links show.
+class RigidSteps:
+    """Rigid motion of the linked pairs across each frame of an unsteady drift, gathered while rows stream by.
 
     Parameters
     ----------
     drift : Drift
         Found before linking.
-    frame, xy, pred, track : arrays over the detections
-        Positions as seen (px), the preceding sight or -1, identities.
-
-    Returns
-    -------
-    Drift
-        Unsteady drift: rigid motion of all pairs linked across each frame. Otherwise what was found, and a
-        steady drift where the tracks' mean velocities agree far better than their spread allows.
     """
-    if len(drift.frame) < 2:
-        return drift
-    if drift.kind == "unsteady":
-        return _rigid_steps(drift, frame, xy, pred)
-    still = xy - drift.displacement(frame, xy)
-    velocity = common_velocity(frame, still, track)
-    if not velocity.any():
-        return drift
-    steady = Drift(
-        drift.frame,
-        velocity * (drift.frame - drift.frame[0])[:, None].astype(float),
-        np.zeros(len(drift.frame)),
-        drift.centre if drift.kind != "none" else xy.mean(0),
-        "steady",
-        drift.step_error_px,
-    )
-    return drift.then(steady)
 
+    def __init__(self, drift: Drift) -> None:
+        pairs = max(len(drift.frame) - 1, 0)
+        self._drift = drift
+        self._steps, self._middle = np.diff(drift.shift, axis=0), np.zeros((pairs, 2))
+        self._angle = np.diff(drift.angle)
+        self._known = np.zeros(pairs, bool)
+        self._turned, self._n_turned = 0.0, 0
+        self._tail, self._first = no_rows(), 0
 
-def common_velocity(frame: Ints, still: Floats, track: Ints) -> Floats:
-    """Return the mean velocity of the tracks, px a frame, or zero where it does not stand out of their spread."""
-    order = np.lexsort((frame, track))
-    start = np.flatnonzero(np.diff(track[order], prepend=-1) != 0)
-    end = np.append(start[1:], len(order)) - 1
-    first, last = order[start], order[end]
-    life = frame[last] - frame[first]
-    long = life >= max(5, 0.25 * float(life.max(initial=0)))
-    if long.sum() < FEW:
-        return np.zeros(2)
-    v = (still[last] - still[first])[long] / life[long, None]
-    error = v.std(0, ddof=1) / math.sqrt(len(v))
-    mean = v.mean(0)
-    believed = float(((mean / np.maximum(error, 1e-300)) ** 2).sum()) > SIGNIFICANT**2 + 2
-    return mean if believed else np.zeros(2)
+    def add(self, rows: Rows) -> None:
+        """Take in final rows of whole frames."""
+        if len(rows.frame) == 0:
+            return
+        both = joined_rows([self._tail, rows])
+        starts = frame_starts(both.frame)
+        place = np.searchsorted(self._drift.frame, both.frame[starts[:-1]])
+        for before, at, end, f in zip(starts, starts[1:], starts[2:], place):
+            j = np.arange(at, end)[both.pred[at:end] - self._first >= before]
+            i = both.pred[j] - self._first
+            self._pair(int(f), both.seen[i], both.seen[j], both.seen[before:at])
+        self._tail, self._first = both.part(int(starts[-2]), len(both.frame)), self._first + int(starts[-2])
 
-
-def _rigid_steps(drift: Drift, frame: Ints, xy: Floats, pred: Ints) -> Drift:
-    starts = frame_starts(frame)
-    steps, angle = np.diff(drift.shift, axis=0), np.diff(drift.angle)
-    middle = np.zeros((len(steps), 2))
-    turns = []
-    place = np.searchsorted(drift.frame, frame)
-    for f in range(len(steps)):
-        j = np.arange(starts[f + 1], starts[f + 2])
-        j = j[pred[j] >= 0]
-        j = j[place[pred[j]] == f]
-        i = pred[j]
-        middle[f] = xy[i].mean(0) if len(i) else xy[starts[f] : starts[f + 1]].mean(0)
-        if len(i) < FEW:
-            arm = middle[f] - drift.centre - drift.shift[f]
-            turned = np.array(
-                [
-                    math.cos(angle[f]) * arm[0] - math.sin(angle[f]) * arm[1],
-                    math.sin(angle[f]) * arm[0] + math.cos(angle[f]) * arm[1],
-                ]
-            )
-            steps[f] = steps[f] + turned - arm
-            continue
-        a, b = xy[i] - middle[f], xy[j] - xy[j].mean(0)
-        steps[f] = xy[j].mean(0) - middle[f]
+    def _pair(self, f: int, seen: Floats, later: Floats, everybody: Floats) -> None:
+        self._middle[f] = seen.mean(0) if len(seen) else everybody.mean(0)
+        if len(seen) < FEW:
+            return
+        self._known[f] = True
+        a, b = seen - self._middle[f], later - later.mean(0)
+        self._steps[f] = later.mean(0) - self._middle[f]
         # Procrustes in the plane
-        angle[f] = math.atan2(float((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum()), float((a * b).sum()))
-        left = float(((xy[j] - xy[i] - steps[f]) ** 2).sum()) / (2 * len(i) - 2)
-        turns.append(angle[f] ** 2 * float((a**2).sum()) / max(left, 1e-300))
-    if sum(turns) < len(turns) + 5 * math.sqrt(2 * max(len(turns), 1)):
-        angle = np.zeros(len(steps))
-    return integrate(xy, starts, drift.frame, steps, angle, drift.kind, drift.step_error_px, middle)
+        self._angle[f] = math.atan2(float((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum()), float((a * b).sum()))
+        left = float(((later - seen - self._steps[f]) ** 2).sum()) / (2 * len(seen) - 2)
+        self._turned += self._angle[f] ** 2 * float((a**2).sum()) / max(left, 1e-300)
+        self._n_turned += 1
+
+    def drift(self) -> Drift:
+        """Return the drift that these steps add up to; without rotation where none stands out."""
+        old = self._drift
+        for f in np.flatnonzero(~self._known):
+            # told about the centre of the drift, wanted about the middle of the particles
+            arm, angle = self._middle[f] - old.centre - old.shift[f], self._angle[f]
+            c, s = math.cos(angle) - 1, math.sin(angle)
+            self._steps[f] += np.array([c * arm[0] - s * arm[1], s * arm[0] + c * arm[1]])
+        angle = self._angle
+        if self._turned < self._n_turned + 5 * math.sqrt(2 * max(self._n_turned, 1)):
+            angle = np.zeros(len(self._steps))
+        return integrate(self._middle, old.frame, self._steps, angle, old.kind, old.step_error_px)
+
+
+def with_velocity(drift: Drift, ledger: Ledger) -> Drift:
+    """Return the drift and, where the tracks' mean velocities agree far better than their spread, a steady one more."""
+    n, mean, spread = ledger.velocities()
+    if n < FEW or len(drift.frame) < 2:
+        return drift
+    error = spread / math.sqrt(n)
+    if float(((mean / np.maximum(error, 1e-300)) ** 2).sum()) <= SIGNIFICANT**2 + 2:
+        return drift
+    shift = mean * (drift.frame - drift.frame[0])[:, None].astype(float)
+    steady = Drift(drift.frame, shift, np.zeros(len(shift)), drift.centre, "steady", drift.step_error_px)
+    return drift.then(steady)

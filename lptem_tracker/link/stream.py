@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from lptem_tracker.link.evidence import supported
-from lptem_tracker.link.linker import WINDOW_FRAMES, Motion, link
-from lptem_tracker.tables import FRAME, PARTICLE
+from lptem_tracker.link.blocks import Block, Chunks, ChunkSource
+from lptem_tracker.link.drift import Drift
+from lptem_tracker.link.fill import Filler
+from lptem_tracker.link.flow import follow
+from lptem_tracker.link.gaps import CONTEXT
+from lptem_tracker.link.ledger import Ledger
+from lptem_tracker.link.rows import Rows, no_rows
+from lptem_tracker.link.survey import WINDOW_FRAMES, Motion, Options, Survey, survey
+from lptem_tracker.link.table import CONFIDENCE, DRIFT_X, DRIFT_Y, MERGED, with_columns
+from lptem_tracker.link.tally import Tally
+from lptem_tracker.tables import FRAME, OBSERVED, PARTICLE
 
 if TYPE_CHECKING:
     from lptem_tracker.settings import LinkSettings
-
-Chunks = Callable[[], Iterable[pd.DataFrame]]
-"""A function that starts reading the detections from the beginning each time it is called."""
 
 
 class TrackStream:
@@ -93,23 +100,102 @@ def link_stream(
     >>> [int(p) for part in stream for p in part["particle"]]
     [0, 0, 0, 0]
     """
-    table = pd.concat([*chunks()], ignore_index=True)
-    tracks = link(
-        table,
-        max_displacement_px=max_displacement_px,
-        max_gap_frames=max_gap_frames,
-        window_frames=window_frames,
-        drift=drift,
-        motion=motion,
-        parameters=parameters,
-        fill=fill,
+    options = Options(
+        max_displacement_px, max_gap_frames, window_frames, drift, motion, parameters or {}, fill, image_drift
     )
-    report, n_tracks = tracks.attrs["link"], int(tracks[PARTICLE].max()) + 1 if len(tracks) else 0
-    if sure_confidence is not None:
-        tracks = tracks[supported(tracks, sure_confidence)]
-    tracks = tracks.sort_values([FRAME, PARTICLE], kind="stable", ignore_index=True)
-    starts = range(0, max(len(tracks), 1), 50_000)
-    return TrackStream(report, n_tracks, (tracks.iloc[a : a + 50_000] for a in starts))
+    source = ChunkSource(chunks)
+    known = survey(source, options)
+    tally = Tally(source, known, sure_confidence)
+    for _ in tally.follow():
+        pass  # decisions are made again below: keeping them would take memory with the length of the movie
+    common = tally.drift()
+    parts = _Parts(source, known, common, tally.ledger).run()
+    return TrackStream(known.report(common), tally.ledger.n_tracks + source.n_lost, parts)
+
+
+class _Parts:
+    """Puts rows, filled rows and rows without position together, and hands them out by whole frames."""
+
+    def __init__(self, source: ChunkSource, known: Survey, common: Drift, ledger: Ledger) -> None:
+        self._source, self._known, self._common, self._ledger = source, known, common, ledger
+        self._filler = Filler(known, common)
+        self._delay = known.options.max_lag + CONTEXT
+        self._undecided = source.template
+        self._lost = 0
+        self._out = 0
+
+    def run(self) -> Iterator[pd.DataFrame]:
+        """Link once more and yield finished rows."""
+        recent, first = self._blank(), 0
+        ready: list[pd.DataFrame] = []
+        for block, rows, _ in follow(self._source, self._known):
+            if block is not None:
+                self._undecided = pd.concat([self._undecided, block.table.iloc[block.rows]], ignore_index=True)
+                ready.append(self._without_position(block))
+            done = self._tracks(rows)
+            recent = pd.concat([recent.iloc[self._filler.first - first :], done], ignore_index=True)
+            first = self._filler.first
+            ready.append(done)
+            if self._known.options.fill:
+                filled = self._filler.push(rows, last=block is None)
+                ready.append(self._filler.frame(filled, recent.iloc[filled.before - first]))
+            table = pd.concat([part for part in ready if len(part)] or [self._blank()], ignore_index=True)
+            if block is not None and len(rows.frame):
+                early = (table[FRAME] < rows.frame[-1] - self._delay).to_numpy()
+                ready, table = [table[~early]], table[early]
+            if block is None or len(table):
+                yield self._numbered(table)
+
+    def _blank(self) -> pd.DataFrame:
+        return with_columns(self._source.template, _columns(no_rows(), np.empty((0, 2))))
+
+    def _tracks(self, rows: Rows) -> pd.DataFrame:
+        n = len(rows.frame)
+        done, self._undecided = self._undecided.iloc[:n], self._undecided.iloc[n:]
+        return with_columns(done, _columns(rows, self._common.moved_by(rows.frame, rows.seen)))
+
+    def _without_position(self, block: Block) -> pd.DataFrame:
+        lost = np.setdiff1d(np.arange(len(block.table)), block.rows)
+        if len(lost) == 0:
+            return self._blank()
+        table = block.table.iloc[lost].sort_values(FRAME, kind="stable", ignore_index=True)
+        blank = np.full(len(lost), -1)
+        rows = Rows(
+            table[FRAME].to_numpy(),
+            *(np.full((len(lost), 2), np.nan),) * 3,
+            *(np.full(len(lost), np.nan),) * 2,
+            self._ledger.n_tracks + self._lost + np.arange(len(lost)),
+            blank,
+            np.full(len(lost), np.nan),
+            blank,
+        )
+        self._lost += len(lost)
+        return with_columns(table, _columns(rows, np.zeros((len(lost), 2))))
+
+    def _numbered(self, table: pd.DataFrame) -> pd.DataFrame:
+        table = table.sort_values([FRAME, PARTICLE], kind="stable")
+        name = table[PARTICLE].to_numpy()
+        confidence = (
+            table["confidence"].to_numpy(float, na_value=np.nan)
+            if "confidence" in table.columns
+            else np.full(len(table), np.nan)
+        )
+        placed = np.where(name < self._ledger.n_tracks, name, -1)
+        table = table[self._ledger.supported(placed, table[OBSERVED].to_numpy(bool), confidence, self._source.n_lost)]
+        table.index = pd.RangeIndex(self._out, self._out + len(table))
+        self._out += len(table)
+        return table
+
+
+def _columns(rows: Rows, moved: NDArray[np.float64]) -> dict[str, Any]:
+    return {
+        PARTICLE: rows.particle,
+        OBSERVED: np.ones(len(rows.frame), bool),
+        CONFIDENCE: rows.belief,
+        MERGED: pd.arrays.IntegerArray(np.maximum(rows.merged, 0), rows.merged < 0),
+        DRIFT_X: moved[:, 0],
+        DRIFT_Y: moved[:, 1],
+    }
 
 
 def link_stream_from_settings(

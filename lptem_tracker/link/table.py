@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lptem_tracker.errors import LptemWarning, TableError
+from lptem_tracker.errors import TableError
 from lptem_tracker.link.core import Points
 from lptem_tracker.tables import FRAME, OBSERVED, PARTICLE, X, Y
 
 CONFIDENCE, MERGED, DRIFT_X, DRIFT_Y = "link_confidence", "merged_into", "drift_x", "drift_y"
 
+USED = frozenset((FRAME, X, Y, "x_std", "y_std", "radius", "area", "width", "height", "confidence"))
 
-def read_columns(table: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return `frame`, shape (n,), and `x, y`, shape (n, 2), of a detections table.
+
+def read_columns(
+    table: pd.DataFrame,
+) -> tuple[NDArray[np.int64], tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Return `frame` and the pair `x, y` of a detections table, each of shape (n,).
 
     Raises
     ------
@@ -43,7 +46,7 @@ def read_columns(table: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.flo
         raise TableError(f"Frames count from 0; the detections table has frame {int(frame.min())}.")
     exact = table[FRAME].to_numpy()
     frames = exact.astype(np.int64) if exact.dtype.kind in "iu" else frame.astype(np.int64)
-    return frames, np.column_stack([_numbers(table, X), _numbers(table, Y)])
+    return frames, (_numbers(table, X), _numbers(table, Y))
 
 
 def _numbers(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
@@ -55,12 +58,6 @@ def _numbers(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
     if bad.any():
         raise TableError(f"The column {name} of the detections table must be numeric; found {column[bad].iloc[0]!r}.")
     return np.asarray(numbers.to_numpy(np.float64, na_value=np.nan), np.float64)
-
-
-def positive_column(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
-    """Return a numeric column with everything but positive finite numbers as NaN."""
-    values = _numbers(table, name)
-    return np.where(np.isfinite(values) & (values > 0), values, np.nan)
 
 
 def canonical_order(frame: NDArray[np.int64], xy: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -80,28 +77,47 @@ def canonical_order(frame: NDArray[np.int64], xy: NDArray[np.float64]) -> NDArra
     return np.lexsort((xy[:, 1], xy[:, 0], frame))
 
 
-def usable_rows(table: pd.DataFrame, xy: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return which rows have a position, and warn when some have none."""
-    usable = np.asarray(np.isfinite(xy).all(1), np.bool_)
-    if not usable.all():
-        warnings.warn(
-            f"{int((~usable).sum())} of {len(xy)} detections have no finite x, y; each is kept as a track of its own.",
-            LptemWarning,
-            stacklevel=4,
-        )
-    return usable
+def used(table: pd.DataFrame) -> list[str]:
+    """Return the columns that linking reads."""
+    return [name for name in table.columns if name in USED]
 
 
-def to_points(
-    table: pd.DataFrame, frame: NDArray[np.int64], xy: NDArray[np.float64], rows: NDArray[np.int64]
-) -> Points:
-    """Return the detections `rows` of a table as arrays."""
+def ordered_points(
+    table: pd.DataFrame, frame: NDArray[np.int64], rows: NDArray[np.int64]
+) -> tuple[Points, NDArray[np.int64]]:
+    """Return the detections `rows` of a table as arrays in canonical order.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+    frame, rows : int64, shape (n,)
+        Frames of the rows, and their places in the table.
+
+    Returns
+    -------
+    points : Points
+        Rows without finite position are left out.
+    order : int64
+        Which of `rows` each point is.
+    """
+    x, y = _numbers(table, X)[rows], _numbers(table, Y)[rows]
+    order = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+    xy = np.column_stack([x[order], y[order]])
+    sort = canonical_order(frame[order], xy)
+    order, xy = order[sort], xy[sort]
+    rows = rows[order]
     noise = np.zeros((len(rows), 2))
     for axis, name in enumerate(("x_std", "y_std")):
         if name in table.columns:
             std = _numbers(table, name)[rows]
             noise[:, axis] = np.where(np.isfinite(std) & (std > 0), std, 0.0) ** 2
-    return Points(frame[rows], xy[rows], noise, look_columns(table, rows), np.zeros(len(rows)))
+    radius, confidence = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
+    if "radius" in table.columns:
+        radius = _numbers(table, "radius")[rows]
+        radius[~(np.isfinite(radius) & (radius > 0))] = np.nan
+    if "confidence" in table.columns:
+        confidence = _numbers(table, "confidence")[rows]
+    return Points(frame[order], xy, noise, look_columns(table, rows), radius, confidence), order
 
 
 def look_columns(table: pd.DataFrame, rows: NDArray[np.int64]) -> NDArray[np.float64]:
