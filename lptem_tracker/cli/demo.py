@@ -8,14 +8,24 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lptem_tracker.cli.console import plain_console, progress, say
+from lptem_tracker.cli.help import command, option
 
 if TYPE_CHECKING:
     from lptem_tracker.run import Run
 
 
-@click.command()
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Run folder. [default: lptem-demo, numbered]")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed, the same movie.")
+@command()
+@option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    show_default="lptem-demo, numbered",
+    help="Run folder to write.",
+)
+@option(
+    "--seed", type=click.IntRange(0), metavar="N", default=0, show_default=True, help="The same seed, the same movie."
+)
 def demo(output: Path | None, seed: int) -> None:
     """Simulate a small liquid-phase TEM movie, analyse it, and print truth beside result.
 
@@ -56,6 +66,8 @@ def _free_name() -> Path:
 def _compare(run: Run, scores: dict[str, dict[str, Any]]) -> None:
     from rich.table import Table
 
+    from lptem_tracker.report.colouring import UNIT_TEXT
+
     table = Table(title="Truth beside result", title_justify="left")
     for name in ("", "truth", "found"):
         table.add_column(name, justify="left" if not name else "right")
@@ -67,7 +79,7 @@ def _compare(run: Run, scores: dict[str, dict[str, Any]]) -> None:
     table.add_row("position error", "0 px", f"{found['error_px']:.2f} px (rms)")
     table.add_row("identities kept (IDF1)", "1", f"{scores['tracking']['idf1']:.3f}")
     low, high = motion["ci95"]
-    unit = motion["unit"]
+    unit = UNIT_TEXT.get(motion["unit"], motion["unit"])
     table.add_row(f"D ({unit})", f"{motion['truth']:.4g}", f"{motion['found']:.4g}  [{low:.4g}, {high:.4g}] 95 %")
     for kind, counts in events.items():
         if kind != "all" and (counts["n_truth"] or counts["n_found"]):

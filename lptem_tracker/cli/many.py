@@ -11,6 +11,7 @@ import click
 
 from lptem_tracker.cli import options as opt
 from lptem_tracker.cli.console import progress, say
+from lptem_tracker.cli.help import command, option
 
 if TYPE_CHECKING:
     from lptem_tracker.batch.many import Outcome
@@ -19,20 +20,25 @@ if TYPE_CHECKING:
     from lptem_tracker.settings import Settings
 
 
-@click.command()
-@click.argument("movies", nargs=-1, required=True, metavar="MOVIE...")
+@command()
+@click.argument("movies", nargs=-1, required=True, type=click.Path(), metavar="MOVIE...")
 @opt.output_option
-@click.option("--conditions", type=click.Path(path_type=Path), help="CSV with the columns movie, sample.")
-@click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler that exists. [default: own processes here]")
-@click.option("--workers", type=click.IntRange(1), help="Own processes. [default: one a core]")
+@option(
+    "--conditions",
+    type=click.Path(path_type=Path),
+    metavar="CSV",
+    help="Which movie is of which sample: columns movie, sample.",
+)
+@option("--scheduler", metavar="ADDRESS", show_default="own processes here", help="A Dask scheduler that is running.")
+@option("--workers", type=click.IntRange(1), metavar="N", show_default="one a core", help="Own processes.")
 @opt.config_option
 @opt.scale_options
 @opt.detect_options
 @opt.link_options
 @opt.liquid_options
 @opt.force_option
-@click.option("--no-overlay", is_flag=True, help="Do not draw the overlay movies.")
-@click.option("--no-report", is_flag=True, help="Do not write the report pages.")
+@option("--no-overlay", is_flag=True, help="Do not draw the overlay movies.")
+@option("--no-report", is_flag=True, help="Do not write the report pages.")
 @opt.quiet_option
 def batch(
     movies: tuple[str, ...],

@@ -7,18 +7,34 @@ from pathlib import Path
 import click
 
 from lptem_tracker.cli.console import rows, say, say_json
-from lptem_tracker.cli.options import force_option, json_option, output_option
+from lptem_tracker.cli.help import command, option
+from lptem_tracker.cli.options import force_option, json_option
+
+_weights_option = option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FOLDER", required=True, help="Folder for the weights."
+)
+_movie_option = option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    required=True,
+    help="Folder for movie and truth.",
+)
 
 
-@click.command()
-@click.option(
-    "--scene", default="brownian", show_default=True, help="Name of a scene, or a TOML file that describes one."
+@command()
+@option("--scene", default="brownian", show_default=True, help="Name of a scene, or a TOML file that describes one.")
+@_movie_option
+@option(
+    "--seed",
+    type=click.IntRange(0),
+    metavar="N",
+    default=0,
+    show_default=True,
+    help="The same seed gives the same movie.",
 )
-@output_option
-@click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed gives the same movie."
-)
-@click.option("--frames", type=click.IntRange(1), help="Number of frames. [default: the scene's]")
+@option("--frames", type=click.IntRange(1), metavar="N", show_default="the scene's", help="Number of frames.")
 @force_option
 def simulate(scene: str, output: Path, seed: int, frames: int | None, force: bool) -> None:
     """Make a movie with known truth: movie.tif, truth_tracks, truth_events.
@@ -37,16 +53,49 @@ def simulate(scene: str, output: Path, seed: int, frames: int | None, force: boo
         say(str(path))
 
 
-@click.command()
-@click.option("--from-simulation", is_flag=True, help="From nothing, as the shipped weights were made.")
-@click.option("--data", type=click.Path(path_type=Path), help="Fine-tune on these labels (YOLO or COCO).")
-@click.option("--from", "start", default="shipped", show_default=True, help="Weights to fine-tune.")
-@output_option
-@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Time to train. [default: 90; 10 on labels]")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--workers", type=click.IntRange(0), help="Processes that draw images. [default: one a core, less one]")
-@click.option("--resume", is_flag=True, help="Go on with the training in the output folder.")
+@command()
+@option("--from-simulation", is_flag=True, help="From nothing, as the shipped weights were made.")
+@option("--data", type=click.Path(path_type=Path), metavar="LABELS", help="Fine-tune on these labels (YOLO or COCO).")
+@option(
+    "--from",
+    "start",
+    type=click.Path(),
+    metavar="FILE",
+    default="shipped",
+    show_default=True,
+    help="Weights to fine-tune.",
+)
+@_weights_option
+@option(
+    "--minutes",
+    type=click.FloatRange(0, min_open=True),
+    metavar="N",
+    show_default="90; 10 on labels",
+    help="Time to train.",
+)
+@option(
+    "--seed",
+    type=click.IntRange(0),
+    metavar="N",
+    default=0,
+    show_default=True,
+    help="The same seed, the same order of images.",
+)
+@option(
+    "--device",
+    metavar="NAME",
+    default="auto",
+    show_default="auto: a GPU where there is one",
+    help="cpu, cuda or cuda:N.",
+)
+@option(
+    "--workers",
+    type=click.IntRange(0),
+    metavar="N",
+    show_default="one a core, less one",
+    help="Processes that draw images.",
+)
+@option("--resume", is_flag=True, help="Go on with the training in the output folder.")
 def train(
     from_simulation: bool,
     data: Path | None,
@@ -83,9 +132,9 @@ def train(
     say(f"weights → {path}")
 
 
-@click.command()
+@command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--truth", type=click.Path(path_type=Path), required=True, help="Folder written by simulate.")
+@option("--truth", type=click.Path(path_type=Path), metavar="FOLDER", required=True, help="Folder written by simulate.")
 @json_option
 def evaluate(run: Path, truth: Path, as_json: bool) -> None:
     """Score a run of a simulated movie against its truth.

@@ -9,6 +9,7 @@ import click
 
 from lptem_tracker.cli import options as opt
 from lptem_tracker.cli.console import progress, rows, say, say_json
+from lptem_tracker.cli.help import command, option
 
 if TYPE_CHECKING:
     from lptem_tracker.calibration import Calibration
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from lptem_tracker.settings import Settings
 
 
-@click.command()
-@click.argument("movie")
+@command()
+@click.argument("movie", type=click.Path())
 @opt.scale_options
 @opt.json_option
 def info(movie: str, as_json: bool, **scale: float | None) -> None:
@@ -62,19 +63,19 @@ def _frame_line(entry: dict[str, Any]) -> str:
     return ", ".join(text.format(value) for text, value in shown.items() if value is not None)
 
 
-@click.command()
-@click.argument("movies", nargs=-1, required=True, metavar="MOVIE...")
+@command()
+@click.argument("movies", nargs=-1, required=True, type=click.Path(), metavar="MOVIE...")
 @opt.output_option
 @opt.config_option
 @opt.scale_options
 @opt.detect_options
 @opt.link_options
 @opt.liquid_options
-@click.option("--resume", is_flag=True, help="Go on with an interrupted run in the output folder.")
+@option("--resume", is_flag=True, help="Go on with an interrupted run in the output folder.")
 @opt.force_option
-@click.option("--no-overlay", is_flag=True, help="Do not draw overlay.mp4.")
-@click.option("--no-report", is_flag=True, help="Do not write report.html.")
-@click.option("--dry-run", is_flag=True, help="Show every setting with its origin, and stop.")
+@option("--no-overlay", is_flag=True, help="Do not draw overlay.mp4.")
+@option("--no-report", is_flag=True, help="Do not write report.html.")
+@option("--dry-run", is_flag=True, help="Show every setting with its origin, and stop.")
 @opt.quiet_option
 @opt.json_option
 def analyze(
@@ -85,6 +86,9 @@ def analyze(
     force: bool,
     no_overlay: bool,
     no_report: bool,
+    follow: bool,
+    follow_timeout: float,
+    follow_interval: float,
     dry_run: bool,
     quiet: bool,
     as_json: bool,
@@ -96,6 +100,7 @@ def analyze(
     lptem-tracker analyze movie.dm4 -o run
     lptem-tracker analyze frames/ --pixel-size-nm 2 --frame-interval-s 0.0125 -o run
     lptem-tracker analyze a.mp4 b.mp4 c.mp4 -o sample      (one sample: statistics over all three)
+    lptem-tracker analyze --follow frames/ -o run          (while the camera writes; Ctrl-C ends it)
 
     A MOVIE is a video file, TIFF stack, DM3/DM4/EMD/MRC/SER file, folder or glob of images, or a Gatan
     in-situ tree. Without a scale in the file or here, results are in px and frames.
@@ -107,7 +112,11 @@ def analyze(
     from lptem_tracker.batch import analyze_sample
 
     with progress(quiet=quiet or as_json) as bars:
-        runs = analyze_sample(list(movies), output, settings=settings, force=force, resume=resume, progress=bars)
+        if follow:
+            times = {"timeout_s": follow_timeout, "interval_s": follow_interval}
+            runs = [_follow(movies, output, settings, bars, times, force=force, resume=resume, report=not no_report)]
+        else:
+            runs = analyze_sample(list(movies), output, settings=settings, force=force, resume=resume, progress=bars)
         for run in runs:
             draw(run, settings, bars, overlay=not no_overlay, report=not no_report)
     if as_json:
@@ -115,6 +124,30 @@ def analyze(
         return
     for run in runs:
         summarise(run, quiet=quiet)
+
+
+def _follow(
+    movies: tuple[str, ...],
+    output: Path,
+    settings: Settings,
+    bars: Progress,
+    times: dict[str, float],
+    *,
+    force: bool,
+    resume: bool,
+    report: bool,
+) -> Run:
+    """Analyse a folder as it grows; the report is drawn at each update, the overlay when it is over."""
+    from lptem_tracker.follow import follow
+    from lptem_tracker.progress import Silent
+
+    if len(movies) != 1:
+        raise click.UsageError(f"--follow takes one folder; {len(movies)} were given.")
+
+    def told(run: Run) -> None:
+        draw(run, settings, Silent(), overlay=False, report=report)
+
+    return follow(movies[0], output, settings=settings, force=force, resume=resume, progress=bars, told=told, **times)
 
 
 def draw(run: Run, settings: Settings, bars: Progress, *, overlay: bool = True, report: bool = True) -> None:
@@ -185,8 +218,8 @@ def summarise(run: Run, *, quiet: bool = False) -> None:
             say(f"  → {run.path / name}")
 
 
-@click.command()
-@click.argument("movie")
+@command()
+@click.argument("movie", type=click.Path())
 @opt.output_option
 @opt.config_option
 @opt.scale_options

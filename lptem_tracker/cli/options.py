@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from lptem_tracker.cli.help import option
+
 if TYPE_CHECKING:
     from lptem_tracker.settings import Settings
 
@@ -73,38 +75,122 @@ def combined(*decorators: Decorator[F]) -> Decorator[F]:
     return add
 
 
+_METADATA = "from the file's metadata"
+_DATA = "estimated from the data"
 scale_options = combined(
-    click.option("--pixel-size-nm", type=float, help="Side of a pixel in nm. [default: from the metadata]"),
-    click.option("--frame-interval-s", type=float, help="Time between frames in s. [default: from the metadata]"),
-    click.option("--exposure-s", type=float, help="Exposure of a frame in s. [default: from the metadata]"),
-)
-config_option = click.option(
-    "--config", type=click.Path(path_type=Path), help="TOML file of settings; options given here win."
-)
-output_option = click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, help="Run folder to write."
-)
-force_option = click.option("--force", is_flag=True, help="Replace the results that the output already holds.")
-quiet_option = click.option("--quiet", is_flag=True, help="Print nothing but errors.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-detect_options = combined(
-    click.option(
-        "--detector", type=click.Choice(["yolo", "blob"]), help="Trained network, or classical. [default: yolo]"
+    option(
+        "--pixel-size-nm",
+        type=float,
+        metavar="NM",
+        show_default=_METADATA,
+        section="Scale",
+        help="Side of a pixel in nm.",
     ),
-    click.option("--weights", help="Your own detector (.pt, .onnx). [default: the shipped one]"),
-    click.option("--device", help="auto, cpu, cuda or cuda:N. [default: auto]"),
-    click.option("--confidence", type=float, help="Drop detections below this probability. [default: 0.5]"),
-    click.option("--frames", metavar="A:B", help="Only frames A to B-1. [default: all]"),
-    click.option("--roi", type=Roi(), help="Only this region, in px. [default: the whole frame]"),
+    option(
+        "--frame-interval-s",
+        type=float,
+        metavar="S",
+        show_default=_METADATA,
+        section="Scale",
+        help="Time from frame to frame in s.",
+    ),
+    option(
+        "--exposure-s",
+        type=float,
+        metavar="S",
+        show_default=_METADATA,
+        section="Scale",
+        help="Exposure of a frame in s.",
+    ),
+)
+config_option = option(
+    "--config", type=click.Path(path_type=Path), metavar="TOML", help="File of settings; options given here win."
+)
+output_option = option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="RUN", required=True, help="Run folder to write."
+)
+force_option = option("--force", is_flag=True, help="Replace the results that the output already holds.")
+quiet_option = option("--quiet", is_flag=True, help="Print nothing but errors.")
+json_option = option("--json", "as_json", is_flag=True, help="Print the result as JSON, and no progress.")
+detect_options = combined(
+    option(
+        "--detector",
+        type=click.Choice(["yolo", "blob"]),
+        show_default="yolo",
+        section="Detection",
+        help="Trained network, or classical (trackpy).",
+    ),
+    option(
+        "--weights",
+        type=click.Path(),
+        metavar="FILE",
+        show_default="the shipped ones",
+        section="Detection",
+        help="Your own detector (.safetensors, .pt, .onnx).",
+    ),
+    option(
+        "--device",
+        metavar="NAME",
+        show_default="auto: a GPU where there is one",
+        section="Detection",
+        help="cpu, cuda or cuda:N.",
+    ),
+    option(
+        "--confidence",
+        type=float,
+        metavar="P",
+        show_default="0.5",
+        section="Detection",
+        help="Drop detections below this probability, 0 to 1.",
+    ),
+    option(
+        "--frames", metavar="A:B", show_default="all", section="Detection", help="Only frames A to B-1, counted from 0."
+    ),
+    option("--roi", type=Roi(), show_default="the whole frame", section="Detection", help="Only this region, in px."),
 )
 link_options = combined(
-    click.option("--max-displacement-px", type=float, help="Longest step in px. [default: from the data]"),
-    click.option("--max-gap-frames", type=int, help="Frames a particle may be missing. [default: 5]"),
-    click.option("--link-window", type=int, help="Frames decided together; 1: frame by frame. [default: 8]"),
+    option(
+        "--max-displacement-px",
+        type=float,
+        metavar="PX",
+        show_default=_DATA,
+        section="Linking",
+        help="Longest step between frames in px.",
+    ),
+    option(
+        "--max-gap-frames",
+        type=int,
+        metavar="N",
+        show_default="5",
+        section="Linking",
+        help="Frames a particle may be missing.",
+    ),
+    option(
+        "--link-window",
+        type=int,
+        metavar="N",
+        show_default="8",
+        section="Linking",
+        help="Frames decided together; 1: frame by frame.",
+    ),
 )
 liquid_options = combined(
-    click.option("--temperature-k", type=float, help="Liquid temperature in K, for the hydrodynamic radius."),
-    click.option("--viscosity-pa-s", type=float, help="Liquid viscosity in Pa s, for the hydrodynamic radius."),
+    option(
+        "--temperature-k",
+        type=float,
+        metavar="K",
+        show_default="not given",
+        section="Liquid, for the hydrodynamic radius",
+        help="Temperature in K.",
+    ),
+    option(
+        "--viscosity-pa-s",
+        type=float,
+        metavar="PA_S",
+        show_default="not given",
+        section="Liquid, for the hydrodynamic radius",
+        help="Viscosity in Pa s.",
+    ),
 )
 
 

@@ -10,6 +10,7 @@ import click
 
 from lptem_tracker.cli import options as opt
 from lptem_tracker.cli.console import say, say_json
+from lptem_tracker.cli.help import command, option
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 MEASURED = ("particles.csv", "msd.csv", "events.csv", "summary.json", "tracks.parquet", "tracks.csv")
 
 
-@click.command()
-@click.argument("detections")
+@command()
+@click.argument("detections", type=click.Path())
 @opt.output_option
 @opt.config_option
 @opt.link_options
@@ -56,17 +57,19 @@ def link(detections: str, output: Path, config: Path | None, force: bool, quiet:
     say(f"{tracks['particle'].nunique()} tracks of {len(table)} detections → {output}", quiet=quiet)
 
 
-@click.command()
-@click.argument("tracks")
+@command()
+@click.argument("tracks", type=click.Path())
 @opt.output_option
 @opt.config_option
 @opt.scale_options
 @opt.liquid_options
-@click.option("--field-px", type=opt.Size(), help="Field of view in px. [default: from the positions, with a warning]")
-@click.option(
+@option("--field-px", type=opt.Size(), show_default="from the positions, with a warning", help="Field of view in px.")
+@option(
     "--rejected",
     type=click.Path(path_type=Path),
-    help="CSV of events a person rejected (kind,frame,particle_a,particle_b).",
+    metavar="CSV",
+    show_default="rejected_events.csv of the run",
+    help="Events a person rejected (kind,frame,particle_a,particle_b).",
 )
 @opt.force_option
 @opt.quiet_option
