@@ -7,14 +7,11 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from lptem_tracker.detect.refine import refine
 from lptem_tracker.detect.runtimes import cores
 from lptem_tracker.tables import DETECTION_DTYPES, FRAME, empty_table
-
-DIGITS = 8
 
 if TYPE_CHECKING:
     from lptem_tracker.detect.base import Detector
@@ -77,7 +74,7 @@ def _detected(
 
     def one(batch: list[Frame]) -> list[Future[pd.DataFrame]] | pd.DataFrame:
         found = detector.detect(batch)
-        return [fits.submit(_refined, frame, found) for frame in batch] if refined and len(found) else settled(found)
+        return [fits.submit(_refined, frame, found) for frame in batch] if refined and len(found) else found
 
     under_way: deque[tuple[list[Frame], Future[list[Future[pd.DataFrame]] | pd.DataFrame]]] = deque()
     try:
@@ -95,7 +92,7 @@ def _detected(
 def _refined(frame: Frame, found: pd.DataFrame) -> pd.DataFrame:
     """Refine one frame's detections on this thread alone."""
     rows = found[found[FRAME] == frame.index]
-    return settled(refine([frame], rows, workers=1) if len(rows) else rows)
+    return refine([frame], rows, workers=1) if len(rows) else rows
 
 
 def _finished(
@@ -103,22 +100,6 @@ def _finished(
 ) -> tuple[list[Frame], pd.DataFrame]:
     found = result.result()
     return batch, found if isinstance(found, pd.DataFrame) else join_detections([part.result() for part in found])
-
-
-def settled(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with its real numbers to `DIGITS` significant digits.
-
-    The order in which a processor adds numbers can differ from run to run in the last bits; cut to what is
-    meant, the same input gives the same bytes.
-    """
-    out = table.copy()
-    for name in out.columns:
-        if out[name].dtype.kind == "f":
-            values = out[name].to_numpy(float)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                unit = 10.0 ** (DIGITS - 1 - np.floor(np.log10(np.abs(values))))
-                out[name] = np.where(np.isfinite(unit) & (values != 0), np.round(values * unit) / unit, values)
-    return out
 
 
 def join_detections(tables: list[pd.DataFrame]) -> pd.DataFrame:

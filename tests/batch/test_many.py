@@ -16,7 +16,7 @@ from lptem_tracker.errors import InputError
 from lptem_tracker.pipeline import analyze, detect_part
 from lptem_tracker.settings import Settings
 
-SETTINGS = Settings.load(overrides={"detect.detector": "blob", "detect.blob_diameter_px": 15.0, "detect.refine": False})
+SETTINGS = Settings.load(overrides={"detect.detector": "blob", "detect.blob_diameter_px": 15.0})
 
 
 def _movie(path, n_frames=8, seed=0):

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from lptem_tracker.detect.base import Detector
-from lptem_tracker.detect.chunks import detect_chunks, settled
+from lptem_tracker.detect.chunks import detect_chunks
 from lptem_tracker.detect.refine import refine
 from lptem_tracker.errors import WeightsError
 from lptem_tracker.movie.base import Frame
@@ -36,16 +36,6 @@ def test_chunks_hold_their_frames_whatever_was_left_out():
     assert [table["frame"].tolist() for _, table in chunks] == [[0, 1, 2], [], [7, 8], [9]]
 
 
-def test_numbers_that_differ_in_their_last_bits_become_equal():
-    """Eight digits stay, the rounding error of a sum does not."""
-    values = np.array([1 / 3, 512.12345678, 1e-9, 0.0, np.nan, np.inf])
-    table = pd.DataFrame({"x": values, "n": range(6)})
-    other = pd.DataFrame({"x": np.nextafter(np.nextafter(values, 1e9), 1e9), "n": range(6)})
-    other.loc[3:, "x"] = values[3:]
-    pd.testing.assert_frame_equal(settled(table), settled(other), check_exact=True)
-    np.testing.assert_allclose(settled(table)["x"][:3], values[:3], rtol=1e-7)
-
-
 class _Slow(Detector):
     """Finds a disk in every frame on several threads, the first frames last."""
 
@@ -68,7 +58,7 @@ def test_threads_share_the_work_and_change_nothing():
     frames = [Frame(i, p.astype(np.uint16)) for i, p in enumerate(pixels)]
     options = {"chunk_frames": 4, "refined": True, "progress": Silent()}
     whole = pd.concat([table for _, table in detect_chunks(iter(frames), _Slow(), 0, 9, **options)])
-    alone = [settled(refine([f], _Slow().detect([f]), workers=1)) for f in frames]
+    alone = [refine([f], _Slow().detect([f]), workers=1) for f in frames]
     pd.testing.assert_frame_equal(whole.reset_index(drop=True), pd.concat(alone, ignore_index=True), check_exact=True)
 
 

@@ -7,11 +7,24 @@ from typing import Any
 
 import numba
 
+# Sums may be reordered, so that they vectorise; not-a-number stays what it is: it marks pixels without data.
+_OPTIONS: dict[str, Any] = {
+    "cache": True,
+    "nogil": True,
+    "error_model": "numpy",
+    "fastmath": {"reassoc", "contract", "arcp", "nsz", "afn"},
+}
+
 
 def compiled(function: Callable[..., Any]) -> Any:
-    """Compile a loop to run without the interpreter's lock, kept on disk for the next start.
+    """Compile a loop to run without the interpreter's lock, kept on disk for the next start."""
+    return numba.njit(**_OPTIONS)(function)
 
-    Sums may be reordered, so that they vectorise; not-a-number stays what it is: it marks pixels without data.
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """Compile what `compiled` loops call, always as a part of its caller.
+
+    Called through a symbol, a part would be whichever copy the process happens to have loaded first, its own
+    or one tuned to some caller; their sums differ in order, and so would the last digits from run to run.
     """
-    fast = {"reassoc", "contract", "arcp", "nsz", "afn"}
-    return numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=fast)(function)
+    return numba.njit(**_OPTIONS, forceinline=True)(function)

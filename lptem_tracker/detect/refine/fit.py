@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from lptem_tracker.detect.refine.compiled import compiled
+from lptem_tracker.detect.refine.compiled import compiled, inlined
 from lptem_tracker.detect.refine.model import evaluate, plane_columns
 from lptem_tracker.detect.refine.pixels import COLUMN, DX, DY, INSIDE, LINE, PIXEL_CAP, WEIGHT, Z_CUT, gather
 from lptem_tracker.detect.refine.shapes import (
@@ -38,7 +38,7 @@ from lptem_tracker.detect.refine.solver import cholesky, fill, invert, substitut
 N_STATS = 14
 
 
-@compiled
+@inlined
 def _plane(p, origin, sums, grad):  # type: ignore[no-untyped-def]
     """Return the sum of squares of the pixels beyond the outline, and their gradient for the plane."""
     b0, b1, b2 = p[LEVEL] - origin[LEVEL], p[SLOPE_X], p[SLOPE_Y]
@@ -49,7 +49,7 @@ def _plane(p, origin, sums, grad):  # type: ignore[no-untyped-def]
     return max(sums[9] - 2 * (b0 * sums[6] + b1 * sums[7] + b2 * sums[8]) + b0 * s0 + b1 * s1 + b2 * s2, 0.0)
 
 
-@compiled
+@inlined
 def _normal(jac, res, n, free, m, sums, grad, p, prior, precision, hess, g):  # type: ignore[no-untyped-def]
     """Write the normal matrix and gradient of the free parameters, priors included."""
     for i in range(m):
@@ -75,7 +75,7 @@ def _normal(jac, res, n, free, m, sums, grad, p, prior, precision, hess, g):  # 
         g[i] = total + precision[a] * (prior[a] - p[a])
 
 
-@compiled
+@inlined
 def _penalty(p, prior, precision):  # type: ignore[no-untyped-def]
     total = 0.0
     for k in range(N_PARAMS):
@@ -84,7 +84,7 @@ def _penalty(p, prior, precision):  # type: ignore[no-untyped-def]
     return total
 
 
-@compiled
+@inlined
 def _step(kind, p, free, m, delta, trial):  # type: ignore[no-untyped-def]
     """Write p plus a step shortened to where the linear model can be trusted, inside the bounds."""
     b = p[A] if kind == DISK else p[B]
@@ -115,7 +115,7 @@ def _step(kind, p, free, m, delta, trial):  # type: ignore[no-untyped-def]
     return scale
 
 
-@compiled
+@inlined
 def _sandwich(jac, px, n, free, m, sums, lags, grid, inverse, work, cov):  # type: ignore[no-untyped-def]
     """Write H⁻¹ (JᵀRJ + (H - JᵀJ)) H⁻¹ with R the noise's correlation at the given lags.
 
@@ -165,7 +165,7 @@ def _sandwich(jac, px, n, free, m, sums, lags, grid, inverse, work, cov):  # typ
             cov[i, k] = inverse[i, k] + total
 
 
-@compiled
+@inlined
 def _elongation(jac, res, px, n, p, origin):  # type: ignore[no-untyped-def]
     """Return the larger of two statistics (two degrees of freedom each) that a disk's residuals are twofold.
 
@@ -191,7 +191,7 @@ def _elongation(jac, res, px, n, p, origin):  # type: ignore[no-untyped-def]
     return best
 
 
-@compiled
+@inlined
 def _dome(jac, res, n, free, m, factor, cross, solved, stats):  # type: ignore[no-untyped-def]
     """Write the score of a profile that falls towards the rim, and its information (Rao 1948)."""
     score, information = 0.0, 0.0
@@ -211,7 +211,7 @@ def _dome(jac, res, n, free, m, factor, cross, solved, stats):  # type: ignore[n
     stats[DOME_SCORE], stats[DOME_WEIGHT] = score, max(information, 0.0)
 
 
-@compiled
+@inlined
 def _descend(kind, p, prior, precision, px, n, sums, free, m, table, max_iter, tol, score, buf, stats):  # type: ignore[no-untyped-def]
     """Levenberg-Marquardt from p, in place; leaves the Jacobian and normal matrix of the last point."""
     scratch, jac, res, hess, g, factor, damped, trial, grad, origin, delta = buf
@@ -269,7 +269,7 @@ def _descend(kind, p, prior, precision, px, n, sums, free, m, table, max_iter, t
         _normal(jac, res, n, free, m, sums, grad, p, prior, precision, hess, g)
 
 
-@compiled
+@inlined
 def _inner(res, px, n, s, stats):  # type: ignore[no-untyped-def]
     """Sum the squared residuals deep inside the outline, for the noise's rise with the mean."""
     stats[CHI2_IN], stats[N_IN] = 0.0, 0.0
@@ -279,7 +279,7 @@ def _inner(res, px, n, s, stats):  # type: ignore[no-untyped-def]
             stats[N_IN] += 1
 
 
-@compiled
+@inlined
 def _capacity(chosen, params, slack, lags, want):  # type: ignore[no-untyped-def]
     """Return the most pixels near an outline, and the side of the grid that holds them."""
     most, side = 0.0, 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from lptem_tracker.detect.refine.compiled import compiled
+from lptem_tracker.detect.refine.compiled import inlined
 from lptem_tracker.detect.refine.pixels import DX, DY, VALUE, WEIGHT, normal_edge
 from lptem_tracker.detect.refine.shapes import (
     CONTRAST,
@@ -25,7 +25,7 @@ from lptem_tracker.detect.refine.shapes import (
 )
 
 
-@compiled
+@inlined
 def plane_columns(px, n, jac):  # type: ignore[no-untyped-def]
     """Write the derivatives by the plane, which are the same in every step."""
     level, slope_x, slope_y, w, x, y = jac[LEVEL], jac[SLOPE_X], jac[SLOPE_Y], px[WEIGHT], px[DX], px[DY]
@@ -37,7 +37,7 @@ def plane_columns(px, n, jac):  # type: ignore[no-untyped-def]
         slope_y[j] = w[j] * y[j]
 
 
-@compiled
+@inlined
 def _flat_disk(p, origin, px, n, scratch, jac, res):  # type: ignore[no-untyped-def]
     """`evaluate` of a disk of flat contrast, each loop short enough to vectorise."""
     s, c = math.exp(p[LOG_S]), p[CONTRAST]
@@ -71,7 +71,7 @@ def _flat_disk(p, origin, px, n, scratch, jac, res):  # type: ignore[no-untyped-
     return chi2
 
 
-@compiled
+@inlined
 def _any_shape(kind, p, origin, px, n, table, d, h, jac, res):  # type: ignore[no-untyped-def]
     cos, sin = math.cos(p[THETA]), math.sin(p[THETA])
     s, q, c = math.exp(p[LOG_S]), p[Q], p[CONTRAST]
@@ -106,7 +106,7 @@ def _any_shape(kind, p, origin, px, n, table, d, h, jac, res):  # type: ignore[n
     return chi2
 
 
-@compiled
+@inlined
 def evaluate(kind, p, origin, px, n, table, scratch, jac, res, full):  # type: ignore[no-untyped-def]
     """Write weighted residuals and derivatives at p; return the sum of squares near the outline.
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from lptem_tracker.detect.refine import shapes as sh
-from lptem_tracker.detect.refine.compiled import compiled
+from lptem_tracker.detect.refine.compiled import compiled, inlined
 from lptem_tracker.detect.refine.frame import State, run, subtracted
 from lptem_tracker.detect.refine.model import evaluate
 from lptem_tracker.detect.refine.pixels import COLUMN, DX, DY, LINE, WEIGHT
@@ -57,7 +57,7 @@ def settle_touching(state: State, free: NDArray[np.bool_], clip: float, pool: Th
     state.covs[good] += extra[good]
 
 
-@compiled
+@inlined
 def _columns(image, total, i, kinds, params, x0, y0, x1, y1, noise, table, px, scratch, jac, res):  # type: ignore[no-untyped-def]
     """Write the weighted derivatives by one particle's parameters over a rectangle of pixels; return how many."""
     p, n = params[i], 0

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lptem_tracker.detect.refine.compiled import compiled
+from lptem_tracker.detect.refine.compiled import compiled, inlined
 
 _BLOCK = 24
 _MOST_BLOCKS = 250
@@ -57,7 +57,7 @@ class NoiseModel:
         return np.array([self.gain, self.readout_var, self.floor])
 
 
-@compiled
+@inlined
 def _flatten(image: Any, busy: Any, y0: int, x0: int, size: int, buffer: Any, used: Any) -> tuple[int, float, float]:
     """Write a block freed of its plane, zero where not used; return count, mean, and sum of squares."""
     n, sx, sy, xx, xy, yy, sv, vx, vy = 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0

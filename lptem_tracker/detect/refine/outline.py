@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lptem_tracker.detect.refine import shapes as sh
-from lptem_tracker.detect.refine.compiled import compiled
+from lptem_tracker.detect.refine.compiled import compiled, inlined
 from lptem_tracker.detect.refine.frame import State, subtracted
 from lptem_tracker.detect.refine.pixels import DX, DY, INSIDE, PIXEL_CAP, VALUE, WEIGHT, Z_CUT, gather
 from lptem_tracker.detect.refine.solver import cholesky, substitute
@@ -21,7 +21,7 @@ _SPREAD = 0.3  # of the radius over the order: prior standard deviation of a coe
 _STEPS = 15
 
 
-@compiled
+@inlined
 def _radius(kind, p, angle):  # type: ignore[no-untyped-def]
     """Return the shape's radius in a direction of the image by bisection."""
     cos, sin = math.cos(angle - p[sh.THETA]), math.sin(angle - p[sh.THETA])
@@ -35,7 +35,7 @@ def _radius(kind, p, angle):  # type: ignore[no-untyped-def]
     return 0.5 * (low + high)
 
 
-@compiled
+@inlined
 def _wave(coefficients, cos, sin, columns):  # type: ignore[no-untyped-def]
     """Write cos kφ and sin kφ of orders 2 on from cos φ and sin φ; return the series' value."""
     c, s, total = cos, sin, 0.0
@@ -46,7 +46,7 @@ def _wave(coefficients, cos, sin, columns):  # type: ignore[no-untyped-def]
     return total
 
 
-@compiled
+@inlined
 def _bend(kind, p, px, n, coefficients, hess, factor, g, columns):  # type: ignore[no-untyped-def]
     """Gauss-Newton for the series' coefficients on the pixels near the outline."""
     m, s, contrast = 2 * _HARMONICS + 1, math.exp(p[sh.LOG_S]), p[sh.CONTRAST]

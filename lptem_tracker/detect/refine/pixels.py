@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from lptem_tracker.detect.refine.compiled import compiled
+from lptem_tracker.detect.refine.compiled import inlined
 from lptem_tracker.detect.refine.shapes import (
     BOX,
     CONTRAST,
@@ -36,7 +36,7 @@ PIXEL_CAP = 40_000
 PLANE_CAP = 60_000
 
 
-@compiled
+@inlined
 def normal_edge(z, n, cdf, pdf):  # type: ignore[no-untyped-def]
     """Write Φ(z) and φ(z) without a branch: Abramowitz & Stegun 1964, eq. 26.2.17 (error below 8e-8)."""
     for j in range(n):
@@ -56,7 +56,7 @@ def normal_edge(z, n, cdf, pdf):  # type: ignore[no-untyped-def]
         cdf[j] = 1 - q if z[j] >= 0 else q
 
 
-@compiled
+@inlined
 def _beyond(image, total, owner, me, p, noise, clip, iy, xa, xb, sums):  # type: ignore[no-untyped-def]
     """Add a run of background pixels to `sums`: Σw(1, x, y, xx, xy, yy), Σw·v(1, x, y), Σw·v², count."""
     dy, limit = iy - p[Y], clip * clip if clip > 0 else np.inf
@@ -97,7 +97,7 @@ def _beyond(image, total, owner, me, p, noise, clip, iy, xa, xb, sums):  # type:
     sums[11] += s7 - s6
 
 
-@compiled
+@inlined
 def _run(image, total, owner, me, p, iy, xa, xb, skip, px, others, n):  # type: ignore[no-untyped-def]
     """Append the pixels of a run in a line; those of others or without data get the value NaN."""
     xa += (skip - xa % skip) % skip
@@ -122,7 +122,7 @@ def _run(image, total, owner, me, p, iy, xa, xb, skip, px, others, n):  # type: 
     return n + count
 
 
-@compiled
+@inlined
 def _distances(kind, p, near, px, n):  # type: ignore[no-untyped-def]
     """Write the distance of each pixel to the outline."""
     x, y, inside = px[DX], px[DY], px[INSIDE]
@@ -135,7 +135,7 @@ def _distances(kind, p, near, px, n):  # type: ignore[no-untyped-def]
         inside[j] = distance(kind, cos * x[j] + sin * y[j], cos * y[j] - sin * x[j], p[A], p[B], p[CORNER])
 
 
-@compiled
+@inlined
 def _weigh(kind, p, counted, noise, clip, table, px, n, scratch, sums):  # type: ignore[no-untyped-def]
     """Take the others' share out, write the weights, drop pixels without data and outliers.
 
@@ -180,7 +180,7 @@ def _weigh(kind, p, counted, noise, clip, table, px, n, scratch, sums):  # type:
     return kept, seen, log_v + math.log(product)
 
 
-@compiled
+@inlined
 def _leave_far(image, total, owner, me, p, noise, clip, near, px, others, n, sums):  # type: ignore[no-untyped-def]
     """Move the pixels beyond the outline's reach to the sums; return how many are left."""
     kept = 0
@@ -197,7 +197,7 @@ def _leave_far(image, total, owner, me, p, noise, clip, near, px, others, n, sum
     return kept
 
 
-@compiled
+@inlined
 def gather(image, total, counted, owner, me, kind, p, window, noise, slack, clip, table, px, scratch, sums):  # type: ignore[no-untyped-def]
     """Collect a particle's pixels; return how many lie near its outline, their share seen, and Σ log variance.
 

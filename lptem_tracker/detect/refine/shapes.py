@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lptem_tracker.detect.refine.compiled import compiled
+from lptem_tracker.detect.refine.compiled import inlined
 
 DISK, ELLIPSE, ROD, BOX = 0, 1, 2, 3
 SHAPE_NAMES = ("disk", "ellipse", "rod", "rectangle")
@@ -52,7 +52,7 @@ def _edge_table() -> NDArray[np.float64]:
 TABLE = _edge_table()
 
 
-@compiled
+@inlined
 def edge(z: float, table: NDArray[np.float64]) -> tuple[float, float, float, float]:
     """Return Φ(z), φ(z), G(z), G'(z)."""
     if z <= -Z_MAX:
@@ -72,7 +72,7 @@ def edge(z: float, table: NDArray[np.float64]) -> tuple[float, float, float, flo
     )
 
 
-@compiled
+@inlined
 def distance(kind: int, u: float, v: float, a: float, b: float, c: float) -> float:
     """Return the signed distance to the outline, positive inside, in the shape's own axes."""
     if kind == DISK:
@@ -89,7 +89,7 @@ def distance(kind: int, u: float, v: float, a: float, b: float, c: float) -> flo
     return min(a - abs(u), b - abs(v))
 
 
-@compiled
+@inlined
 def _ellipse(u: float, v: float, a: float, b: float, d: Any, h: Any) -> None:
     """Distance to first order, (1-ρ)/|∇ρ| (Taubin 1991), and h = (1+ρ)|∇ρ|; see `outline_terms`."""
     a2, b2 = a * a, b * b
@@ -105,7 +105,7 @@ def _ellipse(u: float, v: float, a: float, b: float, d: Any, h: Any) -> None:
     d[5], h[5] = 0.0, 0.0
 
 
-@compiled
+@inlined
 def outline_terms(kind: int, u: float, v: float, a: float, b: float, c: float, d: Any, h: Any) -> None:
     """Write the distance d and rim factor h with their derivatives by u, v, a, b and c.
 
@@ -146,7 +146,7 @@ def outline_terms(kind: int, u: float, v: float, a: float, b: float, c: float, d
         h[4] += by_b
 
 
-@compiled
+@inlined
 def fraction(kind: int, u: float, v: float, d: float, p: Any, s: float, table: Any) -> float:
     """Return f at u, v in the shape's own axes, where the distance is d and the blur s."""
     if d <= -Z_MAX * s:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from lptem_tracker.detect.refine.compiled import compiled
+from lptem_tracker.detect.refine.compiled import inlined
 
 
-@compiled
+@inlined
 def cholesky(h: Any, n: int, out: Any) -> bool:
     """Write the lower factor of the leading n x n block of h to `out`; False if not positive definite."""
     for i in range(n):
@@ -25,7 +25,7 @@ def cholesky(h: Any, n: int, out: Any) -> bool:
     return True
 
 
-@compiled
+@inlined
 def substitute(factor: Any, n: int, b: Any) -> None:
     """Solve (L Lᵀ) x = b in place."""
     for i in range(n):
@@ -38,7 +38,7 @@ def substitute(factor: Any, n: int, b: Any) -> None:
         b[i] /= factor[i, i]
 
 
-@compiled
+@inlined
 def invert(factor: Any, n: int, out: Any, column: Any) -> None:
     """Write (L Lᵀ)⁻¹ to the leading n x n block of `out`; `column` is scratch of length n."""
     for j in range(n):
@@ -49,7 +49,7 @@ def invert(factor: Any, n: int, out: Any, column: Any) -> None:
             out[i, j] = column[i]
 
 
-@compiled
+@inlined
 def fill(array, value):  # type: ignore[no-untyped-def]
     for i in range(array.shape[0]):
         for k in range(array.shape[1]):

@@ -1,5 +1,8 @@
 """Refinement as a whole: accuracy, true errors, and what it says of impossible input."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +11,22 @@ from scipy.special import erf, erfc
 from lptem_tracker.detect.refine import refine
 from lptem_tracker.errors import TableError
 from lptem_tracker.movie.base import Frame
+
+_NUMBERS = ["x", "y", "x_std", "radius", "radius_std", "contrast", "edge_blur"]
+_PARTS_FIRST = f"""
+import sys
+from pathlib import Path
+import numpy as np, pandas as pd
+from lptem_tracker.detect.refine import refine, shapes
+from lptem_tracker.detect.refine.model import evaluate
+from lptem_tracker.movie.base import Frame
+folder = Path(sys.argv[1])
+p = np.array([0.3, -0.2, 7, 7, 0.4, 1.5, 0.1, 0, 30, 100, 0.1, -0.2])
+px = np.random.default_rng(0).random((7, 300))
+evaluate(0, p, p * 0, px, 300, shapes.TABLE, np.zeros((7, 300)), np.zeros((12, 300)), np.zeros(300), 0)
+out = refine([Frame(0, np.load(folder / "image.npy"))], pd.read_csv(folder / "table.csv"))
+np.save(folder / "out.npy", out[{_NUMBERS}].to_numpy())
+"""
 
 
 def grid(count, step, rng):
@@ -67,6 +86,17 @@ def test_result_does_not_depend_on_batches_or_threads(disks):
     together = refine(frames, pd.concat(tables, ignore_index=True), workers=2)
     alone = pd.concat([refine([f], t, workers=1) for f, t in zip(frames, tables)], ignore_index=True)
     pd.testing.assert_frame_equal(together, alone, check_exact=True)
+
+
+def test_result_does_not_depend_on_what_was_compiled_before(disks, tmp_path):
+    """A process that called the loops' parts by themselves first gives the same bytes as one that did not."""
+    image, table, _ = disks
+    np.save(tmp_path / "image.npy", image[:220])
+    few = table[table["y"] < 200]
+    few.to_csv(tmp_path / "table.csv", index=False)
+    subprocess.run([sys.executable, "-c", _PARTS_FIRST, str(tmp_path)], check=True)
+    expected = refine([Frame(0, image[:220])], pd.read_csv(tmp_path / "table.csv"))[_NUMBERS].to_numpy()
+    assert np.load(tmp_path / "out.npy").tobytes() == expected.tobytes()
 
 
 def test_rods_get_their_angle_and_length(painter, boxes):
