@@ -12,9 +12,9 @@ import pandas as pd
 
 from lptem_tracker.analysis import MEASURED_COLUMNS, Measurement, measure, nothing_measured
 from lptem_tracker.detect import Detector, describe_quality
-from lptem_tracker.job import Job
+from lptem_tracker.job import Job, Stored
 from lptem_tracker.link import link_stream_from_settings
-from lptem_tracker.run import ChunkStore, GrowingTable, RunWriter, environment, read_rejected
+from lptem_tracker.run import GrowingTable, RunWriter, environment, read_rejected
 from lptem_tracker.tables import FRAME, OBSERVED, PARTICLE
 
 QUALITY_ROWS = 100_000
@@ -38,7 +38,7 @@ class Linked:
     n_detections: int
 
 
-def conclude(writer: RunWriter, job: Job, detector: Detector, store: ChunkStore, checksum: str) -> None:
+def conclude(writer: RunWriter, job: Job, detector: Detector, store: Stored, checksum: str) -> None:
     """Link and measure what is in the store, and write every file of the run but the drawings.
 
     Parameters
@@ -47,7 +47,7 @@ def conclude(writer: RunWriter, job: Job, detector: Detector, store: ChunkStore,
     job : Job
         `detections` of the store are linked in their order; the whole table is never in memory.
     detector : Detector
-    store : ChunkStore
+    store : Stored
     checksum : str
         Of the movie, for the record.
 
@@ -73,7 +73,7 @@ def conclude(writer: RunWriter, job: Job, detector: Detector, store: ChunkStore,
     writer.write_json("run.json", _record(job, detector, linked.report, checksum))
 
 
-def _link(writer: RunWriter, job: Job, store: ChunkStore) -> Linked:
+def _link(writer: RunWriter, job: Job, store: Stored) -> Linked:
     """Write the detections that count, and the tracks."""
     settings = job.settings
     weak = settings.detect.detector == "yolo" and settings.link.faint

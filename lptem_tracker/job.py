@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 
 from lptem_tracker.detect import Detector
 from lptem_tracker.detect.chunks import detect_chunks, join_detections
-from lptem_tracker.movie import Movie, open_movie
+from lptem_tracker.errors import MovieError
+from lptem_tracker.movie import Frame, Movie, open_movie
 from lptem_tracker.movie.stream import FrameProblems, checked_roi, frame_range, stream_frames
 from lptem_tracker.progress import Progress
 from lptem_tracker.run import Chunk, ChunkStore
@@ -21,6 +22,16 @@ from lptem_tracker.settings import Settings
 
 CHUNK_FRAMES = 64
 _UNREADABLE = "unreadable: "
+
+
+class Stored(Protocol):
+    """Detections found so far, as `ChunkStore` keeps them."""
+
+    def tables(self, first: int, step: int) -> Iterator[pd.DataFrame]:
+        """Yield the tables in order of frames."""
+
+    def problems(self, first: int, step: int) -> Iterator[Mapping[str, list[int]]]:
+        """Yield the frames that could not be used, by reason."""
 
 
 def open_for(source: str | Path | Movie, settings: Settings) -> Movie:
@@ -89,14 +100,23 @@ class Job:
 
     def chunks(self, detector: Detector, first: int, stop: int) -> Iterator[Chunk]:
         """Yield the chunks of a range; positions count from the region's corner."""
-        after = first - 1 if first > self.start else None
-        frames = stream_frames(self.movie, first, stop, roi=self.roi, problems=self.problems, after=after)
+        frames = self._frames(first, stop)
         refined = self.settings.detect.refine
         tables = detect_chunks(
             frames, detector, first, stop, chunk_frames=CHUNK_FRAMES, refined=refined, progress=self.progress
         )
         for begin, table in tables:
             yield Chunk(begin, table, self._problems_within(begin, begin + CHUNK_FRAMES))
+
+    def _frames(self, first: int, stop: int) -> Iterator[Frame]:
+        """Yield the usable frames of a range; a part of the movie may have none, the whole must have some."""
+        after = first - 1 if first > self.start else None
+        try:
+            yield from stream_frames(self.movie, first, stop, roi=self.roi, problems=self.problems, after=after)
+        except MovieError:
+            part = (first, stop) != (self.start, self.stop)
+            if not part or not all(index in self.movie.left_out for index in range(first, stop)):
+                raise
 
     def detect_all(self, detector: Detector) -> pd.DataFrame:
         """Detect in every frame; positions count from the region's corner."""
@@ -113,13 +133,13 @@ class Job:
                 for chunk in self.chunks(detector, begin, end):
                     store.add(chunk)
 
-    def recall(self, store: ChunkStore) -> None:
+    def recall(self, store: Stored) -> None:
         """Take what was wrong with the frames of all stored chunks, in their order, as what was met."""
         self.problems.frames.clear()
         for problems in store.problems(self.start, CHUNK_FRAMES):
             self._remember(problems)
 
-    def detections(self, store: ChunkStore) -> Iterator[pd.DataFrame]:
+    def detections(self, store: Stored) -> Iterator[pd.DataFrame]:
         """Yield the stored detections in order of frames; at least one table, all with the same columns."""
         some = False
         for table in store.tables(self.start, CHUNK_FRAMES):

@@ -1,0 +1,182 @@
+"""A folder that grows while it is analysed."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+import tifffile
+
+from lptem_tracker import conclude, follow, job, pipeline
+from lptem_tracker.errors import MovieError, SettingsError
+from lptem_tracker.settings import Settings
+
+TABLES = ("detections.parquet", "tracks.parquet", "tracks.csv", "particles.csv", "msd.csv", "events.csv")
+SETTINGS = Settings.load(overrides={"detect.detector": "blob", "detect.blob_diameter_px": 15.0, "detect.refine": False})
+FAST = {"timeout_s": 1.0, "interval_s": 0.2, "poll_s": 0.05}
+
+
+def _frames(n=14, seed=3):
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:80, :96]
+    at = np.array([[20.0, 20], [70, 24], [48, 58]])
+    out = []
+    for _ in range(n):
+        at = at + rng.normal(0, 0.8, at.shape)
+        mean = np.full((80, 96), 400.0)
+        for cx, cy in at:
+            mean[np.hypot(x - cx, y - cy) < 7] = 240
+        out.append(rng.poisson(mean).astype(np.uint16))
+    return out
+
+
+@pytest.fixture
+def chunks_of_5(monkeypatch):
+    """Several chunks in a short movie."""
+    for module in (job, follow):
+        monkeypatch.setattr(module, "CHUNK_FRAMES", 5)
+
+
+def _equal(run, folder, tmp_path, settings=SETTINGS):
+    whole = pipeline.analyze(folder, tmp_path / "whole", settings=settings)
+    for name in (*TABLES, "summary.json"):
+        assert (run.path / name).read_bytes() == (whole.path / name).read_bytes(), name
+
+
+def _film(folder, frames, order, pause_s=0.06):
+    """Write frames as a camera does: the file appears, then fills."""
+    for index in order:
+        path = folder / f"frame_{index:03d}.tif"
+        whole = folder.parent / f"whole_{index}.tif"
+        tifffile.imwrite(whole, frames[index])
+        data = whole.read_bytes()
+        with path.open("wb") as file:
+            file.write(data[: len(data) // 3])
+            file.flush()
+            time.sleep(pause_s)
+            file.write(data[len(data) // 3 :])
+
+
+@pytest.mark.parametrize("order", [range(14), [1, 2, 3, 4, 5, 6, 7, 0, *range(8, 14)]], ids=["in order", "first late"])
+def test_followed_frames_give_the_run_of_the_finished_folder(tmp_path, chunks_of_5, order):
+    """Files that appear empty and fill later, also out of order: the tables are those of `analyze`, byte for byte."""
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    seen = []
+    camera = threading.Thread(target=_film, args=(folder, _frames(), order))
+    camera.start()
+    run = follow.follow(
+        folder, tmp_path / "run", settings=SETTINGS, told=lambda r: seen.append(int(r.tracks["frame"].max())), **FAST
+    )
+    camera.join()
+    assert seen, "the results were never updated while frames came"
+    assert seen[-1] <= 13
+    assert not (run.path / ".work").exists()
+    assert run.record["movie"]["source"] == str(folder)
+    _equal(run, folder, tmp_path)
+
+
+def test_a_frame_that_stays_broken_is_left_out_at_last(tmp_path, chunks_of_5, monkeypatch):
+    """After some patience a damaged file costs itself alone."""
+    monkeypatch.setattr(follow, "PATIENCE_S", 0.3)
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    frames = _frames(8)
+    for index, pixels in enumerate(frames):
+        tifffile.imwrite(folder / f"frame_{index:03d}.tif", pixels)
+    (folder / "frame_004.tif").write_bytes(b"II*\x00broken")
+    run = follow.follow(folder, tmp_path / "run", settings=SETTINGS, **FAST)
+    assert set(run.detections["frame"]) == set(range(8)) - {4}
+    assert "could not be read" in " ".join(run.summary["quality"]["warnings"])
+    _equal(run, folder, tmp_path)
+
+
+def test_ctrl_c_ends_with_a_whole_run(tmp_path, chunks_of_5, monkeypatch):
+    """Stopped in the middle, all frames that have come are in the tables."""
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for index, pixels in enumerate(_frames(12)):
+        tifffile.imwrite(folder / f"frame_{index:03d}.tif", pixels)
+    looks = []
+
+    def stop(self):
+        looks.append(1)
+        if len(looks) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(follow.Arrivals, "wait", stop)
+    run = follow.follow(folder, tmp_path / "run", settings=SETTINGS, timeout_s=60, interval_s=60, poll_s=0.01)
+    _equal(run, folder, tmp_path)
+
+
+def test_a_killed_watch_is_gone_on_with(tmp_path, chunks_of_5, monkeypatch):
+    """What was found before a crash is kept, and the end is the same."""
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    frames = _frames(12)
+    for index, pixels in enumerate(frames[:7]):
+        tifffile.imwrite(folder / f"frame_{index:03d}.tif", pixels)
+    with monkeypatch.context() as patch:
+        patch.setattr(follow, "conclude", _crash)
+        with pytest.raises(RuntimeError, match="crash"):
+            follow.follow(folder, tmp_path / "run", settings=SETTINGS, **FAST)
+    assert [path.name for path in (tmp_path / "run" / ".work").glob("*.json")].count("chunk-000000000.json") == 1
+    for index in range(7, 12):
+        tifffile.imwrite(folder / f"frame_{index:03d}.tif", frames[index])
+    run = follow.follow(folder, tmp_path / "run", settings=SETTINGS, resume=True, **FAST)
+    _equal(run, folder, tmp_path)
+
+
+def _crash(*_args, **_kwargs):
+    raise RuntimeError("crash")
+
+
+def test_a_range_of_frames_ends_by_itself(tmp_path, chunks_of_5):
+    """--frames 2:9 is over when frame 8 has come, long before the time-out."""
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for index, pixels in enumerate(_frames(10)):
+        tifffile.imwrite(folder / f"frame_{index:03d}.tif", pixels)
+    settings = Settings.load(overrides={**SETTINGS.flat(), "movie.frames": "2:9"})
+    begun = time.monotonic()
+    run = follow.follow(folder, tmp_path / "run", settings=settings, timeout_s=600, interval_s=600, poll_s=0.02)
+    assert time.monotonic() - begun < 300
+    assert sorted(set(run.detections["frame"])) == list(range(2, 9))
+    _equal(run, folder, tmp_path, settings)
+
+
+def test_nothing_comes(tmp_path):
+    """An empty folder ends in one sentence that names the option."""
+    (tmp_path / "frames").mkdir()
+    with pytest.raises(MovieError, match="--follow-timeout"):
+        follow.follow(tmp_path / "frames", tmp_path / "run", settings=SETTINGS, timeout_s=0.1, poll_s=0.02)
+
+
+def test_a_file_is_no_folder(tmp_path):
+    """A growing stack is not followed, and the sentence says what to do."""
+    (tmp_path / "stack.tif").touch()
+    with pytest.raises(SettingsError, match="when it is complete"):
+        follow.follow(tmp_path / "stack.tif", tmp_path / "run")
+
+
+def test_updates_are_quiet_and_the_end_tells(tmp_path, chunks_of_5, monkeypatch):
+    """A frame that holds no picture is told once, however often the results were updated."""
+    notes = []
+
+    class Told(pipeline.Silent):
+        def note(self, text):
+            notes.append(text)
+
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    frames = _frames(9)
+    frames[3][:] = 7
+    for index, pixels in enumerate(frames):
+        tifffile.imwrite(folder / f"frame_{index:03d}.tif", pixels)
+    updates = []
+    monkeypatch.setattr(follow, "conclude", lambda *a: (updates.append(1), conclude.conclude(*a)))
+    follow.follow(
+        folder, tmp_path / "run", settings=SETTINGS, timeout_s=0.5, interval_s=0, poll_s=0.02, progress=Told()
+    )
+    assert len(updates) >= 2
+    assert len([note for note in notes if "constant" in note]) == 1
