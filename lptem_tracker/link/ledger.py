@@ -12,6 +12,7 @@ from lptem_tracker.link.rows import Rows
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 SHORTEST, SHARE = 5, 0.25
 """A track tells of a common velocity if it lasts this many frames, and this share of the longest one."""
@@ -29,7 +30,7 @@ class Open(NamedTuple):
     begin: Floats
     last: Ints
     end: Floats
-    sure: NDArray[np.bool_]
+    sure: Bools
 
 
 class Ledger:
@@ -88,7 +89,7 @@ class Ledger:
         """Close all tracks."""
         self._close(np.ones(len(self._open.name), bool))
 
-    def _close(self, over: NDArray[np.bool_]) -> None:
+    def _close(self, over: Bools) -> None:
         if not over.any():
             return
         done = Open(*(field[over] for field in self._open))
@@ -103,15 +104,13 @@ class Ledger:
         self._carried += int(done.n[good].sum())
         self._rows += int(done.n.sum())
 
-    def supported(
-        self, particle: Ints, observed: NDArray[np.bool_], confidence: Floats, n_lost: int
-    ) -> NDArray[np.bool_]:
-        """Return which rows `supported` would keep, once all tracks are closed.
+    def supported(self, frame: Ints, particle: Ints, observed: Bools, confidence: Floats, n_lost: int) -> Bools:
+        """Return which rows `evidence.supported` would keep, once all tracks are closed.
 
         Parameters
         ----------
-        particle : int64
-            −1 for a row without position.
+        frame, particle : int64
+            Particles from `n_tracks` on are rows without position, each a track of its own.
         observed : bool
         confidence : float64
         n_lost : int
@@ -119,11 +118,13 @@ class Ledger:
         """
         if self._threshold is None:
             return np.ones(len(particle), bool)
-        marks = np.where(particle < 0, 0, self._marks[particle])
-        brief = (marks & BRIEF) > 0
+        lost = particle >= self.n_tracks
+        marks = self._marks[np.where(lost, 0, particle)]
+        carried = ((marks & CARRIER) > 0) & ~lost
+        brief = np.where(lost, is_brief(np.ones_like(frame), frame, frame, self._film), (marks & BRIEF) > 0)
         if not self._carried > LASTING_SHARE * (self._rows + n_lost):
             brief[:] = False
-        return counts((marks & CARRIER) > 0, brief, observed, confidence, self._threshold)
+        return counts(carried, brief, observed, confidence, self._threshold)
 
     def _add_velocities(self, done: Open) -> None:
         life = done.last - done.first

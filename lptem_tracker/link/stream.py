@@ -174,14 +174,11 @@ class _Parts:
 
     def _numbered(self, table: pd.DataFrame) -> pd.DataFrame:
         table = table.sort_values([FRAME, PARTICLE], kind="stable")
-        name = table[PARTICLE].to_numpy()
-        confidence = (
-            table["confidence"].to_numpy(float, na_value=np.nan)
-            if "confidence" in table.columns
-            else np.full(len(table), np.nan)
-        )
-        placed = np.where(name < self._ledger.n_tracks, name, -1)
-        table = table[self._ledger.supported(placed, table[OBSERVED].to_numpy(bool), confidence, self._source.n_lost)]
+        confidence = np.full(len(table), np.nan)
+        if "confidence" in table.columns:
+            confidence = table["confidence"].to_numpy(float, na_value=np.nan)
+        frame, name, observed = (table[column].to_numpy() for column in (FRAME, PARTICLE, OBSERVED))
+        table = table[self._ledger.supported(frame, name, observed.astype(bool), confidence, self._source.n_lost)]
         table.index = pd.RangeIndex(self._out, self._out + len(table))
         self._out += len(table)
         return table
