@@ -1,4 +1,4 @@
-"""What wrong links do to D: a step variance that needs no links, and the correction that follows from it.
+"""What wrong links do to D: a correction from links drawn anew, and a step variance that needs no links as a check.
 
 Pairs of positions in successive frames are the same particle (Rayleigh distributed distances) or different ones.
 The distances of different ones follow from those within one frame, each widened by one step (Vineyard 1958; exact for
@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize_scalar, nnls
 from scipy.spatial import cKDTree
-from scipy.stats import ncx2
+from scipy.stats import ncx2, norm
 
-from lptem_tracker.analysis.diffusion import PooledFit
+from lptem_tracker.analysis.diffusion import Imaging, PooledFit
 from lptem_tracker.analysis.estimate import Estimate
+from lptem_tracker.analysis.relinking import DRAWS, relink
 from lptem_tracker.analysis.trackset import Floats, Ints, TrackSet
 from lptem_tracker.calibration import Units
 
@@ -37,34 +38,40 @@ class LinkCheck:
     step_over_spacing : float
         Standard deviation of one-frame steps per axis over the mean spacing 1/sqrt(density); NaN with one particle.
     wrong : float
-        Expected share of wrong links by the linker's own confidence; NaN without.
+        Expected share of wrong links: the linker's own confidence, or what drawn links say; NaN without both.
+    correction, correction_std : float
+        Factor that D of the linked tracks is multiplied by (`relinking`), and its standard deviation.
     free, free_std : float
-        Link-free D over that of the linked tracks, and its standard error; NaN where it
-        cannot be told.
-    correction : float
-        Factor that D of the linked tracks is multiplied by.
+        Link-free D over that of the linked tracks, and its standard error; NaN where it cannot be told.
     d_free : float
         Link-free D in px² a frame.
     """
 
     step_over_spacing: float
     wrong: float
+    correction: float = 1.0
+    correction_std: float = 0.0
     free: float = math.nan
     free_std: float = math.nan
-    correction: float = 1.0
     d_free: float = math.nan
 
+    @property
+    def disagrees(self) -> bool:
+        """Whether the link-free D contradicts the corrected one."""
+        return abs(self.free - self.correction) > 3 * math.hypot(self.free_std, self.correction_std) + 0.05
+
     def correct(self, d: Estimate) -> Estimate:
-        """Return D corrected, its interval widened by the correction's own error."""
-        add = self.free_std if math.isfinite(self.free_std) else 0.0
-        c, widen = self.correction, math.exp(math.hypot(1.96 * d.std / d.value, 1.96 * add) - 1.96 * d.std / d.value)
+        """Return D corrected, its interval widened by what not knowing the links costs (Rubin 1987, eq. 3.1.5)."""
+        z, c = float(norm.ppf(0.5 + d.level / 2)), self.correction
+        own, add = d.std / d.value, self.correction_std / c * math.sqrt(1 + 1 / DRAWS)
+        widen = math.exp(z * (math.hypot(own, add) - own))
         return Estimate(
             d.value * c,
-            d.value * c * math.hypot(d.std / d.value, add),
+            d.value * c * math.hypot(own, add),
             d.ci_low * c / widen,
             d.ci_high * c * widen,
             d.unit,
-            f"{d.method}; corrected for wrong links by link-free steps",
+            f"{d.method}; corrected for wrong links by links drawn anew",
             d.n_points,
             d.level,
         )
@@ -76,14 +83,17 @@ class LinkCheck:
             "step_over_spacing": self.step_over_spacing,
             "expected_wrong_links": self.wrong,
             "link_correction": self.correction,
+            "link_correction_std": self.correction_std,
             "link_free_over_linked": self.free,
             "link_free_over_linked_std": self.free_std,
         }
         return {key: value for key, value in values.items() if math.isfinite(value)}
 
 
-def check_links(every: TrackSet, pooled: PooledFit, blur: float, *, gaussian: bool) -> LinkCheck:
-    """Compare linked steps with link-free ones.
+def check_links(
+    every: TrackSet, pooled: PooledFit, imaging: Imaging, *, gaussian: bool, drift_varies: bool = False, seed: int = 0
+) -> LinkCheck:
+    """Ask how the links given bias D, and what D is without links.
 
     Parameters
     ----------
@@ -91,10 +101,12 @@ def check_links(every: TrackSet, pooled: PooledFit, blur: float, *, gaussian: bo
         All tracks, however short.
     pooled : PooledFit
         Brownian D of the linked tracks.
-    blur : float
-        R.
+    imaging : Imaging
     gaussian : bool
-        Whether the ensemble is Brownian of one kind; only then can link-free steps be told.
+        Whether the ensemble is Brownian of one kind; only then can links be drawn anew.
+    drift_varies : bool
+        Whether common motion changes from frame to frame.
+    seed : int
     """
     step, span, _ = every.steps()
     step = step[span == 1]
@@ -106,16 +118,22 @@ def check_links(every: TrackSet, pooled: PooledFit, blur: float, *, gaussian: bo
     if len(step) < 50 or not area > 0 or len(every) < 2:
         return LinkCheck(math.nan, wrong)
     linked = float((step**2).mean())
-    spacing = math.sqrt(area * n_frames / len(position))
-    ratio = math.sqrt(linked) / spacing
+    ratio = math.sqrt(linked * len(position) / (area * n_frames))
     if not gaussian or ratio < SHORT_STEP or len(position) < 6 * n_frames:
         return LinkCheck(ratio, wrong)
-    d_free, error = _link_free_d(position, every.frame, linked, pooled, blur)
-    if not math.isfinite(d_free):
+    again = relink(every, imaging, drift_varies=drift_varies, seed=seed)
+    if not math.isfinite(again.ratio):
         return LinkCheck(ratio, wrong)
-    free, std = d_free / pooled.d, error / pooled.d
-    # a correction within its own error would only add noise
-    return LinkCheck(ratio, wrong, free, std, free if abs(free - 1) > 1.5 * std else 1.0, d_free)
+    d_free, error = _link_free_d(position, every.frame, linked, pooled, imaging.blur)
+    return LinkCheck(
+        ratio,
+        wrong if math.isfinite(wrong) else again.wrong,
+        again.ratio,
+        again.std,
+        d_free / pooled.d,
+        error / pooled.d,
+        d_free,
+    )
 
 
 def _link_free_d(position: Floats, frame: Ints, guess: float, pooled: PooledFit, blur: float) -> tuple[float, float]:

@@ -72,7 +72,14 @@ def measure_motion(tracks: pd.DataFrame, calibration: Calibration, settings: Mot
     if fit is None:
         reason = "No particle moves and has three positions or more: nothing to fit; link again or film longer."
         return MotionResult(particles, msd, {}, "", [reason])
-    links = check_links(every, fit.pooled, fit.imaging.blur, gaussian=_one_kind(fit))
+    links = check_links(
+        every,
+        fit.pooled,
+        fit.imaging,
+        gaussian=_one_kind(fit),
+        drift_varies=fit.drift.kind == "frame by frame",
+        seed=settings.seed,
+    )
     estimates = estimate_ensemble(fit, calibration, settings, links)
     return MotionResult(
         particles,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 
 import numpy as np
 from scipy.stats import chi2
@@ -118,11 +117,17 @@ def _link_warnings(links: LinkCheck) -> list[str]:
             f"Steps are long for this density (step/spacing = {links.step_over_spacing:.2f}; above {LONG_STEP:g} "
             "linkers confuse particles): film faster or at lower density; compare D with the link-free one in `checks`."
         )
-    if math.isfinite(links.free) and abs(links.free - 1) > 3 * links.free_std + 0.02:
-        how = "was corrected by this factor" if links.correction != 1.0 else "was left as it is"
+    if abs(links.correction - 1) > 2 * links.correction_std + 0.01:
         out.append(
-            f"Linked steps disagree with link-free ones (ratio of D {links.free:.2f} ± "
-            f"{links.free_std:.2f}), a sign of wrong links; the pooled D {how}."
+            f"Some links are wrong, and too short: the pooled D was multiplied by {links.correction:.3f} ± "
+            f"{links.correction_std:.3f}, which drawing all links anew gives, and its interval widened; D, alpha and "
+            "class of single particles are not corrected. Film faster or at lower density."
+        )
+    if links.disagrees:
+        out.append(
+            f"D without links disagrees with D of the links (ratio {links.free / links.correction:.2f} ± "
+            f"{links.free_std / links.correction:.2f}): particles are not Brownian of one kind, or most links are "
+            "wrong; do not report this D before filming faster or at lower density."
         )
     if links.wrong > 0.05:
         out.append(

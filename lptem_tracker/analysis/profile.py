@@ -8,7 +8,7 @@ Lambert's W, so that a grid in rho alone gives estimate and interval of any numb
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -216,6 +216,7 @@ def refine(
     s = np.broadcast_to(np.linspace(np.log(OFFSET), np.log(TOP), sizes[0]), (n_tracks, sizes[0]))
     rho = lowest + np.exp(s) - OFFSET
     q, logdet, m = evaluate(rho)
+    wall = _boundary(rho, logdet, m)
     for size in sizes[1:]:
         near = profile(q, logdet, m)
         near = near >= near.max(1, keepdims=True) - drop
@@ -225,7 +226,30 @@ def refine(
         s = np.linspace(s[row, first], s[row, last], size, axis=1)
         rho = lowest + np.exp(s) - OFFSET
         q, logdet, m = evaluate(rho)
-    return solve(q, logdet, m, rho, level, lowest=lowest, share=share)
+    return _restore(solve(q, logdet, m, rho, level, lowest=lowest, share=share), *wall, lowest)
+
+
+def _boundary(rho: Floats, logdet: Floats, m: Floats) -> tuple[Floats, Floats]:
+    """Slope of log D over rho and standard error of rho at the lowest rho, (P,), from Fisher's information.
+
+    As C is linear in rho, derivatives of log det C give its traces: tr(C⁻¹C') and -tr(C⁻¹C'C⁻¹C').
+    """
+    x, y = rho[:, :3].T, logdet[:, :3].T
+    left, right = (y[1] - y[0]) / (x[1] - x[0]), (y[2] - y[1]) / (x[2] - x[1])
+    bend = 2 * (right - left) / (x[2] - x[0])
+    first = left - bend * (x[1] - x[0]) / 2
+    return -first / m, 1 / np.sqrt(np.maximum(0.5 * (-bend - first**2 / m), 1e-12))
+
+
+def _restore(fit: ProfileFit, slope: Floats, std: Floats, lowest: float) -> ProfileFit:
+    """Give back what D loses where the free estimate of rho would lie below its lowest value.
+
+    A normal estimate that is cut at 0 is too large by std (pdf(z) - z cdf(-z)) in the mean, z = rho/std (Tobin 1958),
+    and D is too small by its slope over rho times that.
+    """
+    z = (fit.rho - lowest) / std
+    d = fit.d * (1 + np.clip(-slope * std * (norm.pdf(z) - z * norm.cdf(-z)), 0.0, 0.3))
+    return replace(fit, d=d, high=np.maximum(fit.high, d))
 
 
 def _vertex(ll: Floats, best: Ints) -> tuple[Floats, Floats]:
