@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib
 import os
+import shlex
+import subprocess
 import sys
 import warnings
 from collections.abc import Sequence
 
 import click
 
+from lptem_tracker.cli.console import PLAIN_SIGNS
 from lptem_tracker.errors import LptemError, LptemWarning
 
 # name: (module, what the list of commands says)
@@ -30,6 +33,13 @@ _COMMANDS = {
     "evaluate": ("models", "Score a run against known truth."),
 }
 
+_HEADINGS = {
+    "Start here": ("demo", "info", "analyze", "batch"),
+    "One stage at a time": ("detect", "link", "measure"),
+    "Show and hand on": ("overlay", "report", "export", "view"),
+    "Simulated truth and the detector": ("simulate", "evaluate", "train"),
+}
+
 
 class _Group(click.Group):
     """Loads a command's module when the command is asked for, so that --help is quick."""
@@ -45,11 +55,22 @@ class _Group(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+        for heading, names in _HEADINGS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(f"{name:<8}", _COMMANDS[name][1]) for name in names])
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+_COMPLETION = """Completion by the Tab key: put the line for your shell into its start-up file.
+
+\b
+bash: eval "$(_LPTEM_TRACKER_COMPLETE=bash_source lptem-tracker)"
+zsh:  eval "$(_LPTEM_TRACKER_COMPLETE=zsh_source lptem-tracker)"
+fish: _LPTEM_TRACKER_COMPLETE=fish_source lptem-tracker | source"""
+
+
+@click.group(
+    cls=_Group, epilog=_COMPLETION, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="lptem-tracker", message="%(prog)s %(version)s")
 def app() -> None:
     """Track nanoparticles in liquid-phase electron microscopy movies.
@@ -72,7 +93,7 @@ def main(args: Sequence[str] | None = None) -> None:
     warnings.showwarning = _show_warning
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors=PLAIN_SIGNS)
     sys.exit(_run(args))
 
 
@@ -84,7 +105,7 @@ def _run(args: Sequence[str] | None) -> int:
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        return _fail("Stopped. What was finished is kept; go on with the same command and --resume.")
+        return _fail(_how_to_go_on(sys.argv[1:] if args is None else list(args)))
     except LptemError as error:
         return _fail(str(error))
     except MemoryError:
@@ -100,6 +121,18 @@ def _run(args: Sequence[str] | None) -> int:
             f"Internal error ({type(error).__name__}: {what}). This is a bug: please report it with the "
             "output of the same command after setting LPTEM_TRACKER_TRACEBACK=1."
         )
+
+
+def _how_to_go_on(words: list[str]) -> str:
+    """Return what to say to somebody who stopped a command."""
+    name = words[0] if words else ""
+    if name == "batch":
+        return "Stopped. Movies that were finished are kept; the same command does the others."
+    if name not in {"analyze", "train"}:
+        return "Stopped. Files are written whole or not at all; run the same command again."
+    again = words if "--resume" in words else [*words, "--resume"]
+    quoted = subprocess.list2cmdline(again) if os.name == "nt" else shlex.join(again)
+    return f"Stopped. What was finished is kept; go on with: lptem-tracker {quoted}"
 
 
 def _fail(sentence: str) -> int:

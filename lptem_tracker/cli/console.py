@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,9 +14,52 @@ import click
 
 from lptem_tracker.progress import Progress, Silent
 
+PLAIN_SIGNS = "lptem_tracker.plain_signs"
+"""Name of the error handler for streams whose encoding lacks a character, as on many Windows terminals."""
+
+_INSTEAD = {"→": "->", "✓": "+", "−": "-", "α": "alpha", "χ": "chi", "ψ": "psi", "σ": "sigma", "≥": ">=", "≤": "<="}
+_TOLD_EVERY_S = 30.0
+
+
+def _plain_signs(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    wanted = error.object[error.start : error.end]
+    return "".join(_INSTEAD.get(sign, "?") for sign in wanted), error.end
+
+
+codecs.register_error(PLAIN_SIGNS, _plain_signs)
+
+
+def _rate_text(stage: str, speed: float) -> str:
+    return f"{speed:.1f} {'movies' if stage == 'movies' else 'frames'}/s"
+
 
 class _Plain(Silent):
-    """No terminal: only what must be said."""
+    """No terminal (a log file, a cluster's job): a line now and then on a long stage."""
+
+    def __init__(self) -> None:
+        self._name, self._total, self._done = "", 0, 0
+        self._begun = self._told = time.monotonic()
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        """Begin to count anew."""
+        self._name, self._total, self._done = name, total or 0, 0
+        self._begun = self._told = time.monotonic()
+
+    def advance(self, steps: int = 1) -> None:
+        """Say how far the stage is, if nothing was said for half a minute."""
+        self._done += steps
+        now = time.monotonic()
+        if now - self._told < _TOLD_EVERY_S or not self._done:
+            return
+        self._told = now
+        speed = self._done / (now - self._begun)
+        text = f"{self._name}: {self._done}"
+        if self._total:
+            left = (self._total - self._done) / speed
+            text += f" of {self._total}, about {left / 60:.0f} min left" if left > 90 else f" of {self._total}"
+        click.echo(f"{text}, {_rate_text(self._name, speed)}", err=True)
 
     def note(self, text: str) -> None:
         """Print a warning line on standard error."""
@@ -62,8 +107,8 @@ class _Bars:
     def advance(self, steps: int = 1) -> None:
         """Move the bar."""
         self._rich.advance(self._task, steps)
-        speed = self._rich.tasks[self._rich.task_ids.index(self._task)].speed
-        self._rich.update(self._task, rate=f"{speed:.1f} frames/s" if speed else "")
+        task = self._rich.tasks[self._rich.task_ids.index(self._task)]
+        self._rich.update(self._task, rate=_rate_text(task.description, task.speed) if task.speed else "")
 
     def note(self, text: str) -> None:
         """Print a warning above the bars."""

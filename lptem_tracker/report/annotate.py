@@ -116,11 +116,14 @@ def draw_legend(canvas: NDArray[np.uint8], legend: Legend, pen: Pen) -> None:
     """
     right, top = canvas.shape[1] - pen.font, round(0.7 * pen.font)
     line = round(1.35 * pen.font)
-    for n, (name, colour) in enumerate(legend.swatches):
-        draw_text(canvas, f"{name} ●", right, top + n * line, size=pen.font, colour=colour, anchor="rt")
     if legend.swatches:
+        widest = max(text_size(f"{name} ●", pen.font)[0] for name, _ in legend.swatches)
+        _plate(canvas, right - widest, right, top, top + len(legend.swatches) * line, pen)
+        for n, (name, colour) in enumerate(legend.swatches):
+            draw_text(canvas, f"{name} ●", right, top + n * line, size=pen.font, colour=colour, anchor="rt")
         return
     width, thick = 9 * pen.font, max(4, round(0.55 * pen.font))
+    _plate(canvas, right - width, right, top, top + line + thick + pen.font, pen)
     draw_text(canvas, legend.title, right, top, size=pen.font, colour=WHITE, anchor="rt")
     y, x = top + line, right - width
     ramp = plasma_table()[np.linspace(DARKEST, 250, width).astype(int)]
@@ -129,3 +132,10 @@ def draw_legend(canvas: NDArray[np.uint8], legend: Legend, pen: Pen) -> None:
     draw_text(canvas, legend.low, x, y + thick + 2, size=round(0.9 * pen.font), colour=WHITE)
     high = round(0.9 * pen.font)
     draw_text(canvas, legend.high, right - text_size(legend.high, high)[0], y + thick + 2, size=high, colour=WHITE)
+
+
+def _plate(canvas: NDArray[np.uint8], left: int, right: int, top: int, bottom: int, pen: Pen) -> None:
+    """Darken what is behind a legend, so that marks below it do not mix with it."""
+    edge = pen.font // 2
+    patch = canvas[max(top - edge, 0) : bottom + edge, max(left - edge, 0) : right + edge]
+    patch[:] = patch // 3

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lptem_tracker.report.palette import Colour
 from lptem_tracker.report.scene import Scene
-from lptem_tracker.report.text import draw_text
+from lptem_tracker.report.text import draw_text, text_size
 from lptem_tracker.report.view import View
 
 _SHIFT = 4
@@ -242,7 +242,7 @@ def _reach(size: NDArray[np.float64], angle: NDArray[np.float64], pen: Pen) -> N
 def draw_event(
     canvas: NDArray[np.uint8], text: str, centre: NDArray[Any], age: float, colour: Colour, pen: Pen, radius: float
 ) -> None:
-    """Draw the mark of an event: a ring that opens and fades, with its name.
+    """Draw the mark of an event: a ring that opens and fades, with its name; nothing where it is not in the picture.
 
     Parameters
     ----------
@@ -259,6 +259,8 @@ def draw_event(
     radius : float
         Radius of the ring at first, px.
     """
+    if not (0 <= centre[0] < canvas.shape[1] and 0 <= centre[1] < canvas.shape[0]):
+        return
     strength = 1.0 - 0.75 * age
     reach = radius * (1 + 0.9 * age)
     margin = int(reach + 2 * pen.line + 3)
@@ -270,13 +272,9 @@ def draw_event(
         width = max(1, round(2.5 * pen.line * (1.2 - 0.7 * age)))
         cv2.circle(ring, fixed(local), int(reach * _ONE), colour, width, cv2.LINE_AA, _SHIFT)
         cv2.addWeighted(ring, strength, patch, 1 - strength, 0, dst=patch)
-    draw_text(
-        canvas,
-        text,
-        centre[0],
-        centre[1] + radius * 1.2 + pen.line,
-        size=pen.font,
-        colour=colour,
-        bold=True,
-        anchor="mt",
-    )
+    width_px, height_px = text_size(text, pen.font, bold=True)
+    left = float(np.clip(centre[0] - width_px / 2, 0, max(canvas.shape[1] - width_px, 0)))
+    away = 1.2 * radius + pen.line
+    below = centre[1] + away + height_px <= canvas.shape[0]
+    top = centre[1] + away if below else centre[1] - away - height_px
+    draw_text(canvas, text, left, top, size=pen.font, colour=colour, bold=True)

@@ -77,12 +77,18 @@ class OverlayOptions:
             value = getattr(self, name)
             if value is not None and not (np.isfinite(value) and value > 0):
                 raise SettingsError(f"{name} of an overlay is a number above 0; got {value}.")
+        if not 0 <= self.quality <= 51:
+            raise SettingsError(f"quality of an overlay is H.264's 0 (best) to 51; got {self.quality}.")
         if self.fps is not None and self.speed is not None:
             raise SettingsError("An overlay takes fps or speed, not both: each sets how fast it plays.")
 
 
 def playback(
-    times_s: NDArray[np.float64] | None, shown: NDArray[np.int64], options: OverlayOptions
+    times_s: NDArray[np.float64] | None,
+    shown: NDArray[np.int64],
+    options: OverlayOptions,
+    *,
+    clock_s: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """Return when each picture is shown in s; unequal intervals stay unequal.
 
@@ -93,6 +99,8 @@ def playback(
     shown : numpy.ndarray
         Frames that are shown, shape (k,).
     options : OverlayOptions
+    clock_s : numpy.ndarray, optional
+        When a video shows each of its frames: its pauses are kept where `times_s` is not known.
 
     Raises
     ------
@@ -102,7 +110,9 @@ def playback(
     if times_s is None:
         if options.speed is not None:
             raise SettingsError("A playback speed needs the frame interval; give --frame-interval-s, or fps instead.")
-        return np.arange(len(shown)) / (options.fps or 25.0)
+        if clock_s is None:
+            return np.arange(len(shown)) / (options.fps or 25.0)
+        times_s = clock_s
     real = times_s[shown] - times_s[shown[0]]
     if options.speed is not None:
         return np.asarray(real / options.speed)

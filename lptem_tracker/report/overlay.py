@@ -15,6 +15,7 @@ from lptem_tracker.movie.base import Movie
 from lptem_tracker.report.options import OverlayOptions, playback
 from lptem_tracker.report.painter import Painter
 from lptem_tracker.report.source import analysed_part, open_run_movie
+from lptem_tracker.report.view import GIF_SIDES, SIDES
 from lptem_tracker.report.writer import open_writer
 from lptem_tracker.run import Run
 
@@ -88,8 +89,8 @@ def _write(
     shown = np.arange(len(movie))[slice(start, stop, options.every)]
     if not len(shown):
         raise SettingsError(f"No frames to draw: {start}:{stop} of a movie with frames 0 to {len(movie) - 1}.")
-    painter = Painter(run, movie, options)
-    times = playback(painter.times_s, shown, options)
+    painter = Painter(run, movie, options, sides=GIF_SIDES if path.suffix.lower() == ".gif" else SIDES)
+    times = playback(painter.times_s, shown, options, clock_s=movie.times_s)
     rate = Fraction(1 / max(float(np.median(np.diff(times))), 1e-3) if len(times) > 1 else 25.0).limit_denominator(1000)
     note = {"frame_first": int(shown[0]), "frame_step": options.every, "n": len(shown)}
     painter.flash_frames = max(3, round(FLASH_S * float(rate) * options.every))

@@ -19,7 +19,7 @@ from lptem_tracker.report.contrast import Contrast, estimate_contrast
 from lptem_tracker.report.options import OverlayOptions
 from lptem_tracker.report.scene import Scene
 from lptem_tracker.report.source import frame_times, measured_tracks
-from lptem_tracker.report.view import View, fit_view
+from lptem_tracker.report.view import SIDES, View, fit_view
 from lptem_tracker.run import Run
 
 SHOWN_EVENTS = ("attach", "detach", "coalesce", "nucleate", "dissolve")
@@ -34,6 +34,8 @@ class Painter:
     movie : Movie
         Read only to find the contrast.
     options : OverlayOptions
+    sides : (least, largest)
+        Of the picture in px, where the options give no zoom.
 
     Attributes
     ----------
@@ -45,13 +47,13 @@ class Painter:
 
     flash_frames = 20
 
-    def __init__(self, run: Run, movie: Movie, options: OverlayOptions) -> None:
+    def __init__(self, run: Run, movie: Movie, options: OverlayOptions, *, sides: tuple[int, int] = SIDES) -> None:
         self._options = options
         self._calibration: Calibration = run.calibration
         tracks = measured_tracks(run)
         colouring = _colouring(run, tracks, options.colour_by)
         self._scene, self._legend = Scene(tracks, colouring), colouring.legend
-        self._view = _first_view(movie, self._scene, options)
+        self._view = _first_view(movie, self._scene, options, sides)
         self._pen = drawing.Pen.for_picture(self._view.width, self._view.height)
         start, stop = options.frames or (0, len(movie))
         stop = min(stop, len(movie))
@@ -141,10 +143,10 @@ def _events(run: Run) -> pd.DataFrame | None:
     return events[events["kind"].isin(SHOWN_EVENTS) & events["x"].notna() & events["y"].notna()]
 
 
-def _first_view(movie: Movie, scene: Scene, options: OverlayOptions) -> View:
+def _first_view(movie: Movie, scene: Scene, options: OverlayOptions, sides: tuple[int, int]) -> View:
     shape = (movie.shape[1], movie.shape[2])
     if options.follow is None:
-        return fit_view(shape, crop=options.crop, zoom=options.zoom, binning=options.binning)
+        return fit_view(shape, crop=options.crop, zoom=options.zoom, binning=options.binning, sides=sides)
     place = scene.position(options.follow, 0)
     if place is None:
         raise InputError(f"Particle {options.follow} is not in the tracks of this run; choose one of particles.csv.")
@@ -152,4 +154,4 @@ def _first_view(movie: Movie, scene: Scene, options: OverlayOptions) -> View:
     known = mine[np.isfinite(mine)]
     side = int(np.clip(6 * np.median(known) if known.size else 64, 48, min(shape)))
     box = options.crop or (0, 0, side, side)
-    return fit_view(shape, crop=box, zoom=options.zoom, binning=options.binning).moved_to(*place)
+    return fit_view(shape, crop=box, zoom=options.zoom, binning=options.binning, sides=sides).moved_to(*place)

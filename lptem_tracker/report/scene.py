@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from lptem_tracker.report.colouring import Colouring
 
+LEAST_ASPECT = 1.2  # below which a particle is drawn upright
+
 
 class Scene:
     """Rows of a tracks table sorted by particle and frame, found by frame without searching.
@@ -92,4 +94,7 @@ def _shapes(tracks: pd.DataFrame) -> tuple[NDArray[Any], NDArray[Any]]:
     diameter = 2 * columns["radius"]
     unknown = ~(np.isfinite(size).all(axis=1) & (size > 0).all(axis=1))
     size[unknown] = np.where(diameter > 0, diameter, np.nan)[unknown, None]
-    return size, np.nan_to_num(columns["angle"], nan=0.0)
+    # the angle of a round particle is chance: a box that follows it would tumble
+    with np.errstate(invalid="ignore"):
+        round_ = size.max(axis=1) < LEAST_ASPECT * size.min(axis=1)
+    return size, np.where(round_, 0.0, np.nan_to_num(columns["angle"], nan=0.0))

@@ -77,7 +77,9 @@ class View:
         return picture
 
 
-LEAST_SIDE, LARGEST_SIDE = 640, 2048
+SIDES = (640, 2048)
+GIF_SIDES = (360, 800)
+"""Shortest and longest side of a picture whose zoom was not given: of a movie, and of a GIF, which hardly packs."""
 
 
 def fit_view(
@@ -86,11 +88,12 @@ def fit_view(
     crop: tuple[int, int, int, int] | None = None,
     zoom: float | None = None,
     binning: int = 1,
+    sides: tuple[int, int] = SIDES,
 ) -> View:
     """Return the view of a frame, or of a part of it, at a size that plays everywhere.
 
     Small frames are magnified by a whole number until marks and text have room; large ones are reduced
-    to 2,048 px, which hardware decoders accept.
+    to what hardware decoders accept.
 
     Parameters
     ----------
@@ -101,11 +104,14 @@ def fit_view(
         Picture px per frame px; chosen where not given.
     binning : int
         Frame px averaged to one, each way.
+    sides : (least, largest)
+        Between which the longer side of the picture is to be, where there is no `zoom`.
     """
     x, y, width, height = crop or (0, 0, shape[1], shape[0])
     side = max(width, height) / binning
     if zoom is None:
-        zoom = float(np.ceil(LEAST_SIDE / side)) if side < LEAST_SIDE else min(1.0, LARGEST_SIDE / side)
+        least, largest = sides
+        zoom = float(np.ceil(least / side)) if side < least else min(1.0, largest / side)
     scale = zoom / binning
     return View(x - 0.5, y - 0.5, scale, even(width * scale), even(height * scale))
 

@@ -115,3 +115,14 @@ def test_an_event_mark_opens_and_fades() -> None:
         marks.append((np.hypot(x - 100, y - 100).mean(), canvas[..., 0].max()))
     assert marks[1][0] > 1.5 * marks[0][0]
     assert marks[1][1] < marks[0][1]
+
+
+def test_the_name_of_an_event_stays_in_the_picture() -> None:
+    """Near the lower right corner it stands above and shifted inwards; an event outside leaves no mark."""
+    canvas = np.full((100, 160, 3), 90, np.uint8)
+    draw_event(canvas, "coalesce", np.array([158.0, 97.0]), 0.5, (255, 0, 0), Pen(1, 12), 8)
+    height, width = text_size("coalesce", 12, bold=True)[::-1]
+    assert np.ptp(canvas[97 - 12 - height : 97 - 11, -width:].astype(int), axis=2).max() > 100
+    untouched = np.full((100, 160, 3), 90, np.uint8)
+    draw_event(untouched, "attach", np.array([-4.0, 50.0]), 0.5, (255, 0, 0), Pen(1, 12), 8)
+    assert (untouched == 90).all()

@@ -148,6 +148,7 @@ def test_a_particle_that_is_not_there_is_named(make_run: MakeRun) -> None:
         ({"binning": 0}, "binning"),
         ({"fps": 10.0, "speed": 2.0}, "not both"),
         ({"zoom": -1.0}, "zoom"),
+        ({"quality": 52}, "0 .best. to 51"),
         ({"tail": 3}, "known:"),
         ({"frames": (90, 95)}, "No frames"),
     ],
@@ -163,6 +164,15 @@ def test_playback_keeps_the_proportions_of_uneven_times() -> None:
     times = np.array([0.0, 1.0, 2.0, 12.0])
     assert playback(times, np.arange(4), OverlayOptions(fps=10.0)) == pytest.approx([0, 0.1, 0.2, 1.2])
     assert playback(times, np.arange(4), OverlayOptions(speed=4.0)) == pytest.approx([0, 0.25, 0.5, 3.0])
+
+
+def test_a_video_of_uneven_rate_plays_as_it_did() -> None:
+    """Without physical times the pauses of a video are kept, and no speed in real time can be asked for."""
+    clock = np.array([0.0, 0.1, 0.2, 1.2])
+    assert playback(None, np.arange(4), OverlayOptions(), clock_s=clock) == pytest.approx(clock)
+    assert playback(None, np.array([1, 3]), OverlayOptions(fps=2.0), clock_s=clock) == pytest.approx([0, 0.5])
+    with pytest.raises(SettingsError, match="--frame-interval-s"):
+        playback(None, np.arange(4), OverlayOptions(speed=4.0), clock_s=clock)
 
 
 def test_a_speed_needs_the_frame_interval() -> None:

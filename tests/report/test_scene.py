@@ -45,3 +45,9 @@ def test_sizes_come_from_the_radius_where_there_are_no_extents() -> None:
     assert size[0].tolist() == [6.0, 6.0]
     assert size[1].tolist() == [8.0, 2.0]
     assert np.isnan(size[2]).all()
+
+
+def test_round_particles_stand_upright() -> None:
+    """The angle of a particle that is nearly as wide as high is not drawn; that of a rod is."""
+    table = TRACKS.assign(width=[10.0, 11.0, 30.0, 8.0, 8.0], height=[10.0, 10.0, 10.0, 9.0, 24.0], angle=0.7)
+    assert _scene(table).angle.tolist() == [0.0, 0.0, 0.7, 0.0, 0.7]
