@@ -21,13 +21,13 @@ Pixels = NDArray[np.float32]
 
 BOX_COLUMNS = (
     "x", "y", "width", "height", "angle", "radius", "area", "long_px", "short_px", "centre_x", "centre_y",
-    "visible", "snr", "integrated_snr", "shape",
+    "visible", "snr", "integrated_snr", "visibility", "shape",
 )  # fmt: skip
 
 _RECIPE_NAMES = tuple(recipe.__name__ for recipe, _ in RECIPES)
 _MIN_VISIBLE = 0.3
 # how many independent looks at the background's texture a particle's area holds, as a square root
-_TEXTURE_LOOKS = 3.0
+_TEXTURE_LOOKS = 2.0
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class _Depth:
 
 
 def random_training_image(
-    rng: np.random.Generator, size: int = 512, *, kind: str | None = None, min_integrated_snr: float = 4.0
+    rng: np.random.Generator, size: int = 512, *, kind: str | None = None, min_visibility: float = 5.0
 ) -> tuple[Pixels, pd.DataFrame]:
     """Draw a picture of anything the field films, and the boxes of the particles that can be seen in it.
 
@@ -54,8 +54,8 @@ def random_training_image(
         Side of the picture in px, at least 64.
     kind : str, optional
         Name of a function of `recipes`; drawn at random otherwise.
-    min_integrated_snr : float
-        Particles of a lower signal over noise, summed over their area, get no box.
+    min_visibility : float
+        Particles whose signal stands out less from the noise and from the background's texture get no box.
 
     Returns
     -------
@@ -65,8 +65,9 @@ def random_training_image(
         One row a visible particle: `x, y, width, height` is the axis-aligned box of its part within the frame in
         px (centre and extents); `centre_x, centre_y` its centroid, `angle` (rad) and `long_px, short_px` its
         orientation and axes, `area` in px², `radius` that of the disk of equal area, all of the whole particle;
-        `visible` the share within the frame; `snr` the signal over the noise of a pixel and `integrated_snr`
-        that over its area; `shape` its name.
+        `visible` the share within the frame; `snr` the signal over the noise of a pixel, `integrated_snr`
+        that over its area, and `visibility` the same where the background's texture counts as noise; `shape` its
+        name.
 
     Raises
     ------
@@ -89,7 +90,7 @@ def random_training_image(
     canvas = recipe(fast, (inner, inner))
     picture, clean, dose = _photograph(canvas, fast)
     depth = _draw_depth(picture, fast)
-    boxes = _boxes(canvas, clean, dose, depth, min_integrated_snr)
+    boxes = _boxes(canvas, clean, dose, depth, min_visibility)
     if inner != size:
         scale = size / inner
         flags = cv2.INTER_AREA if scale < 1 else int(fast.choice([cv2.INTER_LINEAR, cv2.INTER_CUBIC]))
@@ -159,7 +160,7 @@ def _texture(background: Pixels, radius: float) -> Pixels:
     )
 
 
-def _boxes(canvas: Canvas, clean: Pixels, dose: float, depth: _Depth, min_integrated_snr: float) -> pd.DataFrame:
+def _boxes(canvas: Canvas, clean: Pixels, dose: float, depth: _Depth, min_visibility: float) -> pd.DataFrame:
     """Return the truth of every particle that can be seen."""
     tables = [
         _truth(canvas, population, clean, dose, depth) for population in canvas.populations if len(population.particles)
@@ -169,7 +170,7 @@ def _boxes(canvas: Canvas, clean: Pixels, dose: float, depth: _Depth, min_integr
     truth = pd.concat(tables, ignore_index=True)
     cut_little = truth["visible"] >= _MIN_VISIBLE
     large = (np.minimum(truth["width"], truth["height"]) >= 6) & (truth["visible"] * truth["area"] >= 60)
-    seen = (truth["visibility"] >= min_integrated_snr) & (cut_little | (truth["visible"] >= 0.1) & large)
+    seen = (truth["visibility"] >= min_visibility) & (cut_little | (truth["visible"] >= 0.1) & large)
     seen &= (truth["width"] >= 2) & (truth["height"] >= 2) & (truth["snr"] >= 0.35)
     truth = truth[seen]
     return truth[_distinct(truth)][list(BOX_COLUMNS)].reset_index(drop=True)

@@ -73,10 +73,10 @@ def score_simulated(
     scores, corrects = [], []
     for k in range(n_images):
         rng = np.random.default_rng(seed + k)
-        pixels, everything = random_training_image(rng, size=size, min_integrated_snr=1.5)
+        pixels, everything = random_training_image(rng, size=size, min_visibility=1.5)
         everything = everything.assign(frame=0)
         found = detector.detect([Frame(0, pixels)])
-        clear = everything["integrated_snr"] >= 4.0
+        clear = everything["visibility"] >= 5.0
         correct = np.zeros(len(found), bool)
         correct[match(found, everything[clear])["detection"].to_numpy(int)] = True
         faint = _on_faint(found, everything[~clear], correct)

@@ -63,7 +63,7 @@ class Picture:
 def simulated(n: int) -> Iterator[Picture]:
     """Held-out pictures of anything, every particle with its signal."""
     for k in range(n):
-        pixels, boxes = random_training_image(np.random.default_rng(FIRST_SEED + k), size=384, min_integrated_snr=1.5)
+        pixels, boxes = random_training_image(np.random.default_rng(FIRST_SEED + k), size=384, min_visibility=1.5)
         yield Picture(pixels, boxes)
 
 
@@ -178,11 +178,11 @@ def simulated_lines(detector: YoloDetector, n: int, *, peer: bool) -> None:
     truth, ours = result["truth"], result["ours"]
     cases = {
         "simulated, SNR >= 1, r >= 3": (
-            (truth["snr"] >= 1) & (truth["radius"] >= 3) & (truth["integrated_snr"] >= 6),
+            (truth["snr"] >= 1) & (truth["radius"] >= 3) & (truth["visibility"] >= 6),
             "F1 0.97, AP50 0.97",
         ),
-        "simulated, integrated SNR 6-10": (truth["integrated_snr"].between(6, 10), "F1 0.90"),
-        "simulated, all above 4": (truth["integrated_snr"] >= 4, "-"),
+        "simulated, integrated SNR 6-10": (truth["visibility"].between(6, 10), "F1 0.90"),
+        "simulated, all above 5": (truth["visibility"] >= 5, "-"),
     }
     for name, (wanted, asked) in cases.items():
         kept = {
@@ -190,7 +190,7 @@ def simulated_lines(detector: YoloDetector, n: int, *, peer: bool) -> None:
             for k in ("ours", "theirs", "seconds")
         }
         line(name, {**kept, "truth": truth[wanted].reset_index(drop=True)}, n, asked)
-    clear = truth["integrated_snr"] >= 4
+    clear = truth["visibility"] >= 5
     table = without(ours, truth[clear], truth[~clear])
     correct = np.zeros(len(table), bool)
     correct[match(table, truth[clear])["detection"].to_numpy(int)] = True

@@ -48,7 +48,7 @@ def test_pictures_without_particles_have_no_boxes() -> None:
 def test_boxes_mark_a_difference() -> None:
     """Across pictures of clear particles the inside of boxes differs from a ring about them."""
     contrast = []
-    for seed in range(16):
+    for seed in range(30):
         pixels, boxes = random_training_image(np.random.default_rng([3, seed]), 192, kind="dark_field")
         clear = boxes[(boxes["integrated_snr"] > 30) & (boxes["visible"] > 0.99) & (boxes["radius"] > 3)]
         for box in clear.head(5).itertuples():
@@ -61,8 +61,8 @@ def test_boxes_mark_a_difference() -> None:
 
 def test_a_lower_threshold_only_adds_boxes() -> None:
     """Lowering the visibility threshold keeps the boxes that were there."""
-    pixels, strict = random_training_image(np.random.default_rng(11), 256, kind="noisy_rods", min_integrated_snr=8)
-    same, lax = random_training_image(np.random.default_rng(11), 256, kind="noisy_rods", min_integrated_snr=2)
+    pixels, strict = random_training_image(np.random.default_rng(11), 256, kind="noisy_rods", min_visibility=8)
+    same, lax = random_training_image(np.random.default_rng(11), 256, kind="noisy_rods", min_visibility=2)
     assert np.array_equal(pixels, same)
     assert len(lax) >= len(strict)
     assert set(strict["centre_x"]) <= set(lax["centre_x"])
