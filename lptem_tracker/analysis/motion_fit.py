@@ -153,9 +153,9 @@ def _fit_shapes(
         fbm_family(tracks, imaging, velocity, floor),
     )
     step, span, _ = tracks.steps()
-    noise = shared_noise(
-        [families[3], families[2]], float((step**2).mean() if not (span == 1).any() else (step[span == 1] ** 2).mean())
-    )
+    single = span == 1
+    step2 = float((step[single] ** 2).mean() if single.any() else (step**2).mean())
+    noise = shared_noise([families[3], families[2]], step2, families[1])
     states = fit_two_states(tracks, scale, np.full(len(tracks), noise.best), imaging.blur)
     classes = classify(tracks, imaging, families, noise, states, min_points=max(settings.min_points, 15))
     one_scale = not pooled.overdispersion > 2.5

@@ -41,7 +41,7 @@ class SharedNoise:
         return float(np.exp(CubicSpline(step, np.log(self.sigma2))(at)))
 
 
-def shared_noise(families: list[Family], step2: float) -> SharedNoise:
+def shared_noise(families: list[Family], step2: float, directed: Family | None = None) -> SharedNoise:
     """Find the localisation variance that all tracks share.
 
     Either all tracks have one shape of one family, or each has its own; the evidence of both ideas is added, each
@@ -53,19 +53,22 @@ def shared_noise(families: list[Family], step2: float) -> SharedNoise:
         Of the same P tracks.
     step2 : float
         Mean square of one-frame steps per axis in px².
+    directed : Family, optional
+        Of the same tracks, with a fitted velocity each; without it, steady motion would pass for a persistent walk
+        seen through a large localisation error.
     """
     grid = np.geomspace(3e-5 * step2, 0.8 * step2, 16)
-    total, others = _evidence(families, grid)
+    total, others = _evidence(families, directed, grid)
     for points in (15, 15):
         near = np.flatnonzero(total >= total.max() - REACH)
         if len(grid) == points and len(near) >= 7:
             break
         grid = np.geomspace(grid[max(near[0] - 1, 0)], grid[min(near[-1] + 1, len(grid) - 1)], points)
-        total, others = _evidence(families, grid)
+        total, others = _evidence(families, directed, grid)
     return SharedNoise(grid, total, others - others.max(1, keepdims=True))
 
 
-def _evidence(families: list[Family], grid: Floats) -> tuple[Floats, Floats]:
+def _evidence(families: list[Family], directed: Family | None, grid: Floats) -> tuple[Floats, Floats]:
     """Log evidence of each sigma² from all tracks (J,) and from all but one (P, J)."""
     ideas: list[Floats] = []
     own: list[Floats] = []
@@ -83,6 +86,10 @@ def _evidence(families: list[Family], grid: Floats) -> tuple[Floats, Floats]:
         ideas.append(
             np.concatenate([common[None], np.broadcast_to(ratio, (len(table), len(grid)))]) - np.log(len(fine))
         )
+    if directed is not None:
+        table = np.stack([at_sigma2(directed, float(s)).integrated[:, 0] for s in grid], 1)
+        own.append(table - np.log(directed.m)[:, None])  # half log m for each component of the velocity, Schwarz 1978
+        ideas.append(np.concatenate([own[-1].sum(0)[None], own[-1].sum(0) - own[-1]]))
     each = logsumexp(np.stack(own), 0) - np.log(len(own))
     everyone = each.sum(0)
     ideas.append(np.concatenate([everyone[None], everyone - each]))
