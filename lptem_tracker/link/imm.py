@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -47,6 +47,7 @@ class Mixture:
     change: Floats
     share: Floats
     velocity_var: float = 0.0
+    _known: dict[int, tuple[Floats, Floats, Floats]] = field(default_factory=dict, repr=False, compare=False)
 
     def start(self, seen: Floats, noise: Floats) -> State:
         """Return the state of tracks first seen at `seen`, shape (n, 2)."""
@@ -54,17 +55,22 @@ class Mixture:
         m = len(self.motions)
         return State(np.repeat(mean[:, None], m, 1), np.repeat(cov[:, None], m, 1), np.tile(self.share, (len(seen), 1)))
 
+    def _over(self, dt: int) -> tuple[Floats, Floats, Floats]:
+        """Return mode changes, transitions and noises of all modes over `dt` frames."""
+        if dt not in self._known:
+            f, q = np.stack([m.transition(dt) for m in self.motions]), np.stack([m.noise(dt) for m in self.motions])
+            self._known[dt] = np.linalg.matrix_power(self.change, dt), f, q
+        return self._known[dt]
+
     def predict(self, state: State, dt: int) -> State:
         """Return the state `dt` frames later: modes mixed (Blom & Bar-Shalom 1988, eqs. 4–8), then each predicted."""
-        change = np.linalg.matrix_power(self.change, dt)
+        change, f, q = self._over(dt)
         ahead = state.weight @ change
         # share of mode i in what becomes mode j, shape (n, i, j)
         part = state.weight[:, :, None] * change / np.maximum(ahead[:, None, :], 1e-300)
         mean = np.einsum("nij,nid->njd", part, state.mean)
         apart = state.mean[:, :, None] - mean[:, None]
         cov = np.einsum("nij,nide->njde", part, state.cov) + np.einsum("nij,nijd,nije->njde", part, apart, apart)
-        f = np.stack([m.transition(dt) for m in self.motions])
-        q = np.stack([m.noise(dt) for m in self.motions])
         return State(*predict(mean, cov, f, q), ahead)
 
     def update(self, state: State, seen: Floats, noise: Floats) -> State:

@@ -149,14 +149,14 @@ def test_memory_does_not_grow_with_the_movie(monkeypatch: pytest.MonkeyPatch) ->
     def chunks(many: int) -> Iterator[pd.DataFrame]:
         for at in range(many):
             rng = np.random.default_rng(at)
-            xy = np.tile(rng.uniform(0, 200, (30, 2)), (50, 1)) + rng.normal(0, 0.5, (1500, 2))
+            xy = (rng.uniform(0, 200, (1, 30, 2)) + rng.normal(0, 0.5, (50, 30, 2)).cumsum(0)).reshape(-1, 2)
             frame = 50 * at + np.repeat(np.arange(50), 30)
             yield pd.DataFrame({"frame": frame, "x": xy[:, 0], "y": xy[:, 1]})
 
     peaks = []
     for many in (4, 4, 24):
         tracemalloc.start()
-        for _ in link_stream(lambda many=many: chunks(many)):  # type: ignore[misc]
+        for _ in link_stream(lambda many=many: chunks(many), motion="brownian"):  # type: ignore[misc]
             pass
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
