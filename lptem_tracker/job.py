@@ -100,7 +100,9 @@ class Job:
 
     def chunks(self, detector: Detector, first: int, stop: int) -> Iterator[Chunk]:
         """Yield the chunks of a range; positions count from the region's corner."""
-        frames = self._frames(first, stop)
+        if first > self.start:
+            detector.prepare(self._frames(self.start, first, FrameProblems()))
+        frames = self._frames(first, stop, self.problems)
         refined = self.settings.detect.refine
         tables = detect_chunks(
             frames, detector, first, stop, chunk_frames=CHUNK_FRAMES, refined=refined, progress=self.progress
@@ -108,11 +110,11 @@ class Job:
         for begin, table in tables:
             yield Chunk(begin, table, self._problems_within(begin, begin + CHUNK_FRAMES))
 
-    def _frames(self, first: int, stop: int) -> Iterator[Frame]:
+    def _frames(self, first: int, stop: int, problems: FrameProblems) -> Iterator[Frame]:
         """Yield the usable frames of a range; a part of the movie may have none, the whole must have some."""
         after = first - 1 if first > self.start else None
         try:
-            yield from stream_frames(self.movie, first, stop, roi=self.roi, problems=self.problems, after=after)
+            yield from stream_frames(self.movie, first, stop, roi=self.roi, problems=problems, after=after)
         except MovieError:
             part = (first, stop) != (self.start, self.stop)
             if not part or not all(index in self.movie.left_out for index in range(first, stop)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -40,6 +40,17 @@ class Detector(ABC):
         pandas.DataFrame
             The columns of `tables.DETECTION_DTYPES`, in px, sorted by frame. `x_std` and `y_std` are NaN
             until a refinement gives them.
+        """
+
+    def prepare(self, frames: Iterator[Frame]) -> None:  # noqa: B027 - most detectors treat every frame alike
+        """Look at the frames before those that `detect` is given, where a run is gone on with in the middle.
+
+        A detector that learns from the first frames it sees then finds the same as in a run from the beginning.
+
+        Parameters
+        ----------
+        frames : iterator of Frame
+            Read lazily; nothing is read that is not asked for.
         """
 
     @abstractmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import cv2
@@ -46,13 +46,20 @@ class BlobDetector(Detector):
         tables = [table for frame in frames if len(table := self._one(frame))]
         return pd.concat(tables, ignore_index=True) if tables else empty_table(DETECTION_DTYPES)
 
+    def prepare(self, frames: Iterator[Frame]) -> None:
+        """Find diameter and polarity in the first frame that shows them; see `Detector.prepare`."""
+        while self._found_px is None and (frame := next(frames, None)) is not None:
+            self._learn(normalise(frame.pixels))
+
+    def _learn(self, image: Image) -> None:
+        if self._found_px is None and (scale := find_scale(image, self.diameter_px)) is not None:
+            self._found_px, self._polarity = scale
+
     def _one(self, frame: Frame) -> pd.DataFrame:
         image = normalise(frame.pixels)
-        if self._found_px is None or not self._polarity:
-            scale = find_scale(image, self.diameter_px)
-            if scale is None:
-                return empty_table(DETECTION_DTYPES)
-            self._found_px, self._polarity = scale
+        self._learn(image)
+        if self._found_px is None:
+            return empty_table(DETECTION_DTYPES)
         diameter = self._found_px
         shrink = max(1, int(diameter // _WORKING_PX))
         small = _bin(image, shrink)

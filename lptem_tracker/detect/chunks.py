@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import pandas as pd
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from lptem_tracker.detect.base import Detector
     from lptem_tracker.movie.base import Frame
     from lptem_tracker.progress import Progress
+
+_Parts: TypeAlias = list[Future[pd.DataFrame]] | pd.DataFrame
+"""The detections of a batch, or what will become those of each of its frames."""
 
 
 def detect_chunks(
@@ -68,18 +71,20 @@ def _detected(
 ) -> Iterator[tuple[list[Frame], pd.DataFrame]]:
     """Yield each batch with its detections, in order, while the next ones are worked on.
 
-    A bounded number of batches is under way: enough that neither kind of thread waits for the other.
+    A bounded number of batches is under way: enough that neither kind of thread waits for the other. A detector
+    that takes no more than one caller is called from here: what it does to warnings' filters disturbs no thread.
     """
     network, fits = ThreadPoolExecutor(detector.workers, "network"), ThreadPoolExecutor(cores(), "refine")
+    submit = network.submit if detector.workers > 1 else _at_once
 
-    def one(batch: list[Frame]) -> list[Future[pd.DataFrame]] | pd.DataFrame:
+    def one(batch: list[Frame]) -> _Parts:
         found = detector.detect(batch)
         return [fits.submit(_refined, frame, found) for frame in batch] if refined and len(found) else found
 
-    under_way: deque[tuple[list[Frame], Future[list[Future[pd.DataFrame]] | pd.DataFrame]]] = deque()
+    under_way: deque[tuple[list[Frame], Future[_Parts]]] = deque()
     try:
         for batch in batches:
-            under_way.append((batch, network.submit(one, batch)))
+            under_way.append((batch, submit(one, batch)))
             if len(under_way) > 2 * detector.workers + -(-cores() // detector.batch_frames):
                 yield _finished(*under_way.popleft())
         while under_way:
@@ -89,15 +94,20 @@ def _detected(
         fits.shutdown(cancel_futures=True)
 
 
+def _at_once(work: Callable[[list[Frame]], _Parts], batch: list[Frame]) -> Future[_Parts]:
+    """Do it now, in this thread."""
+    done: Future[_Parts] = Future()
+    done.set_result(work(batch))
+    return done
+
+
 def _refined(frame: Frame, found: pd.DataFrame) -> pd.DataFrame:
     """Refine one frame's detections on this thread alone."""
     rows = found[found[FRAME] == frame.index]
     return refine([frame], rows, workers=1) if len(rows) else rows
 
 
-def _finished(
-    batch: list[Frame], result: Future[list[Future[pd.DataFrame]] | pd.DataFrame]
-) -> tuple[list[Frame], pd.DataFrame]:
+def _finished(batch: list[Frame], result: Future[_Parts]) -> tuple[list[Frame], pd.DataFrame]:
     found = result.result()
     return batch, found if isinstance(found, pd.DataFrame) else join_detections([part.result() for part in found])
 

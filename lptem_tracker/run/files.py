@@ -6,6 +6,7 @@ import errno
 import json
 import math
 import os
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,7 +51,8 @@ def atomically(path: Path, write: Callable[[Path], object]) -> None:
     OutputError
         It cannot be written; what was there before is untouched.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # processes on several machines may write the same file
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     with writing(path):
         try:
             write(part)

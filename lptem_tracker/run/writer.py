@@ -62,6 +62,7 @@ class RunWriter:
         with writing(self.path):
             resuming = self._check(force=force, resume=resume, only=only)
             self.path.mkdir(parents=True, exist_ok=True)
+            self._keep_inside()
             self._lock = filelock.FileLock(self.path / LOCK)
             try:
                 self._lock.acquire(timeout=0)
@@ -69,13 +70,23 @@ class RunWriter:
                 raise OutputError(f"Another run is writing into {self.path}; wait for it or give another -o.") from None
             if force and not resuming:
                 self._clear(only or RESULT_FILES)
+            for part in self.path.iterdir():
+                if _is_part(part.name):
+                    part.unlink(missing_ok=True)
             self.work.mkdir(exist_ok=True)
+
+    def _keep_inside(self) -> None:
+        """Refuse a folder whose own files are links: what is written through them would land elsewhere."""
+        for name in (WORK, LOCK):
+            if (self.path / name).is_symlink():
+                raise OutputError(f"{self.path / name} is a link to another place; remove it or give another -o.")
 
     def _check(self, *, force: bool, resume: bool, only: tuple[str, ...] | None) -> bool:
         """Return whether an interrupted run is gone on with, or refuse the folder."""
         if self.path.exists() and not self.path.is_dir():
             raise OutputError(f"The output {self.path} is a file; give -o a folder.")
-        held = sorted(p.name for p in self.path.iterdir() if p.name != LOCK) if self.path.exists() else []
+        names = (p.name for p in self.path.iterdir()) if self.path.exists() else ()
+        held = sorted(name for name in names if name != LOCK and not _is_part(name))
         if resume and WORK in held:
             return True
         in_the_way = held if only is None else sorted(set(held) & set(only))
@@ -128,3 +139,8 @@ class RunWriter:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _is_part(name: str) -> bool:
+    """Tell whether a file is one that a killed run had not finished."""
+    return name.startswith(".") and name.endswith(".part")
