@@ -36,10 +36,10 @@ class Runtime(Protocol):
 
 
 def cores() -> int:
-    """Return how many CPU cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Return how many CPU cores this process may use; ``OMP_NUM_THREADS`` limits them, as Dask does for a worker."""
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, min(here, int(asked))) if asked.isdigit() else here
 
 
 class TorchRuntime:
