@@ -75,6 +75,27 @@ def _frame_line(entry: dict[str, Any]) -> str:
 @opt.force_option
 @option("--no-overlay", is_flag=True, help="Do not draw overlay.mp4.")
 @option("--no-report", is_flag=True, help="Do not write report.html.")
+@option(
+    "--follow", is_flag=True, section="While the camera writes", help="Go on with new frames of a folder as they come."
+)
+@option(
+    "--follow-timeout",
+    type=click.FloatRange(0, min_open=True),
+    metavar="S",
+    default=60.0,
+    show_default=True,
+    section="While the camera writes",
+    help="End when no frame has come for so long, in s.",
+)
+@option(
+    "--follow-interval",
+    type=click.FloatRange(0),
+    metavar="S",
+    default=30.0,
+    show_default=True,
+    section="While the camera writes",
+    help="Make tables and report anew at most so often, in s.",
+)
 @option("--dry-run", is_flag=True, help="Show every setting with its origin, and stop.")
 @opt.quiet_option
 @opt.json_option
