@@ -65,7 +65,7 @@ def architecture(width: float = 0.25, depth: float = 0.5, max_channels: int = 51
     head = [*up, *down, [[19, 22, 25, 28], 1, "Detect", ["nc"]]]
     return {
         "nc": 1,
-        "end2end": True,
+        "end2end": False,
         "reg_max": 1,
         "scale": "n",
         "scales": {"n": [depth, width, max_channels]},
@@ -137,30 +137,28 @@ def build(description: Architecture) -> nn.Module:
 class RawHead(nn.Module):
     """The network up to its raw outputs, the same graph on every runtime; `decode` turns them into boxes.
 
+    Overlapping answers are left to `decode.suppress`: the head that answers once a particle, which needs no
+    suppression, was measured to find fewer (F1 0.935 against 0.951 on real films after the same training).
+
     Parameters
     ----------
     network : torch.nn.Module
-        From `build`; its batch norms are fused and the head not asked for is dropped.
-    branch : {'one2one', 'one2many'}
-        Which of the two heads answers.
+        From `build`; its batch norms are fused, and a head that answers once a particle is dropped.
     """
 
-    def __init__(self, network: nn.Module, branch: str = "one2one") -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.branch = branch
         whole: Any = copy.deepcopy(network).float().eval()
-        whole.model[-1].end2end = branch == "one2one"
+        head = whole.model[-1]
+        head.end2end = False
+        head.one2one_cv2 = head.one2one_cv3 = None
         with undisturbed():
             self.network = whole.fuse(verbose=False)
-        head = self.network.model[-1]
-        if branch == "one2many":
-            head.one2one_cv2 = None
-        head.training = True  # a head in training returns its raw maps
+        self.network.model[-1].training = True  # a head in training returns its raw maps
 
     def forward(self, images: Tensor) -> Tensor:
         """Return (B, 5, A): distances left, top, right, bottom in strides, and the logit, for images (B, 1, Y, X)."""
         maps = self.network(images)
-        maps = maps.get(self.branch, maps)
         return torch.cat((maps["boxes"], maps["scores"]), 1)
 
     def train(self, mode: bool = True) -> RawHead:

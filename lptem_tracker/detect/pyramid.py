@@ -41,7 +41,7 @@ class Level:
 FULL = Level(1.0, 0.0, 80.0)
 HALF = Level(0.5, 8.0, 160.0)
 QUARTER = Level(0.25, 24.0, 320.0)
-DOUBLE = Level(2.0, 0.0, 6.0)
+DOUBLE = Level(2.0, 0.0, 3.5)
 
 
 def levels_for(shape: tuple[int, int]) -> tuple[Level, ...]:

@@ -60,7 +60,7 @@ class TorchRuntime:
         self.workers = 2 if self.half else 1
         self._turn = threading.RLock()
         self._fits = 2**40
-        network = RawHead(weights.network, weights.record.get("branch", "one2one")).to(self.device)
+        network = RawHead(weights.network).to(self.device)
         self.network = network.half() if self.half else network
 
     def run(self, images: Images) -> Images:
@@ -231,7 +231,7 @@ def export_onnx(weights: Weights, target: Path) -> None:
     from lptem_tracker.detect.network import RawHead
 
     partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
-    network: Any = RawHead(weights.network, weights.record.get("branch", "one2one"))
+    network: Any = RawHead(weights.network)
     free = {0: "batch", 2: "height", 3: "width"}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracing exporter announces its own end and notes constant shapes

@@ -23,9 +23,9 @@ _FLOOR = 0.02
 """Raw scores below this are never looked at."""
 _BATCH_PX = {"cpu": 1, "cuda": 32 * 1024 * 1024}
 """Pixels shown to the network at once; one by one on the CPU, where nothing is gained by more."""
-_HINT = 0.1
+_HINT = 0.15
 """Raw score from which a box counts for that decision, whatever the confidence asked for."""
-_TINY_RADIUS_PX = 4.5
+_TINY_RADIUS_PX = 3.0
 """Frames whose median particle is smaller than this are also searched at twice the size."""
 
 
@@ -121,7 +121,7 @@ class YoloDetector(Detector):
     def _is_tiny(self, found: list[tuple[Level, Float, Float]]) -> bool:
         level, boxes, scores = found[0]
         sure = boxes[scores >= _HINT]
-        if len(sure) < 5 or level.scale != 1.0:
+        if len(sure) < 20 or level.scale != 1.0:
             return False
         return float(np.median(np.sqrt(np.prod(sure[:, 2:] - sure[:, :2], 1)))) / 2 < _TINY_RADIUS_PX
 

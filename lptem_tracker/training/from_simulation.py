@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from lptem_tracker.detect.network import architecture, build
 from lptem_tracker.detect.weights import save_weights
 from lptem_tracker.training import checkpoint
-from lptem_tracker.training.loss import DualLoss
+from lptem_tracker.training.loss import DetectionLoss
 from lptem_tracker.training.stream import Draw, TrainingStream, batches, simulated
 
 Say = Callable[[str], None]
@@ -99,7 +99,7 @@ class Trainer:
         if self.device.type == "cuda":
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
             torch.backends.cudnn.benchmark = True
-        self.loss = DualLoss(self.network)
+        self.loss = DetectionLoss(self.network)
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         self.optimizer = torch.optim.AdamW(
             _groups(self.network, plan.weight_decay), lr=plan.learning_rate, betas=(0.9, 0.99)
@@ -125,9 +125,8 @@ class Trainer:
 
     def step(self, batch: dict[str, Tensor]) -> Tensor:
         """Take one optimiser step; returns the loss's parts."""
-        share = self.share()
         warm = min(1.0, (self.progress.step + 1) / 300)
-        rate = self.plan.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
+        rate = self.plan.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * self.share())))
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         cuda = self.device.type == "cuda"
@@ -138,7 +137,7 @@ class Trainer:
             mixed = torch.autocast(self.device.type, torch.bfloat16)
         with mixed:
             maps = self.network(images)
-        loss, parts = self.loss(maps, batch, share)
+        loss, parts = self.loss(maps, batch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), 10.0)

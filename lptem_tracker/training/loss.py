@@ -25,13 +25,11 @@ class NearAssigner(nn.Module):
     ----------
     topk : int
         Anchors a particle may claim.
-    final : int
-        Anchors it keeps after conflicts are resolved.
     """
 
-    def __init__(self, topk: int, final: int) -> None:
+    def __init__(self, topk: int) -> None:
         super().__init__()
-        self.topk, self.final = topk, final
+        self.topk = topk
         self.shapes: list[tuple[int, int]] = []
 
     @torch.no_grad()
@@ -65,8 +63,6 @@ class NearAssigner(nn.Module):
         best = torch.full((batch * n_anchors,), -1.0, device=key.device, dtype=key.dtype)
         best.scatter_reduce_(0, flat[chosen], key[chosen], "amax")
         chosen &= key >= best[flat]
-        if self.final < self.topk:
-            chosen &= _best(metric * chosen, self.final)
         metric, overlap = metric * chosen, overlap * chosen
         share = metric / (metric.amax(1, keepdim=True) + 1e-12) * overlap.amax(1, keepdim=True)
         where = flat[chosen]
@@ -111,8 +107,8 @@ def _ciou(a: Tensor, b: Tensor) -> Tensor:
     return iou.reshape(shape).clamp(min=0)
 
 
-class DualLoss:
-    """Weighted sum of the losses of the one-to-many and the one-to-one head.
+class DetectionLoss:
+    """Sum of the overlap, classification and distance losses.
 
     Parameters
     ----------
@@ -120,23 +116,21 @@ class DualLoss:
         From `detect.network.build`, on its device.
     box, cls, dfl : float
         Gains of the overlap, classification and distance terms.
+    topk : int
+        Anchors a particle may claim.
     """
 
-    def __init__(self, network: Any, *, box: float = 7.5, cls: float = 0.5, dfl: float = 1.5) -> None:
+    def __init__(self, network: Any, *, box: float = 7.5, cls: float = 0.5, dfl: float = 1.5, topk: int = 10) -> None:
         ultralytics_quietly()
         from ultralytics.utils.loss import v8DetectionLoss
 
         network.args = SimpleNamespace(box=box, cls=cls, dfl=dfl)
-        self.losses = {}
-        for branch, topk, final in (("one2many", 10, 10), ("one2one", 7, 1)):
-            loss = v8DetectionLoss(network)
-            loss.assigner = NearAssigner(topk, final)
-            self.losses[branch] = loss
+        self.loss = v8DetectionLoss(network)
+        self.assigner = NearAssigner(topk)
+        self.loss.assigner = self.assigner
 
-    def __call__(
-        self, maps: dict[str, dict[str, Any]], batch: dict[str, Tensor], progress: float
-    ) -> tuple[Tensor, Tensor]:
-        """Return the loss per image and its parts (box, cls, distance) of the one-to-one head.
+    def __call__(self, maps: dict[str, Any], batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return the loss per image and its parts (box, cls, distance).
 
         Parameters
         ----------
@@ -144,20 +138,10 @@ class DualLoss:
             What the network returns in training.
         batch : dict
             `batch_idx` (N,), `cls` (N, 1), `bboxes` (N, 4) as centre and size, as fractions of the image.
-        progress : float
-            0 at the start of training, 1 at its end: the weight moves from one-to-many to one-to-one.
         """
-        many = 0.8 - 0.6 * progress
-        total, parts = torch.zeros(()), torch.zeros(3)
-        for branch, weight in (("one2many", many), ("one2one", 1.0 - many)):
-            raw = maps[branch]
-            shapes = [tuple(f.shape[2:]) for f in raw["feats"]]
-            loss = self.losses[branch]
-            loss.assigner.shapes = shapes
-            boxes, scores = raw["boxes"].float(), raw["scores"].float()
-            # only the shapes and the dtype of the feature maps are read
-            feats = [boxes.new_zeros(1).expand(len(boxes), 1, *shape) for shape in shapes]
-            _, value, _ = loss.get_assigned_targets_and_loss({"boxes": boxes, "scores": scores, "feats": feats}, batch)
-            total = total.to(value.device) + weight * value.sum()
-            parts = value.detach()
-        return total, parts
+        self.assigner.shapes = [(f.shape[2], f.shape[3]) for f in maps["feats"]]
+        boxes, scores = maps["boxes"].float(), maps["scores"].float()
+        # only the shapes and the dtype of the feature maps are read
+        feats = [boxes.new_zeros(1).expand(len(boxes), 1, *shape) for shape in self.assigner.shapes]
+        _, value, _ = self.loss.get_assigned_targets_and_loss({"boxes": boxes, "scores": scores, "feats": feats}, batch)
+        return value.sum(), value.detach()

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lptem_tracker.detect.network import architecture, build
-from lptem_tracker.training.loss import DualLoss, NearAssigner
+from lptem_tracker.training.loss import DetectionLoss, NearAssigner
 
 SHAPES = [(16, 16), (8, 8), (4, 4), (2, 2)]
 
@@ -18,9 +18,9 @@ def anchors():
     return torch.cat(out)
 
 
-def assign(truth, boxes, topk=10, final=10):
+def assign(truth, boxes, topk=10):
     """Assign with equal scores."""
-    assigner = NearAssigner(topk, final)
+    assigner = NearAssigner(topk)
     assigner.shapes = SHAPES
     n = len(boxes)
     known = torch.ones(1, len(truth), 1)
@@ -33,7 +33,7 @@ def test_each_particle_keeps_its_best_anchor():
     boxes = torch.cat([points - 1, points + 1], 1)
     truth = torch.tensor([[8.0, 8.0, 20.0, 20.0], [40.0, 30.0, 46.0, 36.0]])
     boxes[3 * 16 + 3], boxes[8 * 16 + 10] = truth[0], truth[1]
-    _, target, score, positive, index = assign(truth, boxes, 7, 1)
+    _, target, score, positive, index = assign(truth, boxes, 1)
     where = positive[0].nonzero().flatten().tolist()
     assert where == [3 * 16 + 3, 8 * 16 + 10]
     assert torch.equal(target[0, where], truth)
@@ -65,11 +65,11 @@ def test_positives_lie_inside_their_particle():
 def test_images_without_particles_push_scores_down():
     """Without any particle the loss is finite, only of the class term, and its gradient lowers the scores."""
     network = build(architecture(width=0.125)).train()
-    loss = DualLoss(network)
+    loss = DetectionLoss(network)
     empty = {"batch_idx": torch.zeros(0), "cls": torch.zeros(0, 1), "bboxes": torch.zeros(0, 4)}
-    value, parts = loss(network(torch.randn(2, 1, 64, 64)), empty, 0.0)
+    value, parts = loss(network(torch.randn(2, 1, 64, 64)), empty)
     value.backward()
-    bias = network.model[-1].one2one_cv3[0][2].bias.grad
+    bias = network.model[-1].cv3[0][2].bias.grad
     assert torch.isfinite(value)
     assert parts[0] == 0
     assert (bias > 0).all()
@@ -81,11 +81,10 @@ def test_loss_agrees_with_the_library_on_its_own_assignment():
 
     torch.manual_seed(0)
     network = build(architecture(width=0.125)).train()
-    ours = DualLoss(network)
+    ours = DetectionLoss(network)
     batch = {"batch_idx": torch.tensor([0.0, 0.0, 1.0]), "cls": torch.zeros(3, 1),
              "bboxes": torch.tensor([[0.3, 0.3, 0.2, 0.2], [0.7, 0.6, 0.3, 0.2], [0.5, 0.5, 0.12, 0.15]])}  # fmt: skip
-    maps = network(torch.randn(2, 1, 128, 128))["one2many"]
-    ours.losses["one2many"].assigner.shapes = [tuple(f.shape[2:]) for f in maps["feats"]]
-    a = ours.losses["one2many"].get_assigned_targets_and_loss(maps, batch)[1]
+    maps = network(torch.randn(2, 1, 128, 128))
+    a = ours(maps, batch)[1]
     b = v8DetectionLoss(network).get_assigned_targets_and_loss(maps, batch)[1]
     assert a[:2].tolist() == pytest.approx(b[:2].tolist(), rel=0.15)
