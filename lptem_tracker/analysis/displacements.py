@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -144,6 +145,41 @@ def velocity_autocorrelation(
     total = 2 * d * (1 - 2 * blur) + 2 * sigma2
     expected[1], noise[1] = (2 * blur * d - sigma2) / total if total > 0 else np.nan, -0.5
     return Autocorrelation(np.arange(longest + 1), value, std, expected, noise)
+
+
+def step_shape(tracks: TrackSet) -> tuple[Floats, Floats]:
+    """Shape of each particle's one-frame steps.
+
+    Parameters
+    ----------
+    tracks : TrackSet
+        Of P particles, without drift.
+
+    Returns
+    -------
+    non_gaussian : (P,) float
+        ``<x⁴>/(3 <x²>²) - 1`` over both axes (Rahman 1964); the kurtosis is 3 (1 + this).
+    correlation : (P,) float
+        Of successive steps: 0 for free diffusion, -1/2 for localisation error alone. NaN with fewer than 3 steps.
+    """
+    step, span, end = tracks.steps()
+    one = span == 1
+    who, step, end = tracks.index[end][one], step[one], end[one]
+
+    def total(rows: npt.NDArray[Any], values: Floats) -> Floats:
+        return np.asarray(np.bincount(who[rows], values.sum(1), len(tracks)), dtype=np.float64)
+
+    every = np.arange(len(who))
+    joined = np.flatnonzero((np.diff(end) == 1) & (np.diff(who) == 0))
+    n = np.bincount(who, minlength=len(tracks)).astype(np.float64)
+    pairs = np.bincount(who[joined], minlength=len(tracks))
+    square, fourth = total(every, step**2), total(every, step**4)
+    cross = total(joined, step[joined] * step[joined + 1])
+    good = (n >= 3) & (pairs > 0) & (square > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(good, _excess(square, fourth, 2 * n), np.nan), np.where(
+            good, cross / pairs / (square / n), np.nan
+        )
 
 
 def waits_and_hops(tracks: TrackSet, states: TwoStates, particles: npt.NDArray[np.bool_]) -> tuple[Ints, Floats]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from lptem_tracker.analysis.classify import CLASSES
 from lptem_tracker.analysis.confined import exposure_factors
+from lptem_tracker.analysis.displacements import step_shape
 from lptem_tracker.analysis.fbm import structure_function
 from lptem_tracker.analysis.motion_fit import MotionFit, Shapes
 from lptem_tracker.analysis.msd import ensemble_msd, msd_std, time_averaged_msd
@@ -42,6 +43,8 @@ def particle_table(every: TrackSet, fit: MotionFit | None, units: Units, setting
         f"D_fast_{d_unit}",
         "Dr_ci_low",
         "Dr_ci_high",
+        "non_gaussian",
+        "step_correlation",
         "reason",
     ]
     table = pd.DataFrame(
@@ -122,6 +125,7 @@ def _fill_shapes(table: pd.DataFrame, fit: MotionFit, shapes: Shapes, units: Uni
         f"D_slow_{units.diffusion}": np.where(motion == "switching", shapes.states.d[:, 0], np.nan) * d_scale,
         f"D_fast_{units.diffusion}": np.where(motion == "switching", shapes.states.d[:, 1], np.nan) * d_scale,
     }
+    values["non_gaussian"], values["step_correlation"] = step_shape(shapes.tracks)
     for name, value in values.items():
         table.loc[rows, name] = value
     table.loc[rows, "motion"] = motion

@@ -21,71 +21,18 @@ from lptem_tracker.analysis.shared_noise import shared_noise
 from lptem_tracker.analysis.trackset import build_trackset
 from lptem_tracker.calibration import Calibration
 from lptem_tracker.evaluate.diffusion import bound_of_d, score
+from lptem_tracker.evaluate.known_paths import as_tracks as table
+from lptem_tracker.evaluate.known_paths import (
+    brownian_paths,
+    directed_paths,
+    fractional_paths,
+    pinned_paths,
+    switching_paths,
+    trapped_paths,
+)
 from lptem_tracker.settings import MotionSettings
 
 BLUR = Imaging(1 / 6)
-Rng = np.random.Generator
-
-
-def brownian(rng: Rng, p: int, n: int, d: float, s2: float, f: float = 1.0) -> np.ndarray:
-    a = rng.normal(0, np.sqrt(2 * d * f), (p, n, 2))
-    b = rng.normal(0, np.sqrt(2 * d * (1 - f)), (p, n, 2))
-    start = np.concatenate([np.zeros((p, 1, 2)), np.cumsum(a + b, 1)[:, :-1]], 1)
-    return start + a / 2 + rng.normal(0, np.sqrt(2 * d * f / 12), (p, n, 2)) + rng.normal(0, np.sqrt(s2), (p, n, 2))
-
-
-def fractional(rng: Rng, p: int, n: int, alpha: float, s2: float, f: float = 1.0) -> np.ndarray:
-    factor = np.linalg.cholesky(toeplitz(fbm.step_covariance(alpha, s2, n - 1, f)))
-    steps = np.einsum("ij,pjd->pid", factor, rng.normal(size=(p, n - 1, 2)))
-    return np.concatenate([np.zeros((p, 1, 2)), np.cumsum(steps, 1)], 1)
-
-
-def trapped(rng: Rng, p: int, n: int, rate: float, s2: float) -> np.ndarray:
-    x, out = rng.normal(0, np.sqrt(1 / rate), (p, 2)), []
-    for _ in range(n):
-        out.append(x)
-        x = np.exp(-rate) * x + rng.normal(0, np.sqrt((1 - np.exp(-2 * rate)) / rate), (p, 2))
-    return np.stack(out, 1) + rng.normal(0, np.sqrt(s2), (p, n, 2))
-
-
-def directed(rng: Rng, p: int, n: int, speed: float, s2: float) -> np.ndarray:
-    way = rng.uniform(0, 2 * np.pi, p)
-    push = speed * np.stack([np.cos(way), np.sin(way)], 1)[:, None] * np.arange(n)[None, :, None]
-    return brownian(rng, p, n, 1.0, s2, 0.0) + push
-
-
-def switching(rng: Rng, p: int, n: int, leave: float, s2: float) -> np.ndarray:
-    state = np.zeros((p, n), dtype=int)
-    state[:, 0] = rng.integers(0, 2, p)
-    for t in range(1, n):
-        state[:, t] = state[:, t - 1] ^ (rng.random(p) < leave)
-    step = rng.normal(size=(p, n, 2)) * np.sqrt(2 * np.where(state == 0, 0.1, 2.0))[..., None]
-    return np.cumsum(step, 1) + rng.normal(0, np.sqrt(s2), (p, n, 2))
-
-
-def pinned(rng: Rng, p: int, n: int, hop: float, s2: float) -> np.ndarray:
-    out = np.zeros((p, n, 2))
-    for i in range(p):
-        wait = 3 * rng.random(4 * n) ** (-1 / 0.9)
-        at = np.cumsum(wait) - wait[0] * rng.random()
-        count = np.searchsorted(at, np.arange(n))
-        out[i] = np.concatenate([[[0, 0]], np.cumsum(rng.normal(0, hop, (4 * n, 2)), 0)])[count]
-    return out + rng.normal(0, np.sqrt(s2), (p, n, 2))
-
-
-def table(xy: np.ndarray) -> pd.DataFrame:
-    p, n, _ = xy.shape
-    side = int(np.ceil(np.sqrt(p)))
-    home = 1000.0 * np.stack([np.arange(p) % side, np.arange(p) // side], 1)[:, None]
-    xy = xy + home
-    return pd.DataFrame(
-        {
-            "particle": np.repeat(np.arange(p), n),
-            "frame": np.tile(np.arange(n), p),
-            "x": xy[..., 0].ravel(),
-            "y": xy[..., 1].ravel(),
-        }
-    )
 
 
 def line(name: str, value: np.ndarray, low: np.ndarray, high: np.ndarray, truth: float, bound: float) -> None:
@@ -102,7 +49,7 @@ def bench_d(quick: bool, seed: int) -> None:
     print("D (50 frames, full blur); bar: bias <= 2 %, RMSE/bound <= 1.05, coverage 93-97 %")
     rng, m = np.random.default_rng([1, seed]), 2000 if quick else 8000
     for x in (0.1, 1.0, 10.0):
-        xy = brownian(rng, m, 50, 1.0, x)
+        xy = brownian_paths(rng, m, 50, 1.0, x)
         fit = fit_tracks(build_trackset(table(xy)), BLUR)
         line(f"x = {x}: per track", fit.d, fit.low, fit.high, 1.0, bound_of_d(1, x, 50, 1 / 6))
         gaps = table(xy).sample(frac=0.75, random_state=0)
@@ -150,7 +97,7 @@ def bench_alpha(quick: bool, seed: int) -> None:
         for x in (0.1, 1.0):
             each, pooled = [], []
             for _ in range(8 if quick else 40):
-                xy = fractional(rng, 25, 200, alpha, x)
+                xy = fractional_paths(rng, 25, 200, alpha, 1.0, x)
                 tracks = build_trackset(table(xy))
                 family = fbm_family(tracks, BLUR, None, np.ones(25))
                 a = fit_alpha(family, shared_noise([family], float((np.diff(xy, axis=1) ** 2).mean())))
@@ -168,16 +115,16 @@ def bench_classes(quick: bool, seed: int) -> None:
     rng, cases = (
         np.random.default_rng([3, seed]),
         {
-            "brownian x = 0.1": ("brownian", lambda: brownian(rng, 25, 100, 1.0, 0.1, 0.0)),
-            "brownian x = 1": ("brownian", lambda: brownian(rng, 25, 100, 1.0, 1.0, 0.0)),
-            "brownian x = 10": ("brownian", lambda: brownian(rng, 25, 100, 1.0, 10.0, 0.0)),
+            "brownian x = 0.1": ("brownian", lambda: brownian_paths(rng, 25, 100, 1.0, 0.1, 0.0)),
+            "brownian x = 1": ("brownian", lambda: brownian_paths(rng, 25, 100, 1.0, 1.0, 0.0)),
+            "brownian x = 10": ("brownian", lambda: brownian_paths(rng, 25, 100, 1.0, 10.0, 0.0)),
             "immobile": ("immobile", lambda: rng.normal(0, 0.3, (25, 100, 2))),
-            "confined, rate 0.2": ("confined", lambda: trapped(rng, 25, 100, 0.2, 0.1)),
-            "directed, 1 step a frame": ("directed", lambda: directed(rng, 25, 100, 1.4, 0.1)),
-            "subdiffusive, alpha 0.5": ("subdiffusive", lambda: fractional(rng, 25, 100, 0.5, 0.1, 0.0)),
-            "superdiffusive, alpha 1.5": ("superdiffusive", lambda: fractional(rng, 25, 100, 1.5, 0.1, 0.0)),
-            "pinned (ctrw)": ("ctrw", lambda: pinned(rng, 25, 100, 2.0, 0.05)),
-            "switching, 20-fold": ("switching", lambda: switching(rng, 25, 100, 0.05, 0.02)),
+            "confined, rate 0.2": ("confined", lambda: trapped_paths(rng, 25, 100, 1.0, 0.2, 0.1)),
+            "directed, 1 step a frame": ("directed", lambda: directed_paths(rng, 25, 100, 1.0, 1.4, 0.1)),
+            "subdiffusive, alpha 0.5": ("subdiffusive", lambda: fractional_paths(rng, 25, 100, 0.5, 1.0, 0.1, 0.0)),
+            "superdiffusive, alpha 1.5": ("superdiffusive", lambda: fractional_paths(rng, 25, 100, 1.5, 1.0, 0.1, 0.0)),
+            "pinned (ctrw)": ("ctrw", lambda: pinned_paths(rng, 25, 100, 2.0, 0.05)),
+            "switching, 20-fold": ("switching", lambda: switching_paths(rng, 25, 100, (0.1, 2.0), 0.05, 0.02)),
         },
     )
     for name, (truth, make) in cases.items():
@@ -206,7 +153,7 @@ def bench_switches(quick: bool, seed: int) -> None:
         found += sum(bool(p) for p in points)
         off += [min(abs(a - 100) for a in p) for p in points if p]
         for x in (0.1, 1.0):
-            xy = brownian(rng, 25, 200, 1.0, x, 0.0)
+            xy = brownian_paths(rng, 25, 200, 1.0, x, 0.0)
             out = measure_motion(table(xy), Calibration(1.0, 1.0, 1e-4), MotionSettings(bootstrap=0)).particles
             false += sum(len(json.loads(text)) for text in out["change_points"])
             frames += 25 * 200
@@ -280,7 +227,7 @@ def bench_speed(quick: bool, seed: int) -> None:
         f"{np.abs(own / peer.to_numpy().T - 1).max():.1e}"
     )
     for p, m in ((25, 120),) if quick else ((25, 120), (1000, 300)):
-        tracks = table(brownian(np.random.default_rng([7, seed]), p, m, 1.0, 1.0))
+        tracks = table(brownian_paths(np.random.default_rng([7, seed]), p, m, 1.0, 1.0))
         start = time.process_time()
         measure_motion(tracks, Calibration(1.0, 1.0, 1.0), MotionSettings())
         print(f"  measure_motion of {p} tracks x {m} frames: {time.process_time() - start:.1f} s of CPU")
