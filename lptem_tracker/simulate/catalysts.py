@@ -38,7 +38,9 @@ def draw_support(rng: np.random.Generator, shape: Size, finest_px: float) -> tup
         mask = fields.without_islands(mask, min(np.pi * (3 * finest_px) ** 2, 0.1 * shape[0] * shape[1]))
         cloud = fields.fractal(rng, shape, size * rng.uniform(0.1, 0.6), rng.uniform(3, 20), rng.uniform(0.5, 0.9))
         thick = np.asarray(np.exp(np.float32(rng.uniform(0.15, 0.7)) * cloud) * mask, np.float32)
-    if rng.random() < 0.5:
+    if rng.random() < 0.4:  # without any structure as fine as a particle
+        thick = cv2.GaussianBlur(thick, (0, 0), float(finest_px * rng.uniform(0.3, 1.2)))
+    elif rng.random() < 0.7:
         thick = thick * np.exp(
             np.float32(rng.uniform(0.02, 0.15))
             * fields.fractal(rng, shape, rng.uniform(8, 40), rng.uniform(1, 4), rng.uniform(0.7, 1.0))

@@ -298,7 +298,7 @@ def no_particles(rng: np.random.Generator, shape: Size) -> Canvas:
         _clutter(rng, canvas.background, contrast)
         return set_camera(rng, canvas, snr=(0.3, 20))
     if kind < 0.85:
-        thick, _ = draw_support(rng, shape, float(rng.uniform(12, 25)))
+        thick, _ = draw_support(rng, shape, float(rng.uniform(20, 45)))
         return set_camera(
             rng,
             Canvas(np.asarray(loguniform(rng, 0.004, 0.3) + thick, np.float32), additive=True, signal=0.6),
