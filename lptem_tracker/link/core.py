@@ -38,12 +38,12 @@ class Points(NamedTuple):
 
     def part(self, lo: int, hi: int) -> Points:
         """Return the detections [lo, hi)."""
-        return Points(*(field[lo:hi] for field in self))
+        return Points._make(field[lo:hi] for field in self)
 
 
 def joined_points(parts: Sequence[Points]) -> Points:
     """Return all detections of the parts, of which there is at least one."""
-    return parts[0] if len(parts) == 1 else Points(*(np.concatenate(field) for field in zip(*parts)))
+    return parts[0] if len(parts) == 1 else Points._make(np.concatenate(field) for field in zip(*parts))
 
 
 class Decided(NamedTuple):

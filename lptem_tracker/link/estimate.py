@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from lptem_tracker.link.blocks import Run, Source
+from lptem_tracker.link.candidates import logit
 from lptem_tracker.link.core import Decided, Points, SlidingWindow, frame_starts, joined
 from lptem_tracker.link.imm import Mixture
 from lptem_tracker.link.motion import Kind, choose_motion
@@ -23,6 +24,9 @@ SAMPLE = 1500
 ENOUGH_PAIRS = 20
 """Fewer expected links than this estimate nothing."""
 
+
+ENOUGH_LONE = 15
+"""Lone detections from which their confidence is compared with that of the others."""
 
 LAG = 4
 """Largest frame difference of a link in the first linking."""
@@ -198,12 +202,13 @@ def first_linking(runs: Sequence[Points], first: Parameters, max_lag: int, kind:
     counts = np.zeros(6)
     lag = min(max_lag, LAG)
     mixture: Mixture | None = None
-    seen, moved, growth = [], [], []
+    seen, moved, growth, doubtful = [], [], [], []
     for part in runs:
         bare = part._replace(looks=np.empty((len(part.frame), 0)), confidence=np.full(len(part.frame), np.nan))
         window = SlidingWindow(first.costs(lag, 8), 8, adopt=False, looks=0, chunk=len(part.frame) + 1)
         decided = joined([window.push(bare), window.finish()])
         counts += count_rates(part.frame, decided, lag)
+        doubtful.append(lone_or_carried(part, decided, lag))
         mixture = mixture or choose_motion(kind, bare, decided, first)
         sure = np.flatnonzero(decided.belief > 0.9)
         before = decided.pred[sure]
@@ -211,6 +216,7 @@ def first_linking(runs: Sequence[Points], first: Parameters, max_lag: int, kind:
         moved.append(part.looks[sure] - part.looks[before])
         growth.append(np.log(part.radius[sure] / part.radius[before]))
     first = with_looks(first, np.concatenate(seen), np.concatenate(moved))
+    first = with_doubt(first, *np.concatenate(doubtful).T)
     return Estimate(_with_rates(first, counts), mixture, size_scatter(np.concatenate(growth)))
 
 
@@ -255,14 +261,58 @@ def with_looks(first: Parameters, looks: NDArray[np.float64], change: NDArray[np
     return _replaced(first, look_change=columns[0], look_mean=columns[1], look_spread=columns[2])
 
 
+def lone_or_carried(part: Points, decided: Decided, lag: int) -> NDArray[np.float64]:
+    """Return the confidence of detections away from the ends, and 1 for lone ones, 0 for those linked on both sides.
+
+    Returns
+    -------
+    float64, shape (n, 2)
+    """
+    inner, linked, has_next = _ties(part.frame, decided, lag)
+    keep = inner & (linked == has_next)
+    return np.column_stack([part.confidence[keep], 1.0 - linked[keep]])
+
+
+def with_doubt(first: Parameters, confidence: NDArray[np.float64], lone: NDArray[np.float64]) -> Parameters:
+    """Add what the confidence tells of false detections, where lone detections are clearly less sure than others.
+
+    A logistic regression of being alone on the log-odds of the confidence; its log-odds over those of all
+    detections are the log-likelihood ratio, whether the detector's confidences are calibrated or not.
+    """
+    known = np.isfinite(logit(confidence))
+    z, y = logit(confidence[known]), lone[known]
+    n_lone = float(y.sum())
+    if min(n_lone, len(y) - n_lone) < ENOUGH_LONE or np.ptp(z) == 0:
+        return first
+    x = np.column_stack([np.ones(len(z)), z - z.mean()])
+    beta = np.array([math.log(n_lone / (len(y) - n_lone)), 0.0])
+    for _ in range(25):
+        p = 1 / (1 + np.exp(-np.clip(x @ beta, -30, 30)))
+        # a weak prior keeps a perfect separation finite
+        information = (x * (p * (1 - p))[:, None]).T @ x + np.diag([0.0, 0.1])
+        beta = beta + np.linalg.solve(information, x.T @ (y - p) - np.array([0.0, 0.1 * beta[1]]))
+    error = math.sqrt(float(np.linalg.inv(information)[1, 1]))
+    if not beta[1] < -3 * error:
+        return first
+    level = float(beta[0] - beta[1] * z.mean()) - math.log(n_lone / (len(y) - n_lone))
+    return _replaced(first, doubt_level=level, doubt_slope=float(beta[1]))
+
+
+def _ties(
+    frame: NDArray[np.int64], decided: Decided, lag: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which detections lie away from the ends of the run, follow another one, and are followed."""
+    ranks = np.unique(frame, return_inverse=True)[1]
+    linked = decided.pred >= 0
+    has_next = np.zeros(len(frame), bool)
+    has_next[decided.pred[linked]] = True
+    return (ranks >= lag) & (ranks <= int(ranks.max(initial=0)) - lag), linked, has_next
+
+
 def count_rates(frame: NDArray[np.int64], decided: Decided, lag: int) -> NDArray[np.float64]:
     """Count links, missed frames in gaps, lone detections, births, deaths and detections away from the ends."""
+    inner, linked, has_next = _ties(frame, decided, lag)
     ranks = np.unique(frame, return_inverse=True)[1]
-    n, last = len(frame), int(ranks.max(initial=0))
-    linked = decided.pred >= 0
-    has_next = np.zeros(n, bool)
-    has_next[decided.pred[linked]] = True
-    inner = (ranks >= lag) & (ranks <= last - lag)
     missed = (ranks[linked] - ranks[decided.pred[linked]] - 1).sum()
     return np.array(
         [

@@ -48,13 +48,14 @@ def supported(tracks: pd.DataFrame, threshold: float) -> Bools:
     sure = (seen["confidence"] >= threshold) | seen["confidence"].isna()
     groups = seen.assign(sure=sure).groupby(PARTICLE)
     summary = groups.agg(n=(FRAME, "size"), first=(FRAME, "min"), last=(FRAME, "max"), sure=("sure", "any"))
-    good = is_carrier(*(summary[name].to_numpy() for name in ("n", "first", "last", "sure")))
+    n, first, last = (summary[name].to_numpy() for name in ("n", "first", "last"))
+    good = is_carrier(n, first, last, summary["sure"].to_numpy())
     carried = tracks[PARTICLE].isin(summary.index[good & (summary.index >= 0)]).to_numpy()
     observed = tracks[OBSERVED].to_numpy()
     brief = np.zeros(len(tracks), bool)
     if carried[observed].mean() > LASTING_SHARE:
         film = int(seen[FRAME].min()), int(seen[FRAME].max())
-        few = is_brief(*(summary[name].to_numpy() for name in ("n", "first", "last")), film)
+        few = is_brief(n, first, last, film)
         brief = tracks[PARTICLE].isin(summary.index[few]).to_numpy()
     return counts(carried, brief, observed, tracks["confidence"].to_numpy(float, na_value=np.nan), threshold)
 

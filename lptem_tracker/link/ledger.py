@@ -66,7 +66,7 @@ class Ledger:
             sure = (rows.confidence >= self._threshold) | np.isnan(rows.confidence)
         ones = np.ones(len(rows.frame), np.int64)
         fresh = Open(rows.particle, ones, rows.frame, rows.still, rows.frame, rows.still, sure)
-        both = Open(*(np.concatenate(pair) for pair in zip(self._open, fresh)))
+        both = Open._make(np.concatenate(pair) for pair in zip(self._open, fresh))
         order = np.argsort(both.name, kind="stable")
         begins = np.flatnonzero(np.diff(both.name[order], prepend=-1))
         head, tail = order[begins], order[np.append(begins[1:], len(order)) - 1]
@@ -92,8 +92,8 @@ class Ledger:
     def _close(self, over: Bools) -> None:
         if not over.any():
             return
-        done = Open(*(field[over] for field in self._open))
-        self._open = Open(*(field[~over] for field in self._open))
+        done = Open._make(field[over] for field in self._open)
+        self._open = Open._make(field[~over] for field in self._open)
         self._add_velocities(done)
         if self._threshold is None:
             return

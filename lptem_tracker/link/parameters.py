@@ -25,6 +25,9 @@ TAIL_SHARE, TAIL_SIGMA, TAIL_SPACING, TAIL_GATE = 0.01, 3.0, 0.3, 2.5
 """The wide mode: share of the steps, standard deviation over that of the widest mode and at most over the
 neighbour spacing, and its search radius in its own standard deviations."""
 
+DOUBT_MOST = 4.0
+"""Bound of what a confidence may say for or against a detection, nats."""
+
 
 @dataclass(frozen=True)
 class Parameters:
@@ -42,6 +45,8 @@ class Parameters:
         Probability per frame that a particle there is not detected, or leaves for good.
     birth_density, false_density : float
         New particles and false detections per px² and frame.
+    doubt_level, doubt_slope : float
+        Log-likelihood ratio of a detection being false is ``level + slope · logit(confidence)``.
     """
 
     step_sigma_px: tuple[float, ...]
@@ -56,6 +61,8 @@ class Parameters:
     look_change: tuple[float, ...] = ()
     look_mean: tuple[float, ...] = ()
     look_spread: tuple[float, ...] = ()
+    doubt_level: float = 0.0
+    doubt_slope: float = 0.0
     sources: Mapping[str, Origin] = field(default_factory=dict)
 
     def with_user(self, values: Mapping[str, float]) -> Parameters:
@@ -68,7 +75,7 @@ class Parameters:
         """
         new: dict[str, Any] = {}
         for name, value in values.items():
-            if name not in UNITS or name.startswith(("look_", "mode_")):
+            if name not in UNITS or name.startswith(("look_", "mode_", "doubt_")):
                 raise SettingsError(f"Unknown link parameter {name!r}; known: {', '.join(UNITS)}.")
             if not (math.isfinite(value) and value > 0 and (value < 1 or not name.endswith("_rate"))):
                 raise SettingsError(f"The link parameter {name} must be positive (a rate below 1); got {value!r}.")
@@ -118,6 +125,9 @@ class Parameters:
             np.array(self.look_change),
             np.array(self.look_mean),
             np.array(self.look_spread),
+            self.doubt_level,
+            self.doubt_slope,
+            DOUBT_MOST if self.doubt_slope != 0 else 0.0,
         )
 
     def _kernel(self) -> tuple[NDArray[np.float64], ...]:
@@ -147,6 +157,8 @@ UNITS = {
     "false_density": "1/(px^2 frame)",
     "look_change": "nats of log size, log aspect",
     "look_spread": "nats of log size, log aspect",
+    "doubt_level": "nats",
+    "doubt_slope": "nats per nat",
     "gate_sigma": "standard deviations",
     "max_displacement_px": "px",
 }

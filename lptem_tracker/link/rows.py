@@ -46,7 +46,7 @@ class Rows(NamedTuple):
 
     def part(self, lo: int, hi: int) -> Rows:
         """Return the rows [lo, hi)."""
-        return Rows(*(field[lo:hi] for field in self))
+        return Rows._make(field[lo:hi] for field in self)
 
 
 def no_rows() -> Rows:
@@ -60,7 +60,7 @@ def joined_rows(parts: Iterable[Rows]) -> Rows:
     some = [part for part in parts if len(part.frame)]
     if not some:
         return no_rows()
-    return some[0] if len(some) == 1 else Rows(*(np.concatenate(field) for field in zip(*some)))
+    return some[0] if len(some) == 1 else Rows._make(np.concatenate(field) for field in zip(*some))
 
 
 def following(pred: Ints, first: int) -> Ints:
