@@ -92,5 +92,6 @@ def _touching(boxes: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.
     near = tree.query_ball_point(centre, reach)
     i = np.repeat(np.arange(len(boxes)), [len(n) for n in near])
     j = np.array([k for n in near for k in n], dtype=np.intp)
-    pairs = np.unique(np.sort(np.stack([i, j], 1)[i != j], axis=1), axis=0)
-    return pairs[:, 0], pairs[:, 1]
+    # one number a pair sorts many times faster than rows of two
+    pairs = np.unique(np.minimum(i, j)[i != j] * len(boxes) + np.maximum(i, j)[i != j])
+    return pairs // len(boxes), pairs % len(boxes)
