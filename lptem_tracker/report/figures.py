@@ -32,7 +32,8 @@ def _msd_plots(results: Results) -> list[dict[str, Any]]:
         for c in curves[:MOST_CURVES]
     ]
     mean = ensemble_curve(results.msd, results.calibration)
-    content = [*thin, series("points", mean.lag, mean.value, name="mean over particles", colour=plots.BLUE)]
+    half = 1.96 * mean.std if mean.std is not None else np.full(len(mean.lag), np.nan)
+    content = [*thin, _with_errors(mean.lag, mean.value, half, "mean over particles")]
     x = axis(f"lag ({units.time})", log=True)
     note = "Each grey line is one particle; click it. " if thin else ""
     if len(curves) > MOST_CURVES:
@@ -45,7 +46,7 @@ def _msd_plots(results: Results) -> list[dict[str, Any]]:
         )
         note += "The line is not fitted to these points: it is the model of the joint likelihood over all tracks, "
         note += "4[Dt + σ² − 2RDΔt], with localisation error σ and motion blur R."
-        rest = series("points", mean.lag, mean.value / model - 1, name="", colour=plots.BLUE)
+        rest = _with_errors(mean.lag, mean.value / model - 1, half / model, "")
         zero = series("line", [mean.lag.min(), mean.lag.max()], [0, 0], colour=plots.VERMILION, width=1.5)
         out.append(
             plot(
@@ -54,14 +55,23 @@ def _msd_plots(results: Results) -> list[dict[str, Any]]:
                 x,
                 axis("MSD / model − 1"),
                 [zero, rest],
-                height=170,
-                caption="Neighbouring points share the same steps: a smooth wave is no evidence against the model.",
+                height=190,
+                caption="Bars: 95 % by the scatter between particles. Neighbouring points share the same steps: "
+                "a smooth wave within the bars is no evidence against the model.",
             )
         )
     return [
         plot("msd", "Mean-square displacement", x, axis(f"MSD ({unit})", log=True), content, caption=note, height=360),
         *out,
     ]
+
+
+def _with_errors(x: Any, y: Any, half: Any, name: str) -> dict[str, Any]:
+    """Return points with their 95 % intervals, or bare where these are not known."""
+    if not np.isfinite(half).any():
+        return series("points", x, y, name=name, colour=plots.BLUE)
+    half = np.nan_to_num(half)
+    return series("errors", x, y, name=name, colour=plots.BLUE, low=y - half, high=y + half)
 
 
 def _diffusion_plots(results: Results) -> list[dict[str, Any]]:
@@ -79,8 +89,8 @@ def _diffusion_plots(results: Results) -> list[dict[str, Any]]:
             "Diffusion coefficients",
             axis(f"D ({unit})", log=True),
             axis("particles", low=0),
-            [bars],
-            caption=f"{sum(counts)} particles with a D of their own.",
+            [*plots.span(results.ensemble.get(name), results.ensemble.get("D_ci95"), _pooled(results)), bars],
+            caption=f"{sum(counts)} particles with a D of their own; part of their spread is the error of each.",
         )
     ]
     return [*out, _ranked(results, name, "D_ci_low", "D_ci_high", f"D ({unit})", "D", log=True)]
@@ -93,8 +103,23 @@ def _alpha_plots(results: Results) -> list[dict[str, Any]]:
     left, right, counts = plots.histogram(table["alpha"])
     centre = (np.array(left) + np.array(right)) / 2
     bars = series("bars", centre, counts, colour=plots.GREEN, low=left, high=right)
-    out = [plot("alpha_histogram", "Anomalous exponents", axis("α"), axis("particles", low=0), [bars])]
+    pooled = plots.span(results.ensemble.get("alpha"), results.ensemble.get("alpha_ci95"), _pooled(results))
+    caption = "α is 1 for Brownian motion, below 1 for hindered and above 1 for directed motion."
+    out = [
+        plot(
+            "alpha_histogram",
+            "Anomalous exponents",
+            axis("α"),
+            axis("particles", low=0),
+            [*pooled, bars],
+            caption=caption,
+        )
+    ]
     return [*out, _ranked(results, "alpha", "alpha_ci_low", "alpha_ci_high", "α", "alpha", log=False)]
+
+
+def _pooled(results: Results) -> str:
+    return f"all tracks, {results.level:.0%} interval"
 
 
 def _ranked(results: Results, name: str, low: str, high: str, label: str, key: str, *, log: bool) -> dict[str, Any]:
@@ -132,18 +157,21 @@ def size_plots(results: Results) -> list[dict[str, Any]]:
     )
     out = []
     for name, label, key, colour in wanted:
-        if name not in results.particles or not results.particles[name].notna().any():
+        least = 2 if name == "aspect_ratio" else 1  # of spheres it is 1 for all, which is no distribution
+        if name not in results.particles or results.particles[name].nunique() < least:
             continue
         left, right, counts = plots.histogram(results.particles[name])
         centre = (np.array(left) + np.array(right)) / 2
         bars = series("bars", centre, counts, colour=colour, low=left, high=right)
+        whole = (results.summary.get("population") or {}).get(name) or {}
+        median = plots.span(whole.get("median"), whole.get("median_ci95"), "median, 95% interval")
         out.append(
             plot(
                 key,
                 label.split(" (")[0].capitalize(),
                 axis(label),
                 axis("particles", low=0),
-                [bars],
+                [*median, bars],
                 caption=f"Each of {sum(counts)} particles counted once.",
             )
         )

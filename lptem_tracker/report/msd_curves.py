@@ -17,11 +17,15 @@ MOST_LAGS = 24
 
 @dataclass(frozen=True)
 class Curve:
-    """One MSD curve: lag times and values, in the units of the run; `particle` is None for the mean."""
+    """One MSD curve: lag times and values, in the units of the run; `particle` is None for the mean.
+
+    `std` is the standard error of the mean, from the scatter between particles; NaN with fewer than three.
+    """
 
     particle: int | None
     lag: NDArray[np.float64]
     value: NDArray[np.float64]
+    std: NDArray[np.float64] | None = None
 
 
 def _columns(msd: pd.DataFrame, calibration: Calibration) -> tuple[str, str] | None:
@@ -64,17 +68,28 @@ def ensemble_curve(msd: pd.DataFrame, calibration: Calibration) -> Curve:
     names = _columns(msd, calibration)
     assert names is not None
     lag, value = names
-    pooled = msd[msd["particle"].isna() | (msd["particle"] == -1)]
-    if pooled.empty:
-        weight = msd["n_pairs"] if "n_pairs" in msd else pd.Series(1.0, index=msd.index)
-        sums = pd.DataFrame({"w": weight, "wv": weight * msd[value]}).groupby(msd[lag]).sum()
-        x, y = sums.index.to_numpy(float), (sums["wv"] / sums["w"]).to_numpy(float)
-    else:
-        pooled = pooled.sort_values(lag)
-        x, y = pooled[lag].to_numpy(float), pooled[value].to_numpy(float)
-    good = (x > 0) & (y > 0)
-    keep = thin(int(good.sum()), 60)
-    return Curve(None, x[good][keep], y[good][keep])
+    pooled = msd["particle"].isna() | (msd["particle"] == -1)
+    table = _mean_over_particles(msd[~pooled], lag, value)
+    if pooled.any():
+        own = msd[pooled].set_index(lag)[value]
+        table = table.reindex(own.index).assign(mean=own)
+    table = table[(table.index > 0) & (table["mean"] > 0)].sort_index()
+    table = table.iloc[thin(len(table), 60)]
+    return Curve(None, *(np.asarray(column, dtype=float) for column in (table.index, table["mean"], table["std"])))
+
+
+def _mean_over_particles(msd: pd.DataFrame, lag: str, value: str) -> pd.DataFrame:
+    """Return mean and std at each lag: particles weighted by their pairs, and the scatter between them."""
+    weight = msd["n_pairs"].astype(float) if "n_pairs" in msd else pd.Series(1.0, index=msd.index)
+    table = pd.DataFrame({"lag": msd[lag], "w": weight, "wv": weight * msd[value]})
+    sums = table.groupby("lag")[["w", "wv"]].sum()
+    mean = sums["wv"] / sums["w"]
+    rest = (msd[value] - table["lag"].map(mean)) * weight
+    squares = (rest**2).groupby(table["lag"]).sum()
+    n = table.groupby("lag").size()
+    # the ratio estimator of a weighted mean: Cochran 1977, eq. 6.13
+    std = np.sqrt(squares * n / (n - 1).clip(lower=1)) / sums["w"]
+    return pd.DataFrame({"mean": mean, "std": std.where(n >= 3)})
 
 
 def thin(n: int, most: int = MOST_LAGS) -> NDArray[np.int64]:

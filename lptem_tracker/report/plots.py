@@ -10,7 +10,7 @@ import numpy as np
 BLUE, ORANGE, GREEN, PINK, GREY, YELLOW, VERMILION = (
     "#3b82d6", "#e69f00", "#009e73", "#cc79a7", "#8a8f98", "#d1b800", "#d55e00",
 )  # fmt: skip
-Kind = Literal["line", "points", "bars", "band", "errors", "steps", "marks"]
+Kind = Literal["line", "points", "bars", "band", "errors", "steps", "marks", "span"]
 
 
 def numbers(values: Iterable[Any], digits: int = 6) -> list[float | None]:
@@ -39,15 +39,16 @@ def series(
 
     Parameters
     ----------
-    kind : {'line', 'points', 'bars', 'band', 'errors', 'steps', 'marks'}
-        `band` and `errors` take `low` and `high`; `bars` take `width`.
+    kind : {'line', 'points', 'bars', 'band', 'errors', 'steps', 'marks', 'span'}
+        `band`, `errors` and `bars` take `low` and `high`; a `span` lies between its two `x` from top to bottom,
+        with a line at `value`.
     x, y : iterable of float
     name : str
         Shown in the legend; without one the series is not listed.
     colour : str
     **more
         `low`, `high`, `width`, `ids` (particle of each point), `particle` (of the whole series), `text`,
-        `opacity`, `dash`.
+        `opacity`, `dash`, `value`.
     """
     out: dict[str, Any] = {"kind": kind, "name": name, "colour": colour, "x": numbers(x), "y": numbers(y)}
     for key in ("low", "high"):
@@ -65,7 +66,7 @@ def plot(
     *,
     caption: str = "",
     height: int = 300,
-    width: int = 560,
+    width: int = 460,
 ) -> dict[str, Any]:
     """Return a plot: its key in the page, title, axes, series and what a reader should know of it."""
     return {
@@ -78,6 +79,21 @@ def plot(
         "height": height,
         "width": width,
     }
+
+
+def span(value: Any, interval: Any, name: str) -> list[dict[str, Any]]:
+    """Return a value with its interval as an upright band over a histogram; nothing where either is not known.
+
+    Parameters
+    ----------
+    value : float or None
+    interval : (low, high) or None
+    name : str
+    """
+    known = isinstance(interval, list | tuple) and len(interval) == 2
+    if not known or not all(isinstance(v, int | float) and np.isfinite(v) for v in (value, *interval)):
+        return []
+    return [series("span", interval, [0, 0], name=name, colour=VERMILION, value=float(value))]
 
 
 def histogram(

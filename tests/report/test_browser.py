@@ -62,12 +62,31 @@ def page(make_run: MakeRun) -> Path:
 
 
 def test_the_page_opens_without_an_error(page: Path, tmp_path: Path) -> None:
-    """The script runs to its end under the page's own policy; nine plots and a map are there."""
+    """The script runs to its end under the page's own policy; nine plots and a map are there, no empty one."""
     dom, console = _open(page, tmp_path / "profile")
     assert console == []
     assert 'data-ready="9"' in dom
+    assert 'id="plot-aspect"' not in dom
     for key in ("map", "msd", "msd_residuals", "D_ranked", "alpha_histogram", "radius", "timeline", "counts"):
         assert f'id="plot-{key}"' in dom
+
+
+NUMBERS = """
+document.querySelector('#map path[data-particle="2"]').dispatchEvent(new MouseEvent("click", { bubbles: true }));
+const names = [...document.querySelectorAll("#particle dt")].map((e) => e.textContent);
+const texts = [...document.querySelectorAll("#particle dd")].map((e) => e.textContent);
+return [names.join(" "), texts[names.indexOf("D_nm2_s")], texts[names.indexOf("motion")]].join("|");
+"""
+
+
+def test_the_numbers_of_a_particle_come_with_their_intervals(page: Path, tmp_path: Path) -> None:
+    """D stands in one line with its interval, whose columns are not listed again; a word has no error."""
+    answer, console = _act(page, tmp_path / "profile", NUMBERS)
+    assert console == []
+    names, d, motion = answer.split("|")
+    assert "_ci_low" not in names
+    assert re.fullmatch(r"[\d.]+  \[[\d.]+, [\d.]+\]", d)
+    assert "±" not in motion
 
 
 ACTS = """

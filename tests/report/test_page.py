@@ -215,3 +215,20 @@ def test_particle_counts_leave_out_filled_positions(make_run: MakeRun) -> None:
     found = figures.quality_plots(gather(open_run(make_run())))
     tracked = next(s for p in found if p["key"] == "counts" for s in p["series"] if s["name"] == "tracked")
     assert tracked["y"][9:14] == [5, 4, 4, 4, 5]
+
+
+def test_the_mean_msd_has_the_error_of_the_scatter_between_particles() -> None:
+    """Three particles of 1, 2 and 3 nm²: mean 2 and standard error 1/√3; with two there is none."""
+    table = pd.DataFrame({"particle": [0, 1, 2, 0, 1], "lag_s": [1.0, 1.0, 1.0, 2.0, 2.0],
+                          "msd_nm2": [1.0, 2.0, 3.0, 4.0, 6.0], "n_pairs": 5})  # fmt: skip
+    mean = ensemble_curve(table, Calibration(1.0, 1.0))
+    assert mean.value == pytest.approx([2.0, 5.0])
+    assert mean.std == pytest.approx([1 / np.sqrt(3), np.nan], nan_ok=True)
+
+
+def test_histograms_carry_the_pooled_interval() -> None:
+    """A value with its interval is one band; where the interval is not known there is none."""
+    (band,) = plots.span(2.0, [1.0, 3.0], "all tracks")
+    assert (band["x"], band["value"], band["name"]) == ([1.0, 3.0], 2.0, "all tracks")
+    assert plots.span(2.0, None, "all tracks") == []
+    assert plots.span(None, [1.0, 3.0], "all tracks") == []

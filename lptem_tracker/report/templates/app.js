@@ -159,9 +159,9 @@
     box.replaceChildren();
     html("h3", {}, box, `Particle ${id}`);
     if (path && !keepFrame && at(path, state.frame) < 0) showFrame(path.f[0]);
-    const pictures = data.crops[String(id)] || [];
+    const pictures = data.crops[String(id)] || [], left = html("div", {}, box);
     if (pictures.length) {
-      const cells = html("div", { class: "cells" }, box);
+      const cells = html("div", { class: "cells" }, left);
       for (const picture of pictures) {
         const figure = html("figure", {}, cells);
         html("img", { src: picture.src, alt: `Particle ${id} in frame ${picture.frame}` }, figure).addEventListener("click", () => showFrame(picture.frame));
@@ -169,14 +169,27 @@
       }
     }
     if (row) {
-      const list = html("dl", {}, box);
-      for (const [name, value] of Object.entries(row)) {
-        if (value === null || name === "particle" || value === "[]") continue;
+      const list = html("dl", {}, left);
+      for (const [name, value] of numbersOf(row)) {
         html("dt", {}, list, name);
-        html("dd", {}, list, typeof value === "number" ? tidy(value) : String(value));
+        html("dd", {}, list, value);
       }
-    } else html("p", { class: "absent" }, box, "Nothing was measured of this particle; its track is too short.");
-    if (path) particlePlots(box, id, path, row);
+    } else html("p", { class: "absent" }, left, "Nothing was measured of this particle; its track is too short.");
+    if (path) particlePlots(html("div", { class: "grid" }, box), id, path, row);
+  }
+
+  // a value, its error and its interval stand in columns of their own; here they are one line
+  function numbersOf(row) {
+    const text = (v) => typeof v === "number" ? tidy(v) : String(v), out = [];
+    for (const [name, value] of Object.entries(row)) {
+      if (value === null || name === "particle" || value === "[]" || /_ci_(low|high)$|_std($|_)/.test(name)) continue;
+      const stem = Object.keys(row).some((k) => k === `${name}_ci_low`) ? name : name.split("_")[0];
+      const low = row[`${stem}_ci_low`], high = row[`${stem}_ci_high`];
+      const near = typeof low === "number" && typeof high === "number" && low <= value && value <= high;
+      const std = Object.entries(row).find(([k]) => k !== name && (k === `${name}_std` || k === name.replace(/^([^_]+)_/, "$1_std_")));
+      out.push([name, text(value) + (near ? `  [${text(low)}, ${text(high)}]` : std && std[1] !== null ? ` ± ${text(std[1])}` : "")]);
+    }
+    return out;
   }
 
   function particlePlots(box, id, path, row) {
@@ -184,7 +197,7 @@
     const mean = (a) => a.reduce((s, v) => s + v, 0) / a.length;
     const mx = mean(path.x), my = mean(path.y), frames = Array.from(path.f);
     const line = (values, m, name, colour) => ({ kind: "line", name, colour, x: frames, y: Array.from(values, (v) => (v - m) * k), width: 1.3 });
-    const spec = { key: `particle_${id}_position`, title: "Position", width: 360, height: 220, caption: "", x: { label: "frame" }, y: { label: `about its mean (${u})` },
+    const spec = { key: `particle_${id}_position`, title: "Position", width: 420, height: 240, caption: "", x: { label: "frame" }, y: { label: `about its mean (${u})` },
       series: [line(path.x, mx, "x", "#3b82d6"), line(path.y, my, "y", "#e69f00")] };
     Plot.create(box, spec, { onFrame: showFrame }).frame(state.frame);
     const curve = data.msd[String(id)];
@@ -196,7 +209,7 @@
       const y = curve[0].map((t) => 4 * (D * t + sigma * sigma - 2 * data.blur * D * step));
       series.push({ kind: "line", name: "its own D", colour: "#d55e00", x: curve[0], y });
     }
-    Plot.create(box, { key: `particle_${id}_msd`, title: "MSD", width: 360, height: 220, caption: "", x: { label: `lag (${data.units.time})`, log: true }, y: { label: `MSD (${u}²)`, log: true }, series });
+    Plot.create(box, { key: `particle_${id}_msd`, title: "MSD", width: 420, height: 240, caption: "", x: { label: `lag (${data.units.time})`, log: true }, y: { label: `MSD (${u}²)`, log: true }, series });
   }
 
   // ---- events ----------------------------------------------------------------------------------
@@ -234,7 +247,7 @@
     const head = html("header", {}, card);
     const who = [e.particle_a, e.particle_b].filter((p) => p !== null).join(" and ");
     html("span", {}, head, `${e.kind}, frame ${e.frame}` + (who ? `, particle${e.particle_b === null ? "" : "s"} ${who}` : ""));
-    const label = html("label", { class: "quiet" }, head, (e.score === null ? "" : `score ${tidy(e.score)} `));
+    const label = html("label", { class: "quiet" }, head, (e.score === null ? "" : `score ${e.score.toFixed(2)} `));
     const tick = html("input", { type: "checkbox", title: "This is no event" }, label);
     tick.checked = rejected.has(n);
     tick.addEventListener("click", (click) => click.stopPropagation());
@@ -259,7 +272,7 @@
     const names = source.names, text = names.map((n, k) => source.columns[k].some((v) => typeof v === "string"));
     let order = rows.map((_, i) => i), by = null, down = false, kept = order;
     const heads = html("tr", {}, html("thead", {}, box)), body = html("tbody", {}, box);
-    names.forEach((name, k) => html("th", { scope: "col" }, heads, name).addEventListener("click", () => {
+    names.forEach((name, k) => html("th", { scope: "col", class: text[k] ? "text" : "" }, heads, name).addEventListener("click", () => {
       down = by === k ? !down : false;
       by = k;
       heads.querySelectorAll("th").forEach((th, j) => j === k ? th.setAttribute("aria-sort", down ? "descending" : "ascending") : th.removeAttribute("aria-sort"));

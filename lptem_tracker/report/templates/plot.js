@@ -3,7 +3,7 @@
 // and each plot saved as SVG, PNG or CSV.
 const Plot = (() => {
   const NS = "http://www.w3.org/2000/svg";
-  const wide = (spec) => spec.width || 560;
+  const wide = (spec) => spec.width || 460;
   const MARGIN = { left: 70, right: 14, top: 10, bottom: 44 };
 
   function node(name, attributes, parent, text) {
@@ -93,7 +93,7 @@ const Plot = (() => {
     const inner = { x0: MARGIN.left, x1: wide(spec) - MARGIN.right, y0: topOf(spec), y1: height - MARGIN.bottom };
     const ticks = (axis, s, wanted) => axis.names ? axis.names.map((n, i) => [i, n])
       : axis.log ? logTicks(...s.range) : linearTicks(...s.range, wanted, axis.whole);
-    const style = { "font-size": 12, fill: "currentColor" };
+    const style = { "font-size": 13, fill: "currentColor" };
     for (const [v, text] of ticks(spec.x, sx, Math.round(wide(spec) / 95))) {
       node("line", { x1: sx(v), x2: sx(v), y1: inner.y0, y2: inner.y1, stroke: "currentColor", "stroke-opacity": 0.09 }, svg);
       node("text", { x: sx(v), y: inner.y1 + 17, "text-anchor": "middle", ...style }, svg, text);
@@ -103,9 +103,9 @@ const Plot = (() => {
       node("text", { x: inner.x0 - 7, y: sy(v) + 4, "text-anchor": "end", ...style }, svg, text);
     }
     node("path", { d: `M${inner.x0},${inner.y0}V${inner.y1}H${inner.x1}`, fill: "none", stroke: "currentColor", "stroke-opacity": 0.5 }, svg);
-    node("text", { x: (inner.x0 + inner.x1) / 2, y: height - 8, "text-anchor": "middle", ...style, "font-size": 13 }, svg, spec.x.label);
+    node("text", { x: (inner.x0 + inner.x1) / 2, y: height - 8, "text-anchor": "middle", ...style, "font-size": 14 }, svg, spec.x.label);
     const middle = (inner.y0 + inner.y1) / 2;
-    node("text", { x: 13, y: middle, transform: `rotate(-90 13 ${middle})`, "text-anchor": "middle", ...style, "font-size": 13 }, svg, spec.y.label);
+    node("text", { x: 13, y: middle, transform: `rotate(-90 13 ${middle})`, "text-anchor": "middle", ...style, "font-size": 14 }, svg, spec.y.label);
     return inner;
   }
 
@@ -155,6 +155,11 @@ const Plot = (() => {
         node("rect", { x: a + 0.5, y: top, width: Math.max(0.5, b - a - 1), height: Math.max(0, foot - top), fill: s.colour, "fill-opacity": 0.8 }, g);
       });
     },
+    span(g, s, sx, sy, spec) {
+      const a = sx(s.x[0]), b = sx(s.x[1]), top = topOf(spec), foot = sy(sy.range[0]);
+      node("rect", { x: a, y: top, width: Math.max(1, b - a), height: foot - top, fill: s.colour, "fill-opacity": 0.2 }, g);
+      node("line", { x1: sx(s.value), x2: sx(s.value), y1: top, y2: foot, stroke: s.colour, "stroke-width": 2 }, g);
+    },
     marks(g, s, sx, sy) {
       s.x.forEach((x, i) => {
         const mark = node("rect", { x: sx(x) - 2, y: sy(s.y[i]) - 11, width: 4, height: 22, rx: 2, fill: s.colour, "fill-opacity": 0.8, class: "hit" }, g);
@@ -180,7 +185,7 @@ const Plot = (() => {
   function nearest(spec, sx, sy, px, py) {
     let best = null, distance = 14 * 14;
     for (const s of spec.series) {
-      if (s.kind === "band" || (s.kind === "line" && s.particle === undefined && !s.name && s.x.length < 3)) continue;
+      if (s.kind === "band" || s.kind === "span" || (s.kind === "line" && s.particle === undefined && !s.name && s.x.length < 3)) continue;
       s.x.forEach((x, i) => {
         if (!usable(x, spec.x.log) || !usable(s.y[i], spec.y.log)) return;
         const d = (sx(x) - px) ** 2 + (s.kind === "bars" ? 0 : (sy(s.y[i]) - py) ** 2);
@@ -299,6 +304,7 @@ const Plot = (() => {
   function plotCsv(spec) {
     const rows = [["series", "particle", spec.x.label, spec.y.label || "kind", "low", "high"]];
     for (const s of spec.series) {
+      if (s.kind === "span") { rows.push([s.name, "", s.value, "", s.x[0], s.x[1]]); continue; }
       s.x.forEach((x, i) => rows.push([s.name || s.kind, s.ids ? s.ids[i] : s.particle, x,
         spec.y.names ? spec.y.names[s.y[i]] : s.y[i], s.low && s.low[i], s.high && s.high[i]]));
     }
