@@ -11,11 +11,12 @@ import pandas as pd
 
 from lptem_tracker.detect.refine.describe import unwrap_angles
 from lptem_tracker.detect.refine.one_frame import Options, refine_frame
+from lptem_tracker.detect.refine.profile import settle_profile
 from lptem_tracker.errors import TableError
 from lptem_tracker.movie.base import Frame
 from lptem_tracker.tables import FRAME, validate_detections
 
-__all__ = ["refine", "unwrap_angles"]
+__all__ = ["refine", "settle_profile", "unwrap_angles"]
 
 
 def refine(
@@ -53,7 +54,12 @@ def refine(
         `snr` (the same over the noise of one pixel), `edge_blur` (px), `shape` (`disk`, `ellipse`, `rod`,
         `rectangle`, or `outline`), `fit_ok` (False: no shape fits, the row is a centroid with its larger
         error, or the box itself where nothing is seen), `edge` (cut by the frame's border or by pixels
-        without data), `saturated` (the particle or its surroundings reach the end of the grey scale).
+        without data), `saturated` (the particle or its surroundings reach the end of the grey scale),
+        `profile` (`plate`: equally thick, its radius where the contrast falls to half; `dome`: thins out to
+        its rim as a sphere does, its radius the sphere's), `profile_probability` (of that, from all particles
+        of the frame; `settle_profile` pools a movie's), `profile_std` (what the other profile adds to the error
+        of the outline, px; part of the sizes' errors), `dome_growth` (by how many px a dome's outline lies
+        outside of a plate's), `dome_evidence` (log-likelihood ratio of dome to plate).
 
     Raises
     ------

@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from lptem_tracker.detect.refine import shapes as sh
 from lptem_tracker.detect.refine.compiled import compiled
-from lptem_tracker.detect.refine.fit import CHI2, ELONGATION, N_ACTIVE
 from lptem_tracker.detect.refine.frame import State, Surroundings, run, subtracted
 from lptem_tracker.detect.refine.render import owners
+from lptem_tracker.detect.refine.scores import CHI2, ELONGATION, N_ACTIVE
 
 _ASPECTS = (1.5, 2.2, 3.2, 4.7)
 _ANGLES = 16
 _PIXELS = 400
 _SUSPECT_ASPECT, _CLEAR_ASPECT = 1.25, 1.6
 # 99.99 % quantile of χ² with two degrees of freedom: an undistorted disk seldom costs three more fits
-_SUSPECT_SCORE, _LIKELY_SCORE = 18.4, 6.0
+_SUSPECT_SCORE, _LIKELY_SCORE = 18.4, 9.2
 _MISFIT = 5.0
 # share of doubtful particles above which all of a frame's are tried as ellipses and rods
 _COMMON = 0.25
@@ -118,13 +118,14 @@ def choose_elongated(
         _compete(state, rows, around, (sh.ELLIPSE, sh.ROD), box, _tries(_ASPECTS, np.pi, _ANGLES), free, pool)
 
 
-def choose_rectangles(state: State, free: NDArray[np.bool_], pool: ThreadPoolExecutor | None) -> None:
-    """Fit rounded rectangles where all other shapes leave more than the noise, and keep the likelier."""
+def choose_rectangles(state: State, free: NDArray[np.bool_], pool: ThreadPoolExecutor | None) -> bool:
+    """Fit rounded rectangles where all other shapes leave more than the noise; tell whether some were likelier."""
     rows = np.flatnonzero((misfit(state) > _MISFIT) & (state.significance() > _MISFIT))
     if len(rows):
         outline = np.column_stack([state.params[:, [sh.X, sh.Y]], _bounding(state), state.params[:, sh.THETA]])
         around = _apart(state, outline, rows)
         _compete(state, rows, around, (sh.BOX,), outline, _tries((1.0, 1.3), np.pi / 2, 9), free, pool)
+    return bool((state.kinds == sh.BOX).any())
 
 
 def _bounding(state: State) -> NDArray[np.float64]:
@@ -134,15 +135,25 @@ def _bounding(state: State) -> NDArray[np.float64]:
 
 def _apart(state: State, box: NDArray[np.float64], rows: NDArray[np.int64]) -> Surroundings:
     """Subtract the particles that are settled; leave each pixel near the others to the one deepest there."""
-    settled = np.ones(len(state.kinds), dtype=np.bool_)
+    settled = _near(box, rows)
     settled[rows] = False
     outlines = state.params.copy()
     outlines[:, [sh.X, sh.Y]], outlines[:, sh.A], outlines[:, sh.B] = box[:, :2], box[:, 2] / 2, box[:, 3] / 2
     outlines[:, sh.THETA] = box[:, 4]
-    outlines[settled, sh.X] = -1e6
+    apart = np.ones(len(box), dtype=np.bool_)
+    apart[rows] = False
+    outlines[apart, sh.X] = -1e6
     around = subtracted(state, settled)
     owner = owners(around.total.shape, np.full(len(box), sh.ELLIPSE, dtype=np.int64), outlines, 2.0)
     return Surroundings(around.total, around.counted, owner)
+
+
+def _near(box: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which boxes may reach into the windows of some rows, shape (n,)."""
+    reach = 2.0 * np.maximum(box[:, 2], box[:, 3]) + 48.0
+    off = np.abs(box[:, None, :2] - box[None, rows, :2]).max(axis=2)
+    out: NDArray[np.bool_] = (off < reach[:, None] + reach[rows]).any(axis=1)
+    return out
 
 
 def _compete(
@@ -158,7 +169,7 @@ def _compete(
     rigid = free.copy()
     rigid[:, [sh.LOG_S, sh.Q]] = False
     trials = [state.copy()]
-    run(trials[0], rows, around, free=free, slack=1.5, max_iter=10, scores=True, pool=pool)
+    run(trials[0], rows, around, free=free, slack=1.5, max_iter=10, pool=pool)
     start = state.copy()
     start.params[rows, 0:2] = box[rows, 0:2]
     _search(state.image, around.total, around.owner, rows, start.params, box, tries, kinds[0],
@@ -174,7 +185,7 @@ def _compete(
         trial.params[rows, sh.LOG_S] = np.log(1.2)
         run(trial, rows, around, free=free, slack=2.0, max_iter=12, tol=0.1, covariance=False, pool=pool)
         # the weights of the first run were those of the start
-        run(trial, rows, around, free=free, slack=1.5, max_iter=4, tol=0.1, scores=True, pool=pool)
+        run(trial, rows, around, free=free, slack=1.5, max_iter=4, tol=0.1, pool=pool)
         trials.append(trial)
     evidence = np.stack([_evidence(trial, free)[rows] for trial in trials])
     winner = _elect(evidence)

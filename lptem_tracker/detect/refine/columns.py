@@ -12,6 +12,7 @@ from lptem_tracker.detect.refine import describe
 from lptem_tracker.detect.refine import shapes as sh
 from lptem_tracker.detect.refine.frame import State
 from lptem_tracker.detect.refine.outline import outline_columns
+from lptem_tracker.detect.refine.profile import DOME, PLATE, settled, true_size
 from lptem_tracker.detect.refine.verdict import Verdict, centroids
 
 _BOX_SIZE_ERROR = 0.25  # a box's sides err by 5 to 20 %, and an unfitted one's by more
@@ -28,6 +29,10 @@ def columns(state: State, verdict: Verdict, box: NDArray[np.float64]) -> pd.Data
     box : numpy.ndarray
         Shape (n, 5): x, y, width, height, angle.
     """
+    domes = state.params[:, sh.Q] != 0
+    wider = true_size(state.kinds, state.params)
+    for entry in (sh.A, sh.B, sh.CORNER):
+        state.params[domes, entry] += wider[domes]
     describe.canonical(state.kinds, state.params, state.covs)
     p, cov, kind = state.params, state.covs, state.kinds
     std = np.sqrt(np.maximum(np.diagonal(cov, axis1=1, axis2=2), 0))
@@ -46,6 +51,10 @@ def columns(state: State, verdict: Verdict, box: NDArray[np.float64]) -> pd.Data
     out["edge_blur"] = np.exp(p[:, sh.LOG_S])
     out["shape"] = np.array(sh.SHAPE_NAMES, dtype=object)[kind]
     out["fit_ok"], out["edge"], out["saturated"] = verdict.fit_ok, verdict.edge, verdict.saturated
+    out["profile"] = np.where(domes, DOME, PLATE).astype(object)
+    out["profile_std"] = np.zeros(len(p))
+    out["dome_growth"], out["dome_evidence"] = state.growth, np.where(verdict.fit_ok, state.evidence, 0.0)
+    out |= settled(out, float(out["dome_evidence"].sum()))
     table = pd.DataFrame(out)
     poor = np.flatnonzero(~verdict.fit_ok)
     if len(poor):
@@ -84,9 +93,11 @@ def fill_from_boxes(table: pd.DataFrame, rows: NDArray[np.int64], box: NDArray[n
         "contrast",
         "snr",
         "edge_blur",
+        "profile_probability",
     ]
     table.loc[rows, blank] = np.nan
-    table.loc[rows, "shape"] = "unknown"
+    table.loc[rows, ["profile_std", "dome_growth", "dome_evidence"]] = 0.0
+    table.loc[rows, ["shape", "profile"]] = "unknown"
 
 
 def spread_out(table: pd.DataFrame, rows: NDArray[np.int64], box: NDArray[np.float64]) -> pd.DataFrame:

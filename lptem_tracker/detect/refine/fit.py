@@ -14,7 +14,25 @@ import numpy as np
 
 from lptem_tracker.detect.refine.compiled import compiled, inlined
 from lptem_tracker.detect.refine.model import evaluate, plane_columns
-from lptem_tracker.detect.refine.pixels import COLUMN, DX, DY, INSIDE, LINE, PIXEL_CAP, WEIGHT, Z_CUT, gather
+from lptem_tracker.detect.refine.pixels import PIXEL_CAP, Z_CUT, gather
+from lptem_tracker.detect.refine.profile import dome_column
+from lptem_tracker.detect.refine.scores import (
+    CHI2,
+    CHI2_OUT,
+    CLIPPED,
+    CONVERGED,
+    ELONGATION,
+    ITERATIONS,
+    LOG_V,
+    N_ACTIVE,
+    N_OUT,
+    N_STATS,
+    SEEN,
+    elongation,
+    inner_residuals,
+    project,
+    sandwich,
+)
 from lptem_tracker.detect.refine.shapes import (
     CORNER,
     DISK,
@@ -31,11 +49,6 @@ from lptem_tracker.detect.refine.shapes import (
     Y,
 )
 from lptem_tracker.detect.refine.solver import cholesky, fill, invert, substitute
-
-# columns of the statistics of a fit
-(CHI2, N_ACTIVE, CHI2_OUT, N_OUT, CHI2_IN, N_IN, ITERATIONS, CONVERGED, ELONGATION, SEEN, CLIPPED, LOG_V,
- DOME_SCORE, DOME_WEIGHT) = range(14)  # fmt: skip
-N_STATS = 14
 
 
 @inlined
@@ -116,103 +129,7 @@ def _step(kind, p, free, m, delta, trial):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _sandwich(jac, px, n, free, m, sums, lags, grid, inverse, work, cov):  # type: ignore[no-untyped-def]
-    """Write H⁻¹ (JᵀRJ + (H - JᵀJ)) H⁻¹ with R the noise's correlation at the given lags.
-
-    lags : (L, 3) rows of x, y (half plane) and correlation. Beyond the outline the plane's columns vary
-    slowly, so there the sum over lags is the sum of the correlations.
-    """
-    x0, y0 = px[COLUMN, 0], px[LINE, 0]
-    for j in range(n):
-        x0, y0 = min(x0, px[COLUMN, j]), min(y0, px[LINE, j])
-    for row in range(grid.shape[0]):
-        for column in range(grid.shape[1]):
-            grid[row, column] = -1
-    for j in range(n):
-        row, column = int(px[LINE, j] - y0) + 3, int(px[COLUMN, j] - x0) + 3
-        if row < grid.shape[0] - 3 and column < grid.shape[1] - 3:
-            grid[row, column] = j
-    extra = np.zeros((m, m))
-    kappa = 0.0
-    for t in range(lags.shape[0]):
-        kappa += 2 * lags[t, 2]
-        lx, ly, rho = int(lags[t, 0]), int(lags[t, 1]), lags[t, 2]
-        count = 0
-        for j in range(n):
-            row, column = int(px[LINE, j] - y0) + 3 + ly, int(px[COLUMN, j] - x0) + 3 + lx
-            if row < grid.shape[0] and column < grid.shape[1] and grid[row, column] >= 0:
-                work[0, count], work[1, count] = j, grid[row, column]
-                count += 1
-        for i in range(m):
-            for k in range(m):
-                total = 0.0
-                ri, rk = jac[free[i]], jac[free[k]]
-                for c in range(count):
-                    total += ri[work[0, c]] * rk[work[1, c]]
-                extra[i, k] += rho * total
-                extra[k, i] += rho * total
-    for i in range(m):
-        for k in range(m):
-            if free[i] >= LEVEL and free[k] >= LEVEL:
-                lo, hi = min(free[i], free[k]) - LEVEL, max(free[i], free[k]) - LEVEL
-                extra[i, k] += kappa * (sums[hi] if lo == 0 else sums[1 + lo + hi])
-    for i in range(m):
-        for k in range(m):
-            total = 0.0
-            for a in range(m):
-                for b in range(m):
-                    total += inverse[i, a] * extra[a, b] * inverse[b, k]
-            cov[i, k] = inverse[i, k] + total
-
-
-@inlined
-def _elongation(jac, res, px, n, p, origin):  # type: ignore[no-untyped-def]
-    """Return the larger of two statistics (two degrees of freedom each) that a disk's residuals are twofold.
-
-    One is the score of an elliptic deformation of the rim (Rao 1948); the other weighs residuals by their
-    distance, for outlines far from the disk's.
-    """
-    best = 0.0
-    for wide in range(2):
-        gc, gs, hc, hs, hcs = 0.0, 0.0, 1e-12, 1e-12, 0.0
-        for j in range(n):
-            dx, dy = px[DX, j] + origin[X] - p[X], px[DY, j] + origin[Y] - p[Y]
-            r2 = dx * dx + dy * dy + 1e-9
-            along = px[WEIGHT, j] / math.sqrt(r2) if wide else jac[A, j] / r2
-            c, s = along * (dx * dx - dy * dy), along * 2 * dx * dy
-            gc += c * res[j]
-            gs += s * res[j]
-            hc += c * c
-            hs += s * s
-            hcs += c * s
-        det = hc * hs - hcs * hcs
-        if det > 1e-9 * hc * hs:
-            best = max(best, (gc * gc * hs - 2 * gc * gs * hcs + gs * gs * hc) / det)
-    return best
-
-
-@inlined
-def _dome(jac, res, n, free, m, factor, cross, solved, stats):  # type: ignore[no-untyped-def]
-    """Write the score of a profile that falls towards the rim, and its information (Rao 1948)."""
-    score, information = 0.0, 0.0
-    by_q = jac[Q]
-    for j in range(n):
-        score += by_q[j] * res[j]
-        information += by_q[j] * by_q[j]
-    for i in range(m):
-        row, total = jac[free[i]], 0.0
-        for j in range(n):
-            total += row[j] * by_q[j]
-        cross[i] = total
-        solved[i] = total
-    substitute(factor, m, solved)
-    for i in range(m):
-        information -= cross[i] * solved[i]
-    stats[DOME_SCORE], stats[DOME_WEIGHT] = score, max(information, 0.0)
-
-
-@inlined
-def _descend(kind, p, prior, precision, px, n, sums, free, m, table, max_iter, tol, score, buf, stats):  # type: ignore[no-untyped-def]
+def _descend(kind, p, prior, precision, px, n, sums, free, m, table, max_iter, tol, buf, stats):  # type: ignore[no-untyped-def]
     """Levenberg-Marquardt from p, in place; leaves the Jacobian and normal matrix of the last point."""
     scratch, jac, res, hess, g, factor, damped, trial, grad, origin, delta = buf
     full = 0
@@ -251,10 +168,11 @@ def _descend(kind, p, prior, precision, px, n, sums, free, m, table, max_iter, t
             cost, at_p = new, True
             stats[CHI2] = chi2
             damping *= 0.2
-            _normal(jac, res, n, free, m, sums, grad, p, prior, precision, hess, g)
             if gain < tol and scale == 1.0:
+                # the normal matrix hardly differs from that of the point before
                 converged = 1.0
                 break
+            _normal(jac, res, n, free, m, sums, grad, p, prior, precision, hess, g)
         else:
             damping *= 8
             at_p = False
@@ -262,21 +180,11 @@ def _descend(kind, p, prior, precision, px, n, sums, free, m, table, max_iter, t
                 converged = 1.0 if gain < 10 * tol else 0.0
                 break
     stats[ITERATIONS], stats[CONVERGED] = it, converged
-    if score > full or not at_p:
-        stats[CHI2] = evaluate(kind, p, origin, px, n, table, scratch, jac, res, max(full, score))
+    if not at_p:
+        stats[CHI2] = evaluate(kind, p, origin, px, n, table, scratch, jac, res, full)
     stats[CHI2_OUT] = _plane(p, origin, sums, grad)
     if not at_p:
         _normal(jac, res, n, free, m, sums, grad, p, prior, precision, hess, g)
-
-
-@inlined
-def _inner(res, px, n, s, stats):  # type: ignore[no-untyped-def]
-    """Sum the squared residuals deep inside the outline, for the noise's rise with the mean."""
-    stats[CHI2_IN], stats[N_IN] = 0.0, 0.0
-    for j in range(n):
-        if px[INSIDE, j] > 2 * s:
-            stats[CHI2_IN] += res[j] * res[j]
-            stats[N_IN] += 1
 
 
 @inlined
@@ -291,6 +199,41 @@ def _capacity(chosen, params, slack, lags, want):  # type: ignore[no-untyped-def
         if lags.shape[0] > 0 and want > 0:
             side = max(side, int(2.9 * half) + 12)
     return int(most) + 64, side
+
+
+@inlined
+def _errors(kind, p, precision, px, n, free, m, table, sums, lags, score, grid, work, buf, inverse, cov, covs, stats):  # type: ignore[no-untyped-def]
+    """Write the covariance of a fit that has ended, and where wanted what a dome would gain."""
+    _, jac, res, hess, g, factor, _, trial, _, origin, column = buf
+    fill(covs, np.nan)
+    if not cholesky(hess, m, factor):
+        return
+    fill(covs, 0.0)
+    invert(factor, m, inverse, column)
+    for k in range(m):
+        for t in range(m):
+            cov[k, t] = inverse[k, t]
+    if lags.shape[0] > 0:
+        sandwich(jac, px, n, free, m, sums, lags, grid, inverse, work, cov)
+    for k in range(m):
+        for t in range(m):
+            covs[free[k], free[t]] = cov[k, t]
+    if score and p[Q] == 0.0:
+        dome_column(kind, p, origin, px, n, table, trial, jac[Q])
+        project(jac[Q], jac, res, n, free, m, hess, precision, factor, g, column, stats)
+
+
+@inlined
+def _gathered(image, total, counted, owner, i, kind, p, window, noise, options, table, px, scratch, sums, st):  # type: ignore[no-untyped-def]
+    """Collect the pixels of a particle; return how many lie near its outline."""
+    for k in range(N_STATS):
+        st[k] = 0.0
+    caps = (int(options[5]), int(options[6]))
+    n, st[SEEN], st[LOG_V] = gather(
+        image, total, counted, owner, i, kind, p, window, noise, options[0], options[1], caps, table, px, scratch, sums
+    )
+    st[N_ACTIVE], st[N_OUT], st[CLIPPED] = n, sums[10], sums[11]
+    return n
 
 
 @compiled
@@ -337,64 +280,63 @@ def fit_particles(  # type: ignore[no-untyped-def]
         Gain, readout variance, and least variance.
     lags : (L, 3) float64
         Half-plane lags x, y and the noise's correlation there; L = 0 for white noise.
-    options : (5,) float64
+    options : (7,) float64
         Slack in px that an outline may move, clip in standard deviations (0: none), most iterations,
-        tolerance in units of χ², covariance wanted (1), scores of other shapes too (2), or neither (0).
+        tolerance in units of χ², covariance wanted (1), an ellipse's score too (2), a dome's too (3), or neither (0),
+        and about how many pixels near and beyond an outline are enough.
     table : (n, 4) float64
         `shapes.TABLE`.
     covs : (n, 12, 12) float64, stats : (n, N_STATS) float64
         Written: covariance of the fit and its figures.
     """
-    slack, clip, max_iter, tol, want = options[0], options[1], options[2], options[3], options[4]
-    capacity, side = _capacity(chosen, params, slack, lags, want)
+    max_iter, tol, want = int(options[2]), options[3], options[4]
+    capacity, side = _capacity(chosen, params, options[0], lags, want)
     px, jac, res = np.empty((7, capacity)), np.zeros((N_PARAMS, capacity)), np.empty(capacity)
     scratch, grad, sums = np.zeros((7, capacity)), np.zeros(3), np.zeros(12)
     origin, trial, g, column = np.zeros(N_PARAMS), np.zeros(N_PARAMS), np.zeros(12), np.zeros(12)
     hess, factor, damped = np.zeros((12, 12)), np.zeros((12, 12)), np.zeros((12, 12))
     buf = (scratch, jac, res, hess, g, factor, damped, trial, grad, origin, column)
-    which = np.zeros(N_PARAMS, np.int64)
-    inverse, cov = np.zeros((12, 12)), np.zeros((12, 12))
-    grid = np.empty((side, side), np.int32)
-    work = np.empty((2, capacity if side else 0), np.int32)
+    which, inverse, cov = np.zeros(N_PARAMS, np.int64), np.zeros((12, 12)), np.zeros((12, 12))
+    grid, work = np.empty((side, side), np.int32), np.empty((2, capacity if side else 0), np.int32)
     for row in range(chosen.shape[0]):
         i = chosen[row]
-        kind, p, st = kinds[i], params[i], stats[i]
-        m = 0
+        kind, p, st, m = kinds[i], params[i], stats[i], 0
         for k in range(N_PARAMS):
             if free[kind, k]:
                 which[m] = k
                 m += 1
         if kind == DISK:
             p[B] = p[A]
-        for k in range(N_STATS):
-            st[k] = 0.0
-        n, st[SEEN], st[LOG_V] = gather(
-            image, total, counted[i], owner, i, kind, p, windows[i], noise, slack, clip, table, px, scratch, sums
+        n = _gathered(
+            image, total, counted[i], owner, i, kind, p, windows[i], noise, options, table, px, scratch, sums, st
         )
-        st[N_ACTIVE], st[N_OUT], st[CLIPPED] = n, sums[10], sums[11]
         if n + st[N_OUT] <= m + 3 or n < 4:
             fill(covs[i], np.nan)
             continue
-        score = 1 if want > 1 else 0
-        _descend(kind, p, priors[i], precisions[i], px, n, sums, which, m, table, int(max_iter), tol, score, buf, st)
+        _descend(kind, p, priors[i], precisions[i], px, n, sums, which, m, table, max_iter, tol, buf, st)
         # slopes refer to the window's origin: move the level to the fitted centre
         p[LEVEL] += p[SLOPE_X] * (p[X] - origin[X]) + p[SLOPE_Y] * (p[Y] - origin[Y])
-        if score and kind == DISK:
-            st[ELONGATION] = _elongation(jac, res, px, n, p, origin)
-        _inner(res, px, n, math.exp(p[LOG_S]), st)
+        if want == 2 and kind == DISK:
+            st[ELONGATION] = elongation(jac, res, px, n, p, origin)
+        inner_residuals(res, px, n, math.exp(p[LOG_S]), st)
         if want > 0:
-            fill(covs[i], 0.0)
-            if not cholesky(hess, m, factor):
-                fill(covs[i], np.nan)
-                continue
-            invert(factor, m, inverse, column)
-            for k in range(m):
-                for t in range(m):
-                    cov[k, t] = inverse[k, t]
-            if score:
-                _dome(jac, res, n, which, m, factor, g, column, st)
-            if side:
-                _sandwich(jac, px, n, which, m, sums, lags, grid, inverse, work, cov)
-            for k in range(m):
-                for t in range(m):
-                    covs[i, which[k], which[t]] = cov[k, t]
+            _errors(
+                kind,
+                p,
+                precisions[i],
+                px,
+                n,
+                which,
+                m,
+                table,
+                sums,
+                lags,
+                want > 1,
+                grid,
+                work,
+                buf,
+                inverse,
+                cov,
+                covs[i],
+                st,
+            )

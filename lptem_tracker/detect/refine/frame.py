@@ -9,11 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lptem_tracker.detect.refine import shapes as sh
-from lptem_tracker.detect.refine.fit import CHI2, CHI2_OUT, LOG_V, N_STATS, fit_particles
+from lptem_tracker.detect.refine.fit import fit_particles
 from lptem_tracker.detect.refine.noise import NoiseModel
-from lptem_tracker.detect.refine.render import owners, render
+from lptem_tracker.detect.refine.pixels import PIXEL_CAP, PLANE_CAP
+from lptem_tracker.detect.refine.render import render
+from lptem_tracker.detect.refine.scores import CHI2, CHI2_OUT, LOG_V, N_STATS
 
 N = sh.N_PARAMS
+ASK_ELLIPSE, ASK_DOME = 2, 3  # what else may be wanted of a run, see `fit.fit_particles`
+_COARSE = (500, 700)  # pixels near and beyond an outline that are enough to come near
 
 
 @dataclass
@@ -31,8 +35,12 @@ class State:
         Shape (n, 12), see `fit.fit_particles`.
     windows : numpy.ndarray
         Shape (n, 3): centre x, y and radius of the pixels used, in px.
+    owner : numpy.ndarray
+        Shape (Y, X), int32: row of the box that each pixel is in or near, the deepest of several; -1 for none.
     covs, stats : numpy.ndarray
         Of the last fit, shape (n, 12, 12) and (n, N_STATS).
+    evidence, growth : numpy.ndarray
+        Shape (n,): log-likelihood ratio of dome to plate, and by how many px the half width is larger as a dome.
     """
 
     image: NDArray[np.float32]
@@ -40,21 +48,26 @@ class State:
     kinds: NDArray[np.int64]
     params: NDArray[np.float64]
     windows: NDArray[np.float64]
+    owner: NDArray[np.int32]
     priors: NDArray[np.float64] = field(init=False)
     precisions: NDArray[np.float64] = field(init=False)
     covs: NDArray[np.float64] = field(init=False)
     stats: NDArray[np.float64] = field(init=False)
+    evidence: NDArray[np.float64] = field(init=False)
+    growth: NDArray[np.float64] = field(init=False)
 
     def __post_init__(self) -> None:
         n = len(self.kinds)
         self.priors, self.precisions = self.params.copy(), np.zeros((n, N))
         self.covs, self.stats = np.full((n, N, N), np.nan), np.zeros((n, N_STATS))
+        self.evidence, self.growth = np.zeros(n), np.zeros(n)
 
     def copy(self) -> State:
         """Return a state that can be changed without changing this one."""
-        twin = State(self.image, self.noise, self.kinds.copy(), self.params.copy(), self.windows)
+        twin = State(self.image, self.noise, self.kinds.copy(), self.params.copy(), self.windows, self.owner)
         twin.priors, twin.precisions = self.priors.copy(), self.precisions.copy()
         twin.covs, twin.stats = self.covs.copy(), self.stats.copy()
+        twin.evidence, twin.growth = self.evidence.copy(), self.growth.copy()
         return twin
 
     def adopt(self, other: State, rows: NDArray[np.int64]) -> None:
@@ -64,7 +77,10 @@ class State:
 
     def part(self, rows: NDArray[np.int64], image: NDArray[np.float32]) -> State:
         """Return a state of some rows on another picture of the same frame."""
-        out = State(image, self.noise, self.kinds[rows], self.params[rows], self.windows[rows])
+        renumbered = np.full(len(self.kinds) + 1, -1, dtype=np.int32)
+        renumbered[rows] = np.arange(len(rows))
+        owner = renumbered[self.owner]
+        out = State(image, self.noise, self.kinds[rows], self.params[rows], self.windows[rows], owner)
         for mine, theirs in zip(out._rows(), self._rows()):
             mine[:] = theirs[rows]
         return out
@@ -75,7 +91,7 @@ class State:
             mine[rows] = theirs
 
     def _rows(self) -> tuple[NDArray[np.generic], ...]:
-        return self.kinds, self.params, self.priors, self.precisions, self.covs, self.stats
+        return self.kinds, self.params, self.priors, self.precisions, self.covs, self.stats, self.evidence, self.growth
 
     def log_likelihood(self) -> NDArray[np.float64]:
         """Return the Gaussian log-likelihood of each last fit up to a constant, shape (n,)."""
@@ -108,11 +124,10 @@ class Surroundings:
     owner: NDArray[np.int32]
 
 
-def masked(state: State, outlines: NDArray[np.float64], kinds: NDArray[np.int64], grow: float) -> Surroundings:
-    """Leave each pixel near an outline to the particle that lies deepest there."""
-    shape = (state.image.shape[0], state.image.shape[1])
-    nobody = np.zeros(len(kinds), dtype=np.bool_)
-    return Surroundings(np.zeros(shape), nobody, owners(shape, kinds, outlines, grow))
+def masked(state: State) -> Surroundings:
+    """Leave each pixel near a box to the particle whose box it is deepest in."""
+    nobody = np.zeros(len(state.kinds), dtype=np.bool_)
+    return Surroundings(np.zeros(state.owner.shape), nobody, state.owner)
 
 
 def subtracted(state: State, rows: NDArray[np.bool_] | None = None) -> Surroundings:
@@ -135,11 +150,13 @@ def run(
     max_iter: int = 8,
     tol: float = 1e-3,
     covariance: bool = True,
-    scores: bool = False,
+    score: int = 0,
+    coarse: bool = False,
     pool: ThreadPoolExecutor | None = None,
 ) -> None:
     """Fit the chosen rows of a state in place; see `fit.fit_particles` for the options."""
-    options = np.array([slack, clip, max_iter, tol, 2.0 if scores else float(covariance)])
+    caps = _COARSE if coarse else (PIXEL_CAP, PLANE_CAP)
+    options = np.array([slack, clip, max_iter, tol, float(score or covariance), *caps])
 
     def part(rows: NDArray[np.int64]) -> None:
         fit_particles(

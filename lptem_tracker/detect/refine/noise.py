@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lptem_tracker.detect.refine.compiled import compiled, inlined
 
 _BLOCK = 24
-_MOST_BLOCKS = 250
+_MOST_BLOCKS = 160
 _REACH = 2
 _LAGS = np.array([(x, y) for y in range(_REACH + 1) for x in range(-_REACH, _REACH + 1) if y > 0 or x > 0])
 _SLOPE_SPREAD = 0.35
@@ -114,7 +114,11 @@ def _blocks(image: Any, busy: Any, size: int, step: int, lags: Any, out: Any) ->
                     upper, lower, here, there = buffer[y], buffer[y + ly], used[y], used[y + ly]
                     for x in range(left, right):
                         products += upper[x] * lower[x + lx]
-                        pairs += here[x] * there[x + lx]
+                    if n < size * size:
+                        for x in range(left, right):
+                            pairs += here[x] * there[x + lx]
+                    else:
+                        pairs += right - left
                 row[3 + 2 * t], row[4 + 2 * t] = products, pairs
 
 

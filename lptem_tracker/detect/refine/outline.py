@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lptem_tracker.detect.refine import shapes as sh
 from lptem_tracker.detect.refine.compiled import compiled, inlined
 from lptem_tracker.detect.refine.frame import State, subtracted
-from lptem_tracker.detect.refine.pixels import DX, DY, INSIDE, PIXEL_CAP, VALUE, WEIGHT, Z_CUT, gather
+from lptem_tracker.detect.refine.pixels import DX, DY, INSIDE, PIXEL_CAP, PLANE_CAP, VALUE, WEIGHT, Z_CUT, gather
 from lptem_tracker.detect.refine.solver import cholesky, substitute
 
 RAYS = 32
@@ -104,8 +104,9 @@ def _outlines(image, total, counted, owner, kinds, params, windows, noise, table
             continue
         slack = min(3.0 + 0.2 * p[sh.B], 10.0)
         n, _, _ = gather(
-            image, total, counted[i], owner, i, kinds[i], p, windows[i], noise, slack, 6.0, table, px, scratch, sums
-        )
+            image, total, counted[i], owner, i, kinds[i], p, windows[i], noise, slack, 6.0, (PIXEL_CAP, PLANE_CAP),
+            table, px, scratch, sums,
+        )  # fmt: skip
         _bend(kinds[i], p, px, n, coefficients, hess, factor, g, columns)
         for k in range(radii.shape[1]):
             angle = 2 * math.pi * k / radii.shape[1]

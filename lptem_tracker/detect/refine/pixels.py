@@ -198,11 +198,13 @@ def _leave_far(image, total, owner, me, p, noise, clip, near, px, others, n, sum
 
 
 @inlined
-def gather(image, total, counted, owner, me, kind, p, window, noise, slack, clip, table, px, scratch, sums):  # type: ignore[no-untyped-def]
+def gather(image, total, counted, owner, me, kind, p, window, noise, slack, clip, caps, table, px, scratch, sums):  # type: ignore[no-untyped-def]
     """Collect a particle's pixels; return how many lie near its outline, their share seen, and Σ log variance.
 
     Parameters
     ----------
+    caps : tuple of two ints
+        About how many pixels near and beyond the outline are enough; more are thinned out.
     px : (7, capacity) float64
         Written: rows DX to LINE of the pixels within some blurs and `slack` of the outline or inside it.
     scratch : (5 or more, capacity) float64
@@ -212,10 +214,10 @@ def gather(image, total, counted, owner, me, kind, p, window, noise, slack, clip
     a, b = p[A], (p[A] if kind == DISK else p[B])
     near = Z_CUT * math.exp(p[LOG_S]) + slack
     bounding = near + (math.sqrt(a * a + b * b) if kind == BOX else max(a, b))
-    stride = max(1, math.ceil(math.sqrt(math.pi * window[2] * window[2] / PLANE_CAP)))
-    rim = max(1, math.ceil(math.sqrt(16 * near * max(a, b) / PIXEL_CAP)))
+    stride = max(1, math.ceil(math.sqrt(math.pi * window[2] * window[2] / caps[1])))
+    rim = max(1, math.ceil(math.sqrt(16 * near * max(a, b) / caps[0])))
     hollow = max(min(a, b) - near, 0.0) if stride > 1 and kind <= ELLIPSE else 0.0
-    inner = max(stride, math.ceil(math.sqrt(4 * math.pi * hollow * hollow / PIXEL_CAP)))
+    inner = max(stride, math.ceil(math.sqrt(4 * math.pi * hollow * hollow / caps[0])))
     n = 0
     for k in range(12):
         sums[k] = 0.0

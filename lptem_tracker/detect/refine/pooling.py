@@ -8,9 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lptem_tracker.detect.refine import shapes as sh
-from lptem_tracker.detect.refine.fit import CONVERGED, DOME_SCORE, DOME_WEIGHT, SEEN
 from lptem_tracker.detect.refine.frame import State, run, subtracted
+from lptem_tracker.detect.refine.profile import evidence, nearest_dome, true_size
+from lptem_tracker.detect.refine.scores import CONVERGED, DOME_SCORE, DOME_WEIGHT, SEEN
+from lptem_tracker.detect.refine.start import BLUR_MEAN, BLUR_SPREAD
 
+_SURE, _CLEAR = 4.0, 0.8  # log-likelihood ratio, of all and of each on average, above which domes are fitted
+_DOME_SPREAD = 0.15  # particles are not exactly spheres
+_HOLD = np.array([100.0, 100.0])  # precision with which log blur and profile are held while what is common is sought
+_TEACHERS, _ROUNDS = 48, 3
 _LEAST_SPREAD = {sh.LOG_S: 0.03, sh.Q: 0.03, sh.SLOPE_X: 0.0, sh.SLOPE_Y: 0.0}
 
 
@@ -59,28 +65,61 @@ def lend(state: State, entry: int, rows: NDArray[np.int64], mean: float, precisi
     return centre
 
 
-def is_domed(state: State, free: NDArray[np.bool_], pool: ThreadPoolExecutor | None) -> bool:
-    """Decide whether the particles thin out towards their rim, from those that show it best.
+def prefer_domes(state: State) -> bool:
+    """Note how much likelier each particle is a dome than a plate; tell whether domes should be fitted.
 
-    The pooled rim profile must differ from a plate's by 4 standard errors, by at least a tenth, and be
-    the likelier.
+    Where single particles hardly differ from plates, a fit of domes gains nothing that the plates' sizes, brought
+    to domes (`profile.settle_profile`), do not have.
     """
-    rows = reliable(state, least=8.0)
-    if not len(rows):
-        return False
-    score, weight = state.stats[rows, DOME_SCORE], state.stats[rows, DOME_WEIGHT]
-    if not score.sum() > 3 * np.sqrt(max(float(weight.sum()) * state.noise.kappa, 1e-12)):
-        return False
-    rows = np.sort(rows[np.argsort(-state.significance()[rows], kind="stable")[:48]])
+    rows = reliable(state)
+    found = evidence(state.stats[:, DOME_SCORE], state.stats[:, DOME_WEIGHT], state.noise.kappa)
+    state.evidence[rows] = found[rows]
+    return len(rows) > 0 and float(found[rows].sum()) > max(_SURE, _CLEAR * len(rows))
+
+
+def fit_domes(state: State, flat: NDArray[np.bool_], full: NDArray[np.bool_], pool: ThreadPoolExecutor | None) -> bool:
+    """Fit domes in place of plates; False, and nothing changed, where the plates turn out likelier.
+
+    How far the particles thin out (`Q`: 0 of a plate, 1 of a sphere) is then the same of all, near a sphere's.
+    """
+    everyone = np.arange(len(state.kinds))
     trial = state.copy()
-    trial.precisions[:, sh.Q] = 1.0
-    around = subtracted(state)
-    run(trial, rows, around, free=free, slack=1.5, max_iter=12, pool=pool)
-    run(trial, rows, subtracted(trial), free=free, slack=1.5, max_iter=6, pool=pool)
-    rows = rows[np.isfinite(trial.covs[rows, sh.Q, sh.Q])]
-    if not len(rows):
+    trial.params = nearest_dome(state.kinds, state.params)
+    trial.priors[:, sh.LOG_S], trial.precisions[:, sh.LOG_S] = BLUR_MEAN, BLUR_SPREAD**-2
+    for slack in (2.0, 1.5):
+        run(trial, everyone, subtracted(trial), free=flat, slack=slack, max_iter=8, tol=0.1, pool=pool)
+    rows = reliable(trial)
+    gain = trial.log_likelihood()[rows] - state.log_likelihood()[rows]
+    if not len(rows) or not np.clip(gain, -6.0, 6.0).sum() > 0:
         return False
-    q, w = trial.params[rows, sh.Q], 1 / trial.covs[rows, sh.Q, sh.Q]
-    mean, error = float(np.average(q, weights=w)), float(w.sum() ** -0.5)
-    gain = (trial.log_likelihood() - state.log_likelihood())[rows] / max(state.noise.kappa, 1.0)
-    return mean > max(4 * error, 0.1) and float(gain.sum()) > 4 + 0.5 * len(rows)
+    _share_rim(trial, rows, full, pool)
+    # what the frame's particles share may differ little between them
+    moved = trial.params[:, sh.A] + true_size(trial.kinds, trial.params) - state.params[:, sh.A]
+    state.growth[:] = np.maximum(moved, 0.0)
+    trial.growth = state.growth
+    state.adopt(trial, everyone)
+    return True
+
+
+def _share_rim(state: State, rows: NDArray[np.int64], free: NDArray[np.bool_], pool: ThreadPoolExecutor | None) -> None:
+    """Find the blur and profile that all particles of a frame share, and make them the prior of each.
+
+    Gauss-Newton on the joint likelihood: each particle is held near the common values, so that its posterior
+    tells the gradient there, C⁻¹ (value - common), and the curvature, C⁻¹ less the hold.
+    """
+    common, own = np.array([float(np.median(state.params[rows, sh.LOG_S])), 1.0]), np.diag(_HOLD)
+    prior, weight = np.array([BLUR_MEAN, 1.0]), np.diag([BLUR_SPREAD**-2, _DOME_SPREAD**-2])
+    entries = [sh.LOG_S, sh.Q]
+    best = rows[np.argsort(-state.significance()[rows], kind="stable")[:_TEACHERS]]
+    for _ in range(_ROUNDS):
+        state.params[:, entries], state.priors[:, entries], state.precisions[:, entries] = common, common, _HOLD
+        run(state, best, subtracted(state), free=free, slack=1.5, max_iter=10, tol=1e-3, pool=pool)
+        covs = state.covs[best][:, entries][:, :, entries]
+        good = np.isfinite(covs).all(axis=(1, 2)) & (np.linalg.det(np.nan_to_num(covs)) > 0)
+        inverse = np.linalg.inv(covs[good])
+        shift = state.params[best[good]][:, entries] - common
+        curvature = (inverse - own).sum(axis=0) + weight
+        slope = np.einsum("nij,nj->i", inverse, shift) + weight @ (prior - common)
+        common = common + np.clip(np.linalg.solve(curvature, slope), -0.3, 0.3)
+    spread = np.sqrt(np.diagonal(np.linalg.inv(curvature)) + np.array([_LEAST_SPREAD[e] ** 2 for e in entries]))
+    state.params[:, entries], state.priors[:, entries], state.precisions[:, entries] = common, common, spread**-2

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from lptem_tracker.detect.refine import shapes as sh
 from lptem_tracker.detect.refine.choose import choose_elongated, choose_rectangles
-from lptem_tracker.detect.refine.frame import State, masked, run, subtracted
+from lptem_tracker.detect.refine.frame import ASK_DOME, ASK_ELLIPSE, State, masked, run, subtracted
 from lptem_tracker.detect.refine.neighbours import settle_touching
-from lptem_tracker.detect.refine.pooling import is_domed, lend, reliable
+from lptem_tracker.detect.refine.pooling import fit_domes, lend, prefer_domes, reliable
+from lptem_tracker.detect.refine.profile import growth
 from lptem_tracker.detect.refine.start import BLUR_MEAN, BLUR_SPREAD, start_state
 
 CLIP = 6.0
@@ -72,6 +73,7 @@ def _fit_binned(
     for entry in (sh.A, sh.B, sh.CORNER, sh.X, sh.Y):
         state.priors[rows, entry] = p[:, entry]
     state.priors[rows, sh.Q], state.precisions[rows, sh.Q] = coarse.priors[:, sh.Q], coarse.precisions[:, sh.Q]
+    state.evidence[rows], state.growth[rows] = coarse.evidence, k * coarse.growth
 
 
 def _binned(image: NDArray[np.float32], k: int) -> NDArray[np.float32]:
@@ -93,20 +95,24 @@ def fit_frame(state: State, box: NDArray[np.float64], pool: ThreadPoolExecutor |
     rigid[:, [sh.LOG_S, sh.Q]] = False
     flat[:, sh.Q] = False
     state.params[:, sh.LOG_S] = np.log(np.maximum(1.5, 0.2 * state.params[:, sh.A]))
-    around = masked(state, state.params, state.kinds, 2.0)
-    run(state, everyone, around, free=rigid, slack=2.0, max_iter=5, tol=0.3, covariance=False, pool=pool)
+    around = masked(state)
+    run(state, everyone, around, free=rigid, slack=2.0, max_iter=5, tol=0.5, covariance=False, coarse=True, pool=pool)
     state.params[:, sh.LOG_S] = BLUR_MEAN
-    run(state, everyone, subtracted(state), free=flat, slack=1.5, max_iter=8, tol=0.1, scores=True, pool=pool)
+    run(state, everyone, subtracted(state), free=flat, slack=1.5, max_iter=8, tol=0.2, score=ASK_ELLIPSE, pool=pool)
     choose_elongated(state, box, flat, pool)
-    domed = is_domed(state, full, pool)
+    lend(state, sh.LOG_S, reliable(state), BLUR_MEAN, BLUR_SPREAD**-2)
+
+    def last(free: NDArray[np.bool_], score: int) -> None:
+        run(
+            state, everyone, subtracted(state), free=free, slack=1.5, clip=CLIP, max_iter=8, tol=0.03, score=score,
+            pool=pool,
+        )  # fmt: skip
+
+    last(flat, ASK_DOME)
+    domed = prefer_domes(state) and fit_domes(state, flat, full, pool)
     free = full if domed else flat
-    if domed:
-        state.params[:, sh.Q], state.priors[:, sh.Q], state.precisions[:, sh.Q] = 0.5, 0.5, 1.0
-        run(state, everyone, subtracted(state), free=free, slack=2.0, max_iter=10, pool=pool)
-    choose_rectangles(state, free, pool)
-    rows = reliable(state)
-    lend(state, sh.LOG_S, rows, BLUR_MEAN, BLUR_SPREAD**-2)
-    if domed:
-        lend(state, sh.Q, rows, 0.5, 1.0)
-    run(state, everyone, subtracted(state), free=free, slack=1.5, clip=CLIP, max_iter=8, tol=0.01, pool=pool)
+    if choose_rectangles(state, free, pool) or domed:
+        last(free, 0)
     settle_touching(state, free, CLIP, pool)
+    plates = state.params[:, sh.Q] == 0.0
+    state.growth[plates] = growth(state.kinds, state.params)[plates]

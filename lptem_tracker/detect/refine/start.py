@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -49,26 +48,51 @@ def inside_frame(box: NDArray[np.float64], image: NDArray[np.float32]) -> NDArra
     return out
 
 
+@compiled
+def _spikes(image, limit, out):  # type: ignore[no-untyped-def]
+    """Write rows and columns of isolated spikes to `out`, shape (k, 2); return how many."""
+    height, width = image.shape
+    count, around, near = 0, np.empty(8), limit * 2 / 3
+    for y in range(height):
+        for x in range(width):
+            v = image[y, x]
+            # the nearest neighbour in the line decides for nearly all
+            if abs(v - image[y, x - 1 if x > 0 else x + 1]) <= near or not math.isfinite(v):
+                continue
+            n = 0
+            for iy in range(max(0, y - 1), min(height - 1, y + 1) + 1):
+                for ix in range(max(0, x - 1), min(width - 1, x + 1) + 1):
+                    if (iy != y or ix != x) and math.isfinite(image[iy, ix]):
+                        around[n] = image[iy, ix]
+                        n += 1
+            if n < 3 or count >= out.shape[0]:
+                continue
+            part = np.sort(around[:n])
+            off = abs(v - 0.5 * (part[n // 2] + part[(n - 1) // 2]))
+            if (
+                off > limit
+                and min(abs(v - part[0]), abs(v - part[n - 1])) > off * 2 / 3
+                and not part[0] < v < part[n - 1]
+            ):
+                out[count, 0], out[count, 1] = y, x
+                count += 1
+    return count
+
+
 def without_spikes(image: NDArray[np.float32], noise: NoiseModel) -> NDArray[np.float32]:
     """Return the image with isolated hot and dead pixels marked as no data.
 
-    A spike stands 8 standard deviations out of the median of its 3 x 3 neighbours, none of which follows it by
-    a third: outlines blurred by half a pixel or more do.
+    A spike stands 8 standard deviations out of the median of its neighbours, none of which comes nearer to it than
+    two thirds of that: outlines blurred by half a pixel or more do.
     """
     if min(image.shape) < 3:
         return image
-    filled = np.where(np.isfinite(image), image, np.float32(noise.level))
-    off = filled - cv2.medianBlur(filled, 3)
-    limit = 8 * np.sqrt(float(noise.variance(noise.level)))
-    y, x = np.nonzero(np.abs(off) > limit)
-    if not len(y):
+    found = np.empty((1 + image.size // 16, 2), dtype=np.int64)
+    count = _spikes(image, 8 * math.sqrt(float(noise.variance(noise.level))), found)
+    if count == 0:
         return image
-    around = np.pad(off, 1)
-    step = [(dy, dx) for dy in range(3) for dx in range(3) if (dy, dx) != (1, 1)]
-    follow = np.max([around[y + dy, x + dx] * np.sign(off[y, x]) for dy, dx in step], axis=0)
-    alone = follow < np.abs(off[y, x]) / 3
     out = image.copy()
-    out[y[alone], x[alone]] = np.nan
+    out[found[:count, 0], found[:count, 1]] = np.nan
     return out
 
 
@@ -117,14 +141,14 @@ def start_state(image: NDArray[np.float32], box: NDArray[np.float64], quantum: f
     wide = p.copy()
     wide[:, sh.A], wide[:, sh.B], wide[:, sh.THETA] = box[:, 2] / 2, box[:, 3] / 2, box[:, 4]
     shape = (image.shape[0], image.shape[1])
-    busy = owners(shape, np.full(n, sh.ELLIPSE, dtype=np.int64), wide, 4.0) >= 0
-    noise = estimate_noise(image, busy, quantum=quantum)
+    owner = owners(shape, np.full(n, sh.ELLIPSE, dtype=np.int64), wide, 4.0)
+    noise = estimate_noise(image, owner >= 0, quantum=quantum)
     image = without_spikes(image, noise)
     p[:, sh.LEVEL], p[:, sh.CONTRAST] = noise.level, 0.0
     _levels(image, p)
     half = np.maximum(box[:, 2], box[:, 3]) / 2
     windows = np.column_stack([box[:, 0], box[:, 1], 1.25 * half + np.clip(size + 8, 10, 40)])
-    state = State(image, noise, kinds, p, windows)
+    state = State(image, noise, kinds, p, windows, owner)
     state.precisions[:, sh.X] = state.precisions[:, sh.Y] = 1 / (_POSITION_SHARE * size + 1) ** 2
     state.precisions[:, sh.A] = state.precisions[:, sh.B] = 1 / (_SIZE_SHARE * size) ** 2
     state.priors[:, sh.LOG_S], state.precisions[:, sh.LOG_S] = BLUR_MEAN, 1 / BLUR_SPREAD**2

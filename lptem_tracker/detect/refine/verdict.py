@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from lptem_tracker.detect.refine import shapes as sh
 from lptem_tracker.detect.refine.compiled import compiled
-from lptem_tracker.detect.refine.fit import CHI2, CONVERGED, ITERATIONS, N_ACTIVE, SEEN
 from lptem_tracker.detect.refine.frame import State
+from lptem_tracker.detect.refine.scores import CHI2, CONVERGED, ITERATIONS, N_ACTIVE, SEEN
 
 # Linear error propagation is short by a share that falls with the square of the contrast's significance z:
 # measured on simulated disks with z from 4 to 30, the variances of places are 1 + 25/z² and those of
@@ -97,7 +97,9 @@ def scale_ends(pixels: NDArray[Any]) -> tuple[float, float]:
         lowest = low if count[at[0]] > 4 * count[at[1]] + 20 else math.nan
         highest = low + int(at[-1]) if count[at[-1]] > 4 * count[at[-2]] + 20 else math.nan
         return float(lowest), float(highest)
-    finite = pixels[np.isfinite(pixels)]
+    with np.errstate(invalid="ignore"):
+        whole = pixels.size > 0 and math.isfinite(float(pixels.min())) and math.isfinite(float(pixels.max()))
+    finite = pixels if whole else pixels[np.isfinite(pixels)]
     if finite.size < 2 or finite.min() == finite.max():
         return float("nan"), float("nan")
     top, bottom = float(finite.max()), float(finite.min())
