@@ -34,6 +34,19 @@ SETTING_OF = {
 }
 
 
+class Frames(click.ParamType):  # type: ignore[type-arg]
+    """A:B, frames A to B-1."""
+
+    name = "A:B"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text, once it is seen to be a range."""
+        first, colon, last = str(value).partition(":")
+        if not colon or not all(part == "" or part.isdigit() for part in (first, last)):
+            self.fail(f"{value!r} is not a range A:B of frames, such as 100:200 or 100:", param, ctx)
+        return str(value)
+
+
 class Roi(click.ParamType):  # type: ignore[type-arg]
     """X,Y,WIDTH,HEIGHT in px."""
 
@@ -144,7 +157,12 @@ detect_options = combined(
         help="Drop detections below this probability, 0 to 1.",
     ),
     option(
-        "--frames", metavar="A:B", show_default="all", section="Detection", help="Only frames A to B-1, counted from 0."
+        "--frames",
+        type=Frames(),
+        metavar="A:B",
+        show_default="all",
+        section="Detection",
+        help="Only frames A to B-1, counted from 0.",
     ),
     option("--roi", type=Roi(), show_default="the whole frame", section="Detection", help="Only this region, in px."),
 )

@@ -10,7 +10,7 @@ import click
 
 from lptem_tracker.cli.console import progress, say, say_json
 from lptem_tracker.cli.help import command, option
-from lptem_tracker.cli.options import Roi, json_option, quiet_option
+from lptem_tracker.cli.options import Frames, Roi, json_option, quiet_option
 
 if TYPE_CHECKING:
     from lptem_tracker.progress import Progress
@@ -65,6 +65,7 @@ _output = option("-o", "--output", type=click.Path(path_type=Path), metavar="PAT
 @option("--no-time-stamp", is_flag=True, section="Marks", help="Leave out the time.")
 @option(
     "--frames",
+    type=Frames(),
     metavar="A:B",
     show_default="all that were analysed",
     section="Part of the movie",
@@ -142,9 +143,8 @@ def overlay(
     from lptem_tracker.run import open_run
 
     opened = open_run(run)
-    options = {
-        name: value for name, value in given.items() if value not in (None, False) and not name.startswith("no_")
-    }
+    # a particle, a length or a smoothing of 0 is a value, not an option left out
+    options = {name: v for name, v in given.items() if v is not None and v is not False and not name.startswith("no_")}
     options |= {name: not given[f"no_{name}"] for name in ("ids", "events", "scale_bar", "time_stamp")}
     if frames is not None:
         options["frames"] = _range(frames, opened)
@@ -154,12 +154,8 @@ def overlay(
 
 
 def _range(text: str, run: Run) -> tuple[int, int]:
-    import re
-
     from lptem_tracker.movie.stream import frame_range
 
-    if not re.fullmatch(r"\d*:\d*", text):
-        raise click.BadParameter(f"{text!r} is not A:B, such as 100:200.", param_hint="--frames")
     shape = run.record.get("movie", {}).get("shape")
     return frame_range(text, int(shape[0]) if shape else int(run.tracks["frame"].max()) + 1)
 

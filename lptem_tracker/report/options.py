@@ -79,6 +79,8 @@ class OverlayOptions:
                 raise SettingsError(f"{name} of an overlay is a number above 0; got {value}.")
         if not 0 <= self.quality <= 51:
             raise SettingsError(f"quality of an overlay is H.264's 0 (best) to 51; got {self.quality}.")
+        if self.average and self.every == 1:
+            raise SettingsError("average of an overlay needs every (frames for one picture) of at least 2; got 1.")
         if self.fps is not None and self.speed is not None:
             raise SettingsError("An overlay takes fps or speed, not both: each sets how fast it plays.")
 

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lptem_tracker.calibration import Calibration
-from lptem_tracker.errors import InputError
+from lptem_tracker.errors import InputError, SettingsError
 from lptem_tracker.movie.base import Movie
 from lptem_tracker.report import annotate, drawing, palette
 from lptem_tracker.report.clusters import row_clusters
@@ -48,6 +48,8 @@ class Painter:
     flash_frames = 20
 
     def __init__(self, run: Run, movie: Movie, options: OverlayOptions, *, sides: tuple[int, int] = SIDES) -> None:
+        if not (run.path / "tracks.parquet").exists():
+            raise InputError(f"{run.path} holds no tracks to draw; make them with: lptem-tracker link RUN -o RUN")
         self._options = options
         self._calibration: Calibration = run.calibration
         tracks = measured_tracks(run)
@@ -145,6 +147,8 @@ def _events(run: Run) -> pd.DataFrame | None:
 
 def _first_view(movie: Movie, scene: Scene, options: OverlayOptions, sides: tuple[int, int]) -> View:
     shape = (movie.shape[1], movie.shape[2])
+    if options.crop is not None and options.follow is None:
+        checked_crop(options.crop, shape)
     if options.follow is None:
         return fit_view(shape, crop=options.crop, zoom=options.zoom, binning=options.binning, sides=sides)
     place = scene.position(options.follow, 0)
@@ -155,3 +159,18 @@ def _first_view(movie: Movie, scene: Scene, options: OverlayOptions, sides: tupl
     side = int(np.clip(6 * np.median(known) if known.size else 64, 48, min(shape)))
     box = options.crop or (0, 0, side, side)
     return fit_view(shape, crop=box, zoom=options.zoom, binning=options.binning, sides=sides).moved_to(*place)
+
+
+def checked_crop(crop: tuple[int, int, int, int], shape: tuple[int, int]) -> None:
+    """Refuse a region that does not lie in a frame of shape (Y, X).
+
+    Raises
+    ------
+    SettingsError
+    """
+    x, y, width, height = crop
+    if min(x, y) < 0 or min(width, height) < 1 or x + width > shape[1] or y + height > shape[0]:
+        raise SettingsError(
+            f"The crop X,Y,WIDTH,HEIGHT = {x},{y},{width},{height} does not lie in the frame of "
+            f"{shape[1]}x{shape[0]} px."
+        )
