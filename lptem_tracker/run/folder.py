@@ -108,6 +108,8 @@ def open_run(path: str | Path) -> Run:
         There is no such folder, or it holds no run.
     """
     folder = Path(path)
+    if folder.is_file():
+        raise InputError(f"{folder} is a file; a run folder was expected, as analyze writes it with -o.")
     if not folder.is_dir():
         raise InputError(
             f"A run folder was expected at {folder}; there is none. "
