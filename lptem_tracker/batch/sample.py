@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
+from itertools import count
 from pathlib import Path
 
 import pandas as pd
@@ -77,11 +79,14 @@ def analyze_sample(
 
 def _folder_names(sources: list[str]) -> list[str]:
     """Return one folder name a movie: its stem, numbered where two are alike."""
-    stems = [Path(source.rstrip("/\\*")).stem or "movie" for source in sources]
-    many = {stem for stem, count in Counter(stems).items() if count > 1}
-    seen: Counter[str] = Counter()
+    # absolute first: the name of ".." is that of a folder, never the way out of the output
+    places = [Path(os.path.abspath(source.rstrip("/\\*") or ".")) for source in sources]
+    stems = [place.stem or "movie" for place in places]
+    many = {stem for stem, n in Counter(stems).items() if n > 1}
+    taken = set(stems) - many
     names = []
     for stem in stems:
-        seen[stem] += 1
-        names.append(f"{stem}-{seen[stem]}" if stem in many else stem)
+        numbered = (f"{stem}-{number}" for number in count(1))
+        names.append(next(name for name in numbered if name not in taken) if stem in many else stem)
+        taken.add(names[-1])
     return names
