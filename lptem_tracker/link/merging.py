@@ -9,7 +9,7 @@ nothing is merged, because an end beside a neighbour is far more often a miss.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ ones), and least change of the host's radius where sizes are well known."""
 SIGNIFICANT, STEADY = 4.0, 0.15
 """A change of size counts from this many standard deviations of its scatter along tracks on; where that scatter
 is larger than `STEADY`, areas do not tell one particle from two."""
+
+LEAST_AREA, MOST_AREA = 0.6, 1.5
+"""Bounds of a blob's area over the sum of its two particles': nine of ten real coalescences lie above the lower."""
 
 HISTORY = 24
 """Frames before an event from which a particle's size is known."""
@@ -110,19 +113,15 @@ class Mergers:
             self._first + keep,
             self._out - keep,
         )
-        self._raw_kept()
+        self._after = following(self._rows.pred, self._first)
+        self._forget_names()
 
-    def _raw_kept(self) -> None:
-        """Forget new names of tracks that have ended: the name of a live one is read off its last rows."""
-        if self._alias:
-            ahead = set(self._rows.particle[self._out :].tolist())
-            recent = set(self._names_behind())
-            self._alias = {raw: name for raw, name in self._alias.items() if raw in ahead or name in recent}
-
-    def _names_behind(self) -> list[int]:
-        last = self._rows.frame[-1] if len(self._rows.frame) else 0
-        behind = slice(int(np.searchsorted(self._rows.frame, last - 3 * self._max_lag)), self._out)
-        return [int(name) for name in self._rows.particle[behind]]
+    def _forget_names(self) -> None:
+        """Forget the new names of tracks that have ended: no row near the window bears them any more."""
+        if self._alias and len(self._rows.frame):
+            behind = int(np.searchsorted(self._rows.frame, self._rows.frame[-1] - 3 * self._max_lag))
+            near = set(self._rows.particle[behind:].tolist())
+            self._alias = {raw: name for raw, name in self._alias.items() if raw in near or name in near}
 
     def _event(self, frame: int) -> None:
         """Name the rows of `frame`, after what ended just before it and what begins in it was looked at."""
@@ -170,26 +169,36 @@ class Mergers:
                 continue
             near = many[(rows.pred[many] < 0) if ahead > 0 else (self._after[many] < 0)]
             near = near[np.hypot(*(rows.still[near] - rows.still[one]).T) <= TOUCH * radius]
-            if len(near) != 2 or not 0.6 < (rows.radius[near] ** 2).sum() / radius**2 < 1.5:
+            if len(near) != 2 or not self._adds_up(radius, *rows.radius[near]):
                 continue
             heir = int(near[np.argmax(rows.radius[near])])
             before, after = (heir, int(one)) if ahead < 0 else (int(one), heir)
             rows.pred[after], self._after[before] = before + self._first, after
             self._alias[int(rows.particle[after])] = int(rows.particle[before])
 
-    def _touched(self, row: int, apart: Ints) -> int:
-        """Return which of the rows `apart`, hosts as they are while both are separate, `row` touches; −1: none."""
+    @staticmethod
+    def _adds_up(blob: Floats | float, one: Floats | float, other: Floats | float) -> Any:
+        """Whether a blob's area is that of two particles, as loosely as real coalescences ask for."""
+        return (blob**2 > LEAST_AREA * (one**2 + other**2)) & (blob**2 < MOST_AREA * (one**2 + other**2))
+
+    def _touched(self, row: int, apart: Ints, blob: Ints) -> int:
+        """Return which host `row` touches; −1: none.
+
+        Parameters
+        ----------
+        row : int
+        apart, blob : int64
+            Rows of the hosts while both are separate, and while they are one.
+        """
         rows = self._rows
-        if len(apart) == 0:
-            return -1
         gap = np.hypot(*(rows.still[apart] - rows.still[row]).T)
         reach = TOUCH * (rows.radius[apart] + rows.radius[row]) + 3 * self._step
-        best = int(np.argmin(np.where(np.isfinite(reach), gap / reach, math.inf)))
-        return best if gap[best] <= reach[best] else -1
+        fits = (gap <= reach) & self._adds_up(rows.radius[blob], rows.radius[apart], rows.radius[row])
+        return int(np.argmin(np.where(fits, gap / reach, math.inf))) if fits.any() else -1
 
     def _merge(self, end: int, growing: Ints) -> None:
         apart = self._rows.pred[growing] - self._first
-        at = self._touched(end, apart)
+        at = self._touched(end, apart, growing)
         if at >= 0:
             host = int(self._rows.particle[apart[at]])
             self._rows.merged[end] = host
@@ -197,7 +206,7 @@ class Mergers:
             self._inside.setdefault(host, []).append(guest)
 
     def _split(self, start: int, shrinking: Ints) -> None:
-        at = self._touched(start, shrinking)
+        at = self._touched(start, shrinking, self._rows.pred[shrinking] - self._first)
         if at < 0:
             return
         row = int(shrinking[at])

@@ -179,7 +179,7 @@ def memory(quick: bool) -> None:
     """Print the peak of Python and NumPy memory beyond input and output, extrapolated to ten million detections."""
     print("memory beyond the tables, MB (asked: < 500 at 1e7 detections)")
     rows = []
-    for many in (200_000, 400_000) if quick else (500_000, 1_000_000):
+    for many in (200_000, 400_000) if quick else (1_000_000, 3_000_000):
         base = scene(1000, 20, 0.05, 3)[["frame", "x", "y"]]
         table = pd.concat(
             [base.assign(frame=base["frame"] + 20 * k) for k in range(many // len(base))], ignore_index=True

@@ -73,7 +73,9 @@ def scene(
             new = xy + step
             velocity = np.where((new < 0) | (new > side), -velocity, velocity)
             xy = side - np.abs(side - np.abs(new))
-    return pd.concat(rows, ignore_index=True)
+    out = pd.concat(rows, ignore_index=True)
+    out.attrs["side"] = side
+    return out
 
 
 def _without_overlap(xy: np.ndarray, step: np.ndarray, side: float, core: float) -> np.ndarray:
@@ -94,7 +96,7 @@ def bound(table: pd.DataFrame, sigma: float, *, oracle: bool = False) -> np.ndar
     Exact for Brownian steps. With `oracle` it is told the velocity and the step variance of the particle behind each
     detection at that moment, which no linker can know.
     """
-    order = np.lexsort((table["x"], table["frame"]))
+    order, side = np.lexsort((table["x"], table["frame"])), table.attrs["side"]
     table = table.iloc[order]
     frame, xy = table["frame"].to_numpy(), table[["x", "y"]].to_numpy()
     drift, var = np.zeros_like(xy), np.full(len(xy), (sigma * SPACING) ** 2)
@@ -112,7 +114,8 @@ def bound(table: pd.DataFrame, sigma: float, *, oracle: bool = False) -> np.ndar
             here = slice(places[t], places[t + 1])
             # an oracle knows the mode now, not the one after the first of several missed frames
             spread = var[here] if k == 1 else np.maximum(var[here], (sigma * SPACING) ** 2)
-            tree = cKDTree(xy[here] + k * drift[here])
+            ahead = xy[here] + k * drift[here]
+            tree = cKDTree(side - np.abs(side - np.abs(ahead)) if oracle else ahead)
             d = tree.sparse_distance_matrix(trees[t + k], 4.5 * np.sqrt(spread.max() * k), output_type="coo_matrix")
             a, b, v = d.row + places[t], d.col + places[t + k], spread[d.row] * k
             i.append(a)
