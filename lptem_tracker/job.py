@@ -13,6 +13,7 @@ import pandas as pd
 
 from lptem_tracker.detect import Detector
 from lptem_tracker.detect.chunks import detect_chunks, join_detections
+from lptem_tracker.detect.refine import pooled_evidence, settle_profile
 from lptem_tracker.errors import MovieError
 from lptem_tracker.movie import Frame, Movie, open_movie
 from lptem_tracker.movie.stream import FrameProblems, checked_roi, frame_range, stream_frames
@@ -123,7 +124,9 @@ class Job:
     def detect_all(self, detector: Detector) -> pd.DataFrame:
         """Detect in every frame; positions count from the region's corner."""
         with self.stage("detect", self.stop - self.start):
-            return join_detections([chunk.table for chunk in self.chunks(detector, self.start, self.stop)])
+            return settle_profile(
+                join_detections([chunk.table for chunk in self.chunks(detector, self.start, self.stop)])
+            )
 
     def detect_missing(self, detector: Detector, store: ChunkStore, first: int, stop: int) -> None:
         """Detect and store the chunks of a range that are not in the store yet."""
@@ -142,12 +145,15 @@ class Job:
             self._remember(problems)
 
     def detections(self, store: Stored) -> Iterator[pd.DataFrame]:
-        """Yield the stored detections in order of frames; at least one table, all with the same columns."""
-        some = False
+        """Yield the stored detections in order of frames; at least one table, all with the same columns.
+
+        Whether the particles are plates or domes is decided by all frames together.
+        """
+        some, domes = False, pooled_evidence(store.tables(self.start, CHUNK_FRAMES))
         for table in store.tables(self.start, CHUNK_FRAMES):
             if len(table):
                 some = True
-                yield table
+                yield settle_profile(table, domes)
         if not some:
             yield join_detections([])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def columns(state: State, verdict: Verdict, box: NDArray[np.float64]) -> pd.Data
     out["profile"] = np.where(domes, DOME, PLATE).astype(object)
     out["profile_std"] = np.zeros(len(p))
     out["dome_growth"], out["dome_evidence"] = state.growth, np.where(verdict.fit_ok, state.evidence, 0.0)
-    out |= settled(out, float(out["dome_evidence"].sum()))
+    out |= settled(out, math.fsum(out["dome_evidence"]))
     table = pd.DataFrame(out)
     poor = np.flatnonzero(~verdict.fit_ok)
     if len(poor):

@@ -9,7 +9,7 @@ particles of a frame, and of a movie. What they leave open goes into the sizes' 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -113,6 +113,18 @@ def evidence(score: NDArray[np.float64], weight: NDArray[np.float64], kappa: flo
     return np.clip(np.nan_to_num(out), -_MOST_EVIDENCE, _MOST_EVIDENCE)
 
 
+def pooled_evidence(tables: Iterable[pd.DataFrame]) -> float:
+    """Return the log-likelihood ratio of domes to plates of all refined detections in some tables, 0 without any.
+
+    Parameters
+    ----------
+    tables : iterable of pandas.DataFrame
+        From `refine`. The sum is exact, so that it does not depend on how a movie was cut.
+    """
+    found = (table["dome_evidence"].to_numpy(float) for table in tables if "dome_evidence" in table)
+    return math.fsum(value for column in found for value in column[np.isfinite(column)])
+
+
 def settle_profile(table: pd.DataFrame, total: float | None = None) -> pd.DataFrame:
     """Bring the sizes of refined detections to the likelier profile of all of them: plates or domes.
 
@@ -121,8 +133,8 @@ def settle_profile(table: pd.DataFrame, total: float | None = None) -> pd.DataFr
     table : pandas.DataFrame
         From `refine`; any number of frames.
     total : float, optional
-        Log-likelihood ratio of domes to plates, for parts of a movie: the sum of the whole movie's column
-        `dome_evidence`. By default this table's.
+        Log-likelihood ratio of domes to plates of the whole movie, for its parts, from `pooled_evidence`; by
+        default this table's.
 
     Returns
     -------
@@ -133,7 +145,7 @@ def settle_profile(table: pd.DataFrame, total: float | None = None) -> pd.DataFr
     if "dome_evidence" not in table or not len(table):
         return table
     names = [*_SIZES, *(f"{name}_std" for name in _SIZES[:4]), "profile", "profile_std", "dome_growth"]
-    ratio = float(np.nansum(table["dome_evidence"])) if total is None else total
+    ratio = pooled_evidence([table]) if total is None else total
     return table.assign(**settled({name: table[name].to_numpy() for name in names}, ratio))
 
 
