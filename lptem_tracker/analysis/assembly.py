@@ -9,11 +9,21 @@ import numpy as np
 import pandas as pd
 
 from lptem_tracker.analysis.bodies import Bodies, bodies_from_tracks
+from lptem_tracker.analysis.bond_evidence import keep_held
 from lptem_tracker.analysis.clusters import History, follow_clusters
-from lptem_tracker.analysis.contacts import MIN_ROWS, Bonds, ContactRule, contact_rule, find_bonds, near_pairs
+from lptem_tracker.analysis.contacts import (
+    MIN_ROWS,
+    Bonds,
+    ContactRule,
+    NearPairs,
+    contact_rule,
+    find_bonds,
+    near_pairs,
+)
 from lptem_tracker.analysis.events import build_events, drop_rejected
 from lptem_tracker.analysis.fates import Fates, find_fates
 from lptem_tracker.analysis.growth import growth_table, ripening
+from lptem_tracker.analysis.joint_motion import measure_offset
 from lptem_tracker.analysis.kinetics import measure_kinetics
 from lptem_tracker.analysis.lifetimes import bond_lifetimes
 from lptem_tracker.analysis.noise import Noise, estimate_noise
@@ -24,6 +34,8 @@ from lptem_tracker.tables import validate_tracks
 if TYPE_CHECKING:
     from lptem_tracker.calibration import Calibration
     from lptem_tracker.settings import EventSettings
+
+OFFSET_SHARE = 0.5  # of the median radius: how far surfaces that touch may seem to be apart
 
 
 @dataclass(frozen=True)
@@ -73,11 +85,23 @@ def assemble(
     """Find contacts, fates and clusters of a validated tracks table."""
     bodies = bodies_from_tracks(table, field_px=field_px, n_frames=n_frames)
     noise = estimate_noise(bodies, table)
-    rule = contact_rule(bodies, settings, noise)
-    bonds = find_bonds(bodies, near_pairs(bodies, rule.off_px), rule)
+    rule, near = _rule(bodies, settings, noise)
+    bonds = find_bonds(bodies, near, rule)
+    bonds = keep_held(bodies, bonds, noise, rule)
     fates = find_fates(bodies, rule, noise, settings)
     history = follow_clusters(bodies, bonds, fates, rule.min_contact_frames, rule.min_separation_frames)
     return Assembly(bodies, noise, rule, bonds, fates, history)
+
+
+def _rule(bodies: Bodies, settings: EventSettings, noise: Noise) -> tuple[ContactRule, NearPairs]:
+    """Thresholds, counted from the gap that pairs in contact seem to keep, and the pairs within them."""
+    known = bodies.half_width[np.isfinite(bodies.half_width)]
+    rule = contact_rule(bodies, settings, noise)
+    if settings.contact_on_px is not None or len(known) == 0:
+        return rule, near_pairs(bodies, rule.off_px)
+    near = near_pairs(bodies, max(rule.off_px, OFFSET_SHARE * float(np.median(known))))
+    rule = contact_rule(bodies, settings, noise, measure_offset(bodies, noise, near))
+    return rule, near.within(rule.off_px) if rule.off_px <= near.reach_px else near_pairs(bodies, rule.off_px)
 
 
 def measure_assembly(
@@ -139,7 +163,8 @@ def _kinetics(found: Assembly, growth: pd.DataFrame, calibration: Calibration) -
     out: dict[str, Any] = {
         "contact": {
             f"on_{unit}": rule.on_px * scale, f"off_{unit}": rule.off_px * scale,
-            f"gap_std_{unit}": rule.gap_std_px * scale,
+            f"gap_std_{unit}": rule.gap_std_px * scale, f"gap_offset_{unit}": rule.offset_px * scale,
+            "gap_offset_pairs": rule.offset_pairs,
             "min_contact_frames": rule.min_contact_frames, "min_separation_frames": rule.min_separation_frames,
         }
     }  # fmt: skip
@@ -164,6 +189,12 @@ def _warnings(found: Assembly) -> list[str]:
     elif unknown.any():
         n = len(np.unique(bodies.particle[unknown]))
         out.append(f"{n} of {len(bodies.ids)} particles have no radius: contacts, size and growth leave them out.")
+    if found.rule.offset_px:
+        what = "small" if found.rule.offset_px > 0 else "large"
+        out.append(
+            f"Pairs that move as one ({found.rule.offset_pairs}) keep surfaces {found.rule.offset_px:.1f} px apart by "
+            f"their radii, which therefore look too {what}; contacts count from that gap."
+        )
     if not bodies.field_known:
         out.append(
             f"The field of view is not known; the extent of the positions ({bodies.field[0]:.0f} × "

@@ -40,6 +40,8 @@ class Bodies:
         px; `radius` is median-filtered over 5 rows of its particle, NaN where unknown.
     half_length, half_width, angle, exponent : (M,) float
         Superellipse |x/a|^n + |y/b|^n = 1 along `angle`; a disk has a = b = radius, n = 2.
+    position_std : (M,) float
+        Localisation error in px, the mean of both axes; NaN where unknown.
     outline : (M, K, 2) float or None
         Corners about (x, y) in px, where the table gives outlines.
     frames : tuple of int
@@ -68,6 +70,7 @@ class Bodies:
     origin: tuple[float, float] = (0.0, 0.0)
     field_known: bool = True
     outline: Floats | None = None
+    position_std: Floats = dataclasses.field(default_factory=lambda: np.empty(0))
     merged_into: dict[int, int] = dataclasses.field(default_factory=dict)
 
     @cached_property
@@ -156,7 +159,8 @@ def bodies_from_tracks(
         merged = dict(zip(known[PARTICLE].astype(int), known["merged_into"].astype(int)))
     return Bodies(
         ids, offset, particle.astype(np.int64), frame, x, y, radius, raw, length, width, angle, exponent,
-        (first, last), extent, origin, field_px is not None, _outline(table, x, y), merged,
+        (first, last), extent, origin, field_px is not None, _outline(table, x, y),
+        (_column(table, "x_std") + _column(table, "y_std")) / 2, merged,
     )  # fmt: skip
 
 

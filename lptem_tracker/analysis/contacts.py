@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 
 from lptem_tracker.analysis.bodies import Bodies
 from lptem_tracker.analysis.gaps import surface_gap
+from lptem_tracker.analysis.joint_motion import GapOffset
 from lptem_tracker.analysis.noise import Noise
 from lptem_tracker.settings import EventSettings
 
@@ -26,23 +27,35 @@ _CHUNK = 2_000_000
 
 @dataclass(frozen=True)
 class ContactRule:
-    """When a contact begins and ends: gaps in px, dwell times in frames."""
+    """When a contact begins and ends: gaps in px, dwell times in frames.
+
+    `offset_px` is the gap that the radii leave between surfaces in contact, measured on `offset_pairs` pairs; `on_px`
+    and `off_px` count from there and hold it.
+    """
 
     on_px: float
     off_px: float
     min_contact_frames: int
     min_separation_frames: int
     gap_std_px: float
+    offset_px: float = 0.0
+    offset_pairs: int = 0
 
 
 @dataclass(frozen=True)
 class NearPairs:
-    """Pairs of particles within `off_px` of each other, sorted by pair and frame; K rows."""
+    """Pairs of particles within `reach_px` of each other, sorted by pair and frame; K rows."""
 
     a: Ints
     b: Ints
     frame: Ints
     gap: Floats
+    reach_px: float = float("inf")
+
+    def within(self, reach_px: float) -> NearPairs:
+        """Return those that are nearer."""
+        near = self.gap <= reach_px
+        return NearPairs(self.a[near], self.b[near], self.frame[near], self.gap[near], reach_px)
 
 
 @dataclass(frozen=True)
@@ -76,18 +89,24 @@ class Bonds:
         return len(self.a)
 
 
-def contact_rule(bodies: Bodies, settings: EventSettings, noise: Noise) -> ContactRule:
+def contact_rule(bodies: Bodies, settings: EventSettings, noise: Noise, offset: GapOffset | None = None) -> ContactRule:
     """Thresholds from the settings, the rest from the noise: on = max(2 px, 3 σ_g), off = 2 on.
 
     The gap of two disks has the variance σ_g² = 2 σ_x² + 2 σ_R². Motion in a trap looks like noise, so
-    on is at most half a radius.
+    on is at most half a radius. Both count from `offset` where they come from the data.
     """
+    offset = offset or GapOffset()
     gap_std = float(np.sqrt(2 * noise.position_px**2 + 2 * noise.radius_px**2))
     known = bodies.half_width[np.isfinite(bodies.half_width)]
     most = max(2.0, 0.5 * float(np.median(known))) if len(known) else 2.0
-    on = settings.contact_on_px if settings.contact_on_px is not None else min(max(2.0, 3 * gap_std), most)
-    off = settings.contact_off_px if settings.contact_off_px is not None else 2 * on
-    return ContactRule(on, max(on, off), settings.min_contact_frames, settings.min_separation_frames, gap_std)
+    base = min(max(2.0, 3 * gap_std), most)
+    on = settings.contact_on_px if settings.contact_on_px is not None else base + offset.px
+    given = settings.contact_on_px is not None
+    off = settings.contact_off_px if settings.contact_off_px is not None else (2 * on if given else on + base)
+    return ContactRule(
+        on, max(on, off), settings.min_contact_frames, settings.min_separation_frames, gap_std,
+        0.0 if given else offset.px, 0 if given else offset.n_pairs,
+    )  # fmt: skip
 
 
 def near_pairs(bodies: Bodies, within_px: float) -> NearPairs:
@@ -116,7 +135,7 @@ def near_pairs(bodies: Bodies, within_px: float) -> NearPairs:
     a, b, frame = (np.concatenate([getattr(f, name) for f in found]) for name in ("a", "b", "frame"))
     gap = np.concatenate([f.gap for f in found])
     order = np.lexsort((frame, b, a))
-    return NearPairs(a[order], b[order], frame[order], gap[order])
+    return NearPairs(a[order], b[order], frame[order], gap[order], within_px)
 
 
 def _keep_near(bodies: Bodies, hold_a: list[Ints], hold_b: list[Ints], within_px: float) -> NearPairs:

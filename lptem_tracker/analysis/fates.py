@@ -10,6 +10,7 @@ import numpy.typing as npt
 from lptem_tracker.analysis.bodies import Bodies, median_filter
 from lptem_tracker.analysis.coalescence import Merger, Split, find_mergers
 from lptem_tracker.analysis.contacts import MIN_ROWS, ContactRule
+from lptem_tracker.analysis.fading import measure_fading
 from lptem_tracker.analysis.noise import Noise
 from lptem_tracker.settings import EventSettings
 
@@ -20,6 +21,7 @@ Bools = npt.NDArray[np.bool_]
 RESTART_FRAMES = 5
 NUCLEUS_SHARE = 0.7  # first radius over its later maximum
 REMNANT_SHARE = 0.55  # last radius over its maximum
+FAINT_NUCLEUS_SHARE, FAINT_REMNANT_SHARE = 0.85, 0.85  # the same of particles that cross the detection limit
 MIN_NUCLEUS_FRAMES = 10
 BORDER_PX = 15.0
 
@@ -90,14 +92,19 @@ def find_fates(bodies: Bodies, rule: ContactRule, noise: Noise, settings: EventS
     # a particle missed in the first frames of the movie has no past to tell it from a nucleus
     growth[(bodies.first - first_frame < 3) & (growth > NUCLEUS_SHARE / 2)] = 1.0
     remnant = ends.last_radius / ends.largest
-    born = begun & ~ends.start_at_border & (growth < NUCLEUS_SHARE) & (alive >= MIN_NUCLEUS_FRAMES)
-    gone = ended & ~ends.end_at_border & (remnant < REMNANT_SHARE) & (bodies.n_rows >= RESTART_FRAMES)
+    fade = measure_fading(bodies)
+    faint_start, faint_end = np.isfinite(fade.before), np.isfinite(fade.after)
+    small = growth < np.where(faint_start, FAINT_NUCLEUS_SHARE, NUCLEUS_SHARE)
+    born = begun & ~ends.start_at_border & small & (alive >= MIN_NUCLEUS_FRAMES)
+    small = remnant < np.where(faint_end, FAINT_REMNANT_SHARE, REMNANT_SHARE)
+    gone = ended & ~ends.end_at_border & small & (bodies.n_rows >= RESTART_FRAMES)
+    birth = np.maximum(bodies.first - np.nan_to_num(np.round(fade.before)).astype(np.int64), first_frame + 1)
+    death = np.minimum(bodies.last + 1 + np.nan_to_num(np.round(fade.after)).astype(np.int64), last_frame)
     single = [
-        Fate("nucleate", int(k), int(bodies.first[k]), _score(growth[k], NUCLEUS_SHARE)) for k in np.flatnonzero(born)
+        Fate("nucleate", int(k), int(birth[k]), _score(growth[k], FAINT_NUCLEUS_SHARE)) for k in np.flatnonzero(born)
     ]
     single += [
-        Fate("dissolve", int(k), int(bodies.last[k]) + 1, _score(remnant[k], REMNANT_SHARE))
-        for k in np.flatnonzero(gone)
+        Fate("dissolve", int(k), int(death[k]), _score(remnant[k], FAINT_REMNANT_SHARE)) for k in np.flatnonzero(gone)
     ]
     lasting = np.minimum(bodies.n_rows / MIN_NUCLEUS_FRAMES, 1.0) * bodies.n_rows / alive
     steady = bodies.n_rows >= RESTART_FRAMES

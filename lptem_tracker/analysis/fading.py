@@ -1,0 +1,70 @@
+"""Particles that fade in or out: growth or shrinkage through the detection limit, and when it began or ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lptem_tracker.analysis.bodies import Bodies
+
+Floats = npt.NDArray[np.float64]
+
+ROWS = 12  # at an end of a track that show its trend
+MIN_ROWS = 6
+FAINT_ROWS = 4
+FAINT = 1.35  # position error at the end over the particle's usual one, from which it was near the detection limit
+SURE = 3.0  # standard errors from which radii have a trend
+MOST_FRAMES = 15.0
+NUCLEUS_POWER, REMNANT_POWER = 3.0, 2.0
+
+
+@dataclass(frozen=True)
+class Fade:
+    """How far in frames a particle existed before its first row, or after its last; (P,), NaN where it did not fade."""
+
+    before: Floats
+    after: Floats
+
+
+def measure_fading(bodies: Bodies) -> Fade:
+    """Extrapolate the size of particles that cross the detection limit.
+
+    A particle is lost at the size at which its signal sinks into the noise, which its position error shows: it grows as
+    the signal falls. From there R^p, a straight line in time, is followed to 0 in R/(p |dR/dt|) frames: p = 2 for
+    dissolution limited by diffusion (Epstein & Plesset 1950, eq. 16), and p = 3, a steady gain of
+    volume, for nuclei, which are not born at size 0.
+    """
+    n = len(bodies.ids)
+    before, after = np.full(n, np.nan), np.full(n, np.nan)
+    for k in range(n):
+        rows = bodies.rows(k)
+        error = bodies.position_std[rows]
+        if rows.stop - rows.start < MIN_ROWS or not np.isfinite(error).any():
+            continue
+        usual = float(np.nanmedian(error))
+        if np.nanmedian(error[:FAINT_ROWS]) > FAINT * usual:
+            before[k] = _frames_to_zero(bodies, slice(rows.start, min(rows.start + ROWS, rows.stop)), NUCLEUS_POWER)
+        if np.nanmedian(error[-FAINT_ROWS:]) > FAINT * usual:
+            after[k] = _frames_to_zero(bodies, slice(max(rows.stop - ROWS, rows.start), rows.stop), -REMNANT_POWER)
+    return Fade(before, after)
+
+
+def _frames_to_zero(bodies: Bodies, rows: slice, power: float) -> float:
+    """Frames from the faint end of `rows` to size 0; NaN without a sure trend. A negative power asks for shrinkage."""
+    radius, frame = bodies.raw_radius[rows], bodies.frame[rows].astype(float)
+    known = np.isfinite(radius)
+    radius, frame = radius[known], frame[known]
+    if len(radius) < MIN_ROWS:
+        return float("nan")
+    i, j = np.triu_indices(len(radius), 1)
+    slope = float(np.median((radius[j] - radius[i]) / (frame[j] - frame[i])))  # Theil 1950, Sen 1968
+    end = frame[0] if power > 0 else frame[-1]
+    level = radius - slope * (frame - end)
+    at_end = float(np.median(level))
+    spread = 1.4826 * float(np.median(np.abs(level - at_end)))
+    error = spread / np.sqrt(((frame - frame.mean()) ** 2).sum())
+    if slope * power <= 0 or abs(slope) < SURE * error or at_end <= 0:
+        return float("nan")
+    return float(min(at_end / abs(power * slope), MOST_FRAMES))
