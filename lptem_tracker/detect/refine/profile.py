@@ -38,7 +38,7 @@ _NEAREST = np.array([
 # (found by fits to exactly blurred spheres and cylinders).
 _CURVATURE = np.array([0.74, 0.22])
 _SIZES = ("width", "height", "area", "radius", "aspect_ratio", "circularity")
-_MOST_EVIDENCE = 6.0  # of one particle: what looks otherwise is no question of plate or dome
+_MOST_EVIDENCE = 16.0  # of one particle: what looks otherwise is no question of plate or dome
 
 
 @inlined

@@ -231,3 +231,44 @@ def test_outline_on_request_tells_a_square_from_a_disk(painter, boxes):
     round_one = refine([Frame(0, painter((80, 80), [(40, 40, 9, 9, 0)]))], boxes([(40, 40, 18, 18)]), outline=True)
     assert round_one["circularity"].iloc[0] > 0.96
     assert round_one["solidity"].iloc[0] > 0.97
+
+
+def test_particle_of_one_pixel_is_found_within_its_error(painter, boxes):
+    """Disks of radius 1 px, 36 of them: flagged or within four standard errors, most of them seen."""
+    rng = np.random.default_rng(9)
+    places = grid(6, 30, rng)
+    image = painter((180, 180), [(x, y, 1, 1, 0) for x, y in places], level=900.0, contrast=0.5)
+    out = refine([Frame(0, image)], boxes(np.column_stack([places + 0.3, np.full((36, 2), 2.4)])))
+    pull = (out[["x", "y"]].to_numpy() - places) / out[["x_std", "y_std"]].to_numpy()
+    assert out["fit_ok"].mean() > 0.9
+    assert np.abs(pull[out["fit_ok"]]).max() < 4.5
+    assert np.isfinite(out[["x", "y", "x_std", "y_std", "radius", "radius_std"]].to_numpy()).all()
+
+
+def test_particle_of_500_pixels_is_found_within_its_error(painter, boxes):
+    """A disk of radius 500 px that nearly fills its frame keeps place and radius to a tenth of a pixel."""
+    image = painter((1150, 1150), [(570.4, 580.2, 500, 500, 0)])
+    out = refine([Frame(0, image)], boxes([(577, 574, 980, 1010)])).iloc[0]
+    assert out["fit_ok"]
+    assert abs(out["x"] - 570.4) < 4 * out["x_std"] < 0.4
+    assert abs(out["radius"] - 500) < 4 * out["radius_std"] < 0.4
+
+
+@pytest.mark.parametrize("value", [0.0, 255.0, np.nan], ids=["black", "saturated", "no data"])
+def test_patch_without_information_over_a_particle_is_flagged(painter, boxes, value):
+    """Where half of a particle lies under a constant patch the row is flagged or errs by its error."""
+    image = painter((80, 80), [(40.3, 39.8, 8, 8, 0)])
+    image[28:53, 40:60] = value
+    out = refine([Frame(0, image)], boxes([(40, 40, 16, 16)])).iloc[0]
+    within = np.hypot(out["x"] - 40.3, out["y"] - 39.8) < 4 * np.hypot(out["x_std"], out["y_std"])
+    assert not out["fit_ok"] or out["edge"] or out["saturated"] or within
+    assert np.isfinite(out[["x", "y", "x_std", "y_std"]].to_numpy(dtype=float)).all()
+
+
+def test_frame_of_one_value_inside_a_movie_costs_only_itself(painter, boxes):
+    """A constant frame beside a good one is flagged; the good one is refined as if alone."""
+    good = painter((80, 80), [(40.3, 39.8, 8, 8, 0)])
+    table = pd.concat([boxes([(40, 40, 16, 16)], frame=k) for k in (0, 1)], ignore_index=True)
+    out = refine([Frame(0, good), Frame(1, np.full((80, 80), 17.0))], table)
+    assert list(out["fit_ok"]) == [True, False]
+    assert out["x"].iloc[0] == refine([Frame(0, good)], table.head(1))["x"].iloc[0]
