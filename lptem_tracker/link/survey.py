@@ -17,6 +17,7 @@ from lptem_tracker.link.candidates import Costs
 from lptem_tracker.link.core import Points, frame_starts
 from lptem_tracker.link.drift import Drift, drift_runs, no_drift, particle_drift
 from lptem_tracker.link.estimate import estimate, estimate_runs, scale_of, scale_runs
+from lptem_tracker.link.imagery import drift_from_images
 from lptem_tracker.link.imm import Mixture
 from lptem_tracker.link.kalman import Motion as KalmanMotion
 from lptem_tracker.link.parameters import UNITS, Parameters, fallback_costs
@@ -111,7 +112,10 @@ def survey(source: Source, options: Options) -> Survey:
     samples = source.runs([*wanted, *(drift_runs(source) if options.drift else [])])
     drift = no_drift(source.frame)
     if options.drift:
-        drift = particle_drift(source, samples, scale_of(source, samples).spacing)
+        spacing = scale_of(source, samples).spacing
+        drift = particle_drift(source, samples, spacing)
+        if options.image_drift is not None:
+            drift = drift_from_images(source, spacing, options.image_drift, drift)
     still = {run: samples[run]._replace(xy=drift.still(samples[run].frame, samples[run].xy)) for run in wanted}
     return Survey(options, make_plan(source, still, options), drift)
 

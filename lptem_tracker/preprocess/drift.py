@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from lptem_tracker.errors import MovieError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Floats = NDArray[np.float64]
 
@@ -66,6 +70,40 @@ def image_drift(
     dy = float(y[peak[0], 0]) + _vertex(fine, peak, 0)
     dx = float(x[0, peak[1]]) + _vertex(fine, peak, 1)
     return dx, dy, float(np.clip(fine[peak], -1.0, 1.0))
+
+
+def movie_drift(frames: Iterable[tuple[int, NDArray[Any]]], *, min_quality: float = 0.5) -> pd.DataFrame:
+    """Add up the drift from frame to frame.
+
+    Parameters
+    ----------
+    frames : iterable of (int, array of shape (Y, X))
+        Frame numbers and pixels, in order; two are held at a time.
+    min_quality : float
+        A pair of frames that fits worse than this is taken not to have moved.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `frame`, `dx, dy` (displacement of the content since the first frame, px), and `quality` of the last step.
+        Its errors add up like a random walk, by some hundredths of a px a frame.
+
+    Raises
+    ------
+    MovieError
+        The frames differ in shape.
+    """
+    import pandas as pd
+
+    rows: list[tuple[int, float, float, float]] = []
+    before: NDArray[Any] | None = None
+    for number, pixels in frames:
+        x, y = (rows[-1][1], rows[-1][2]) if rows else (0.0, 0.0)
+        dx, dy, quality = (0.0, 0.0, 1.0) if before is None else image_drift(before, pixels)
+        good = quality >= min_quality
+        rows.append((number, x + dx * good, y + dy * good, quality))
+        before = pixels
+    return pd.DataFrame(rows, columns=["frame", "dx", "dy", "quality"]).astype({"frame": "int64"})
 
 
 def _correlation(a: NDArray[Any], b: NDArray[Any], sigma: float) -> Floats:

@@ -47,7 +47,7 @@ def best(table: pd.DataFrame, ways: list[np.ndarray]) -> tuple[float, float, flo
     return max((scores(table, ids) for ids in ways), default=(np.nan, np.nan, np.nan))
 
 
-def identity(quick: bool, only: list[int] | None) -> None:
+def identity(quick: bool, only: list[int] | None, scenes: list[str] | None) -> None:
     """Print IDF1, HOTA and their ratios to the bound and to the best peer."""
     print(
         "identity, IDF1/HOTA/link F1: ours is told nothing; bound and peers are told the true step, at their best gate"
@@ -57,6 +57,8 @@ def identity(quick: bool, only: list[int] | None) -> None:
         if only is not None and n not in only:
             continue
         for name, options in SCENES.items():
+            if scenes is not None and name not in scenes:
+                continue
             sigma = float(np.hypot(options["sigma"], options.get("speed", 0) / np.sqrt(2)))
             rows: dict[str, list[tuple[float, float, float]]] = {}
             for seed in range(100, 100 + seeds):
@@ -177,7 +179,7 @@ def belief(quick: bool) -> None:
 
 def memory(quick: bool) -> None:
     """Print the peak of Python and NumPy memory beyond input and output, extrapolated to ten million detections."""
-    print("memory beyond the tables, MB (asked: < 500 at 1e7 detections)")
+    print("memory beyond input and output table, MB (asked: < 500 at 1e7 detections)")
     rows = []
     for many in (200_000, 400_000) if quick else (1_000_000, 3_000_000):
         base = scene(1000, 20, 0.05, 3)[["frame", "x", "y"]]
@@ -188,11 +190,11 @@ def memory(quick: bool) -> None:
         out = link(table, max_gap_frames=GAP, fill=False)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        size = int(out.memory_usage(index=False).sum())
+        size = int(out.drop(columns=[*table.columns]).memory_usage(index=False).sum())
         rows.append((len(table), (peak - size) / 1e6))
         print(
-            f"  {len(table):9d} detections: peak {peak / 1e6:.0f} MB, output table {size / 1e6:.0f} MB, "
-            f"beyond {rows[-1][1]:.0f} MB",
+            f"  {len(table):9d} detections: peak beyond the input {peak / 1e6:.0f} MB, of it new columns "
+            f"{size / 1e6:.0f} MB, beyond both {rows[-1][1]:.0f} MB",
             flush=True,
         )
     (n1, m1), (n2, m2) = rows
@@ -236,9 +238,10 @@ def main() -> None:
         "--only", nargs="+", default=["identity", "speed", "linear", "lattices", "belief", "memory", "reference"]
     )
     parser.add_argument("--particles", type=int, nargs="+", help="of `identity` only these numbers of particles")
+    parser.add_argument("--scenes", nargs="+", choices=[*SCENES], help="of `identity` only these")
     given = parser.parse_args()
     parts: dict[str, Callable[[bool], None]] = {
-        "identity": lambda quick: identity(quick, given.particles),
+        "identity": lambda quick: identity(quick, given.particles, given.scenes),
         "speed": speed,
         "linear": linear,
         "belief": belief,

@@ -183,7 +183,9 @@ def trackpy_ids(table: pd.DataFrame, reach: float, **options: float) -> np.ndarr
 def trackpy_ways(table: pd.DataFrame, sigma: float) -> list[np.ndarray]:
     """Return trackpy's links at several search ranges, adaptive too, as far as it does not refuse."""
     found = []
-    for gate, adaptive in ((2.5, False), (3.5, False), (4.5, False), (3.5, True)):
+    # where steps are long, wider gates make it refuse, or search for hours
+    plain = (2.5, 3.5, 4.5) if sigma < 0.2 else (2.5,)
+    for gate, adaptive in (*((gate, False) for gate in plain), (3.5, True)):
         options = {"adaptive_stop": 0.3 * sigma * SPACING, "adaptive_step": 0.9} if adaptive else {}
         try:
             found.append(trackpy_ids(table, gate * sigma * SPACING, **options))

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from lptem_tracker.errors import MovieError
-from lptem_tracker.preprocess.drift import image_drift
+from lptem_tracker.preprocess.drift import image_drift, movie_drift
 
 
 def picture(seed: int = 0, size: int = 160) -> np.ndarray:
@@ -48,3 +48,13 @@ def test_frames_of_different_shape_are_refused() -> None:
     """The error names both shapes."""
     with pytest.raises(MovieError, match=r"\(4, 4\) and \(4, 5\)"):
         image_drift(np.zeros((4, 4)), np.zeros((4, 5)))
+
+
+def test_drift_adds_up_over_a_movie() -> None:
+    """A step of 2 px along x is kept; a frame that shows something else is taken not to have moved."""
+    big = picture(size=220)
+    frames = [big[30:190, 30 - k : 190 - k] for k in (0, 2)] + [picture(7), big[30:190, 28:188]]
+    table = movie_drift(enumerate(frames))
+    assert table["frame"].tolist() == [0, 1, 2, 3]
+    assert table["dx"].to_numpy() == pytest.approx([0, 2, 2, 2], abs=0.1)
+    assert (table["quality"] < 0.5).tolist() == [False, False, True, True]
