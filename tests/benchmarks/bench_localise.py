@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 from scipy.special import erfc
+from scipy.stats import ncx2
 
 from lptem_tracker.detect.refine import refine, settle_profile
 from lptem_tracker.movie.base import Frame
@@ -82,8 +83,8 @@ def facetted(x: Array, y: Array, p: Array) -> Array:
 
 
 def plate(x: Array, y: Array, p: Array) -> Array:
-    """Equally thick, blurred in both directions: the contrast falls to half a little inside of the true rim."""
-    return thick(x, y, p, 0.0)
+    """Equally thick, blurred in both directions (Rice 1945): the contrast is half a little inside of the true rim."""
+    return ncx2.cdf((p[2] / p[3]) ** 2, 2, ((x - p[0]) ** 2 + (y - p[1]) ** 2) / p[3] ** 2)
 
 
 @dataclass(frozen=True)

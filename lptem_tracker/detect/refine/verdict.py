@@ -17,10 +17,10 @@ from lptem_tracker.detect.refine.scores import CHI2, CONVERGED, ITERATIONS, N_AC
 # Linear error propagation is short by a share that falls with the contrast's significance z. Measured on simulated
 # disks with z from 4 to 30, the variances of places are 1 + 25/z² and those of sizes 1 + 35/z² times the linear
 # ones, where noise of the same z is correlated a little more; on rods of aspect 2 to 5 with z from 11 to 42, those of
-# places are 1 + (61 aspect/z²)² (a rod's place along its axis hangs on its ends, the share 1/aspect of its outline)
+# places are 1 + (72 aspect^0.8/z²)² (a rod's place along its axis hangs on its ends, a small share of its outline)
 # and those of sizes and angles 1 + 110/z².
 _PLACE_EXCESS, _SIZE_EXCESS, _CORRELATION_POWER = 25.0, 35.0, 0.4
-_LONG_PLACE_EXCESS, _LONG_SIZE_EXCESS = 61.0, 110.0
+_LONG_PLACE_EXCESS, _LONG_SIZE_EXCESS = 72.0, 110.0
 
 _LEAST_SIGNIFICANCE = 3.2
 _MOST_MISFIT = 0.25  # of the contrast, as root mean square near the outline
@@ -79,7 +79,7 @@ def widen(state: State) -> None:
     aspect = np.where(long, state.params[:, sh.A] / np.maximum(state.params[:, sh.B], 0.1), 1.0)
     aspect = np.clip(np.maximum(aspect, 1 / np.maximum(aspect, 1e-6)), 1.0, 10.0)
     sizes = 1 + np.where(long, _LONG_SIZE_EXCESS, _SIZE_EXCESS) / z2
-    places = 1 + np.where(long, (_LONG_PLACE_EXCESS * aspect / z2) ** 2, _PLACE_EXCESS / z2)
+    places = 1 + np.where(long, (_LONG_PLACE_EXCESS * aspect**0.8 / z2) ** 2, _PLACE_EXCESS / z2)
     factor = np.full(state.params.shape, 1.0) * np.sqrt(sizes * ratio)[:, None]
     factor[:, [sh.X, sh.Y]] = np.sqrt(places * ratio)[:, None]
     state.covs *= factor[:, :, None] * factor[:, None, :]
