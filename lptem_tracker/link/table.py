@@ -36,6 +36,10 @@ def read_columns(
     if not table.columns.is_unique:
         twice = table.columns[table.columns.duplicated()][0]
         raise TableError(f"The detections table has the column {twice!r} twice; rename one of them.")
+    if "z" in table.columns and table["z"].dropna().nunique() > 1:
+        raise TableError(
+            "Particles are linked by x and y only, and z differs here; drop the column z to link projections."
+        )
     frame = _numbers(table, FRAME)
     whole = np.isfinite(frame) & (frame == np.round(frame)) & (np.abs(frame) < 2.0**62)
     if not whole.all():
