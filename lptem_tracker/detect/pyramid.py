@@ -127,7 +127,7 @@ def untile(boxes: Float, scores: Float, tile: Tile) -> tuple[Float, Float]:
 
 
 def merge(
-    found: list[tuple[Level, Float, Float]], shape: tuple[int, int], *, max_overlap: float = 0.55
+    found: list[tuple[Level, Float, Float]], shape: tuple[int, int], *, max_overlap: float = 0.35
 ) -> tuple[Float, Float]:
     """Bring the boxes of all levels to the frame, keep each level's sizes, and drop what was found twice.
 
@@ -157,5 +157,5 @@ def merge(
     boxes[:, 1::2] = boxes[:, 1::2].clip(0, shape[0])
     real = ((boxes[:, 2:] - boxes[:, :2]) >= 1.0).all(1)
     boxes, scores = boxes[real], scores[real]
-    keep = suppress(boxes, scores, max_overlap=max_overlap, max_nested=0.85 if len(found) > 1 else 1.0)
+    keep = suppress(boxes, scores, max_overlap=max_overlap, max_nested=0.8 if len(found) > 1 else 1.0)
     return boxes[keep], scores[keep]
