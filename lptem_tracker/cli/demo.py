@@ -55,7 +55,7 @@ def demo(output: Path | None, seed: int) -> None:
         # the folder holds the simulation alone, so forcing replaces nothing
         run = analyze(simulation / "movie.tif", folder, settings=settings, force=True, progress=bars)
         draw(run, settings, bars)
-    _compare(run, evaluate_run(run, simulation))
+    show_comparison(run, evaluate_run(run, simulation))
 
 
 def _free_name() -> Path:
@@ -63,7 +63,8 @@ def _free_name() -> Path:
     return next(path for path in names if not path.exists())
 
 
-def _compare(run: Run, scores: dict[str, dict[str, Any]]) -> None:
+def show_comparison(run: Run, scores: dict[str, dict[str, Any]]) -> None:
+    """Print the truth of a simulated movie beside what a run found."""
     from rich.table import Table
 
     from lptem_tracker.report.colouring import UNIT_TEXT
