@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lptem_tracker.cli import options as opt
-from lptem_tracker.cli.console import progress, say
+from lptem_tracker.cli.console import progress, rows, say, say_json
 from lptem_tracker.cli.help import command, option
 
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ if TYPE_CHECKING:
 @opt.force_option
 @option("--no-overlay", is_flag=True, help="Do not draw the overlay movies.")
 @option("--no-report", is_flag=True, help="Do not write the report pages.")
+@option("--dry-run", is_flag=True, help="List the movies, their samples and run folders, and stop.")
 @opt.quiet_option
+@opt.json_option
 def batch(
     movies: tuple[str, ...],
     output: Path,
@@ -50,12 +53,15 @@ def batch(
     force: bool,
     no_overlay: bool,
     no_report: bool,
+    dry_run: bool,
     quiet: bool,
+    as_json: bool,
     **given: Any,
 ) -> int:
     """Analyse many movies side by side; run again, it does only what is missing.
 
     \b
+    lptem-tracker batch "DATA/**/*.dm4" -o RUNS --dry-run
     lptem-tracker batch "DATA/**/*.dm4" -o RUNS
     lptem-tracker batch "DATA/**/*.dm4" -o RUNS --conditions samples.csv --workers 8
     lptem-tracker batch "DATA/**/*.dm4" -o RUNS --scheduler tcp://node1:8786
@@ -68,8 +74,11 @@ def batch(
 
     settings = opt.settings_from(config, given)
     items = plan_batch(movies, conditions)
+    if dry_run:
+        rows([(item.source, f"sample {item.sample} → {output / item.name}") for item in items])
+        return 0
     finish = partial(_draw, overlay=not no_overlay, report=not no_report)
-    with progress(quiet=quiet) as bars:
+    with progress(quiet=quiet or as_json) as bars:
         bars.stage("movies", len(items))
         outcomes = run_batch(
             items,
@@ -82,6 +91,9 @@ def batch(
             told=_teller(bars, output),
         )
     failed = [outcome for outcome in outcomes if outcome.state == "failed"]
+    if as_json:
+        say_json({"movies": [asdict(outcome) for outcome in outcomes], "output": str(output)})
+        return 1 if failed else 0
     say(f"{len(outcomes) - len(failed)} of {len(outcomes)} movies done → {output / 'index.html'}", quiet=quiet)
     for outcome in failed:
         click.echo(f"Error: {outcome.source}: {outcome.reason}", err=True)

@@ -8,7 +8,7 @@ import click
 
 from lptem_tracker.cli.console import rows, say, say_json
 from lptem_tracker.cli.help import command, option
-from lptem_tracker.cli.options import force_option, json_option
+from lptem_tracker.cli.options import force_option, json_option, quiet_option
 
 _weights_option = option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FOLDER", required=True, help="Folder for the weights."
@@ -36,7 +36,9 @@ _movie_option = option(
 )
 @option("--frames", type=click.IntRange(1), metavar="N", show_default="the scene's", help="Number of frames.")
 @force_option
-def simulate(scene: str, output: Path, seed: int, frames: int | None, force: bool) -> None:
+@quiet_option
+@json_option
+def simulate(scene: str, output: Path, seed: int, frames: int | None, force: bool, quiet: bool, as_json: bool) -> None:
     """Make a movie with known truth: movie.tif, truth_tracks, truth_events.
 
     \b
@@ -49,8 +51,11 @@ def simulate(scene: str, output: Path, seed: int, frames: int | None, force: boo
     if output.exists() and (not output.is_dir() or any(output.iterdir())) and not force:
         raise OutputError(f"{output} exists and is not empty; give another -o, or --force to replace what is in it.")
     movie = simulate_movie(scene, seed=seed, n_frames=frames)
-    for path in write_simulation(movie, output):
-        say(str(path))
+    paths = [str(path) for path in write_simulation(movie, output)]
+    if as_json:
+        say_json({"written": paths})
+    for path in paths if not as_json else ():
+        say(path, quiet=quiet)
 
 
 @command()

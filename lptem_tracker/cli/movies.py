@@ -247,7 +247,10 @@ def summarise(run: Run, *, quiet: bool = False) -> None:
 @opt.detect_options
 @opt.force_option
 @opt.quiet_option
-def detect(movie: str, output: Path, config: Path | None, force: bool, quiet: bool, **given: Any) -> None:
+@opt.json_option
+def detect(
+    movie: str, output: Path, config: Path | None, force: bool, quiet: bool, as_json: bool, **given: Any
+) -> None:
     """Find the particles in every frame.
 
     \b
@@ -263,10 +266,13 @@ def detect(movie: str, output: Path, config: Path | None, force: bool, quiet: bo
 
     settings = opt.settings_from(config, given)
     with open_for(movie, settings) as opened, Target(output, ("detections.parquet",), force=force) as target:
-        with progress(quiet=quiet) as bars:
+        with progress(quiet=quiet or as_json) as bars:
             table = detect_movie(opened, settings=settings, progress=bars)
         about = {"source": opened.source, "format": opened.format, "shape": opened.shape, "dtype": str(opened.dtype)}
         target.write("detections.parquet", table)
         target.write_record({**environment(), "movie": about, "calibration": asdict(opened.calibration)}, settings)
     frames = table["frame"].nunique()
+    if as_json:
+        say_json({"n_detections": len(table), "n_frames": about["shape"][0], "output": str(output)})
+        return
     say(f"{len(table)} detections in {frames} of the movie's {about['shape'][0]} frames → {output}", quiet=quiet)

@@ -28,7 +28,10 @@ MEASURED = ("particles.csv", "msd.csv", "events.csv", "summary.json", "tracks.pa
 @opt.link_options
 @opt.force_option
 @opt.quiet_option
-def link(detections: str, output: Path, config: Path | None, force: bool, quiet: bool, **given: Any) -> None:
+@opt.json_option
+def link(
+    detections: str, output: Path, config: Path | None, force: bool, quiet: bool, as_json: bool, **given: Any
+) -> None:
     """Follow particles from frame to frame.
 
     \b
@@ -54,6 +57,16 @@ def link(detections: str, output: Path, config: Path | None, force: bool, quiet:
         target.write("tracks.parquet", ordered)
         target.write("tracks.csv", ordered)
         target.write_record({"link": report}, settings)
+    if as_json:
+        say_json(
+            {
+                "n_tracks": tracks["particle"].nunique(),
+                "n_detections": len(table),
+                "output": str(output),
+                "link": report,
+            }
+        )
+        return
     say(f"{tracks['particle'].nunique()} tracks of {len(table)} detections → {output}", quiet=quiet)
 
 
