@@ -65,7 +65,7 @@ def gls(tracks: TrackSet, d: float, sigma2: float, blur: float, lags: int = 8) -
     msd = np.nansum(value * pairs, 0) / pairs.sum(0)
     weight = np.linalg.pinv(_lag_covariance(n, lags, d, max(sigma2 - 2 * blur * d, -0.45 * d)))
     design = np.stack([np.ones(lags), np.arange(1, lags + 1)], 1)
-    _, slope = np.linalg.solve(design.T @ weight @ design, design.T @ weight @ msd)
+    _, slope = np.linalg.lstsq(design.T @ weight @ design, design.T @ weight @ msd)[0]
     return float(slope / 4)
 
 

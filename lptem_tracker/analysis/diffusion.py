@@ -127,7 +127,7 @@ def fit_tracks(
         if np.isinf(velocity.variance).all():
             return refine(plain, len(tracks), imaging.lowest, level)
         first = refine(plain, len(tracks), imaging.lowest, level, sizes=(40,))
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", over="ignore"):
             spread = velocity.variance / np.maximum(first.d, 1e-300)[:, None]
         spread = np.where(np.isinf(velocity.variance), np.inf, np.minimum(spread, 1e12))
     return refine(plain, len(tracks), imaging.lowest, level)

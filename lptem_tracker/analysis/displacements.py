@@ -68,7 +68,8 @@ def van_hove(tracks: TrackSet, lag: int = 1, bins: int = 61) -> VanHove | None:
     value = _excess(second.sum(), fourth.sum(), n.sum())
     if len(n) > 2:
         drop = _excess(second.sum() - second, fourth.sum() - fourth, n.sum() - n)
-        std = float(np.sqrt((len(n) - 1) / len(n) * ((drop - drop.mean()) ** 2).sum()))
+        drop = drop[np.isfinite(drop)]
+        std = float(np.sqrt((len(drop) - 1) * drop.var())) if len(drop) > 2 else float("nan")
     else:
         std = float(np.sqrt(24 / n.sum()) / 3)
     return VanHove(
@@ -77,7 +78,8 @@ def van_hove(tracks: TrackSet, lag: int = 1, bins: int = 61) -> VanHove | None:
 
 
 def _excess(second: Floats, fourth: Floats, n: Floats) -> Floats:
-    return np.asarray(fourth / n / (3 * (second / n) ** 2) - 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(fourth / n / (3 * (second / n) ** 2) - 1)
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def velocity_autocorrelation(
     for j in range(longest + 1):
         at = np.minimum(np.searchsorted(key, key + j), max(len(key) - 1, 0))
         hit = key[at] == key + j
-        if hit.sum() < 2:
+        if hit.sum() < 2 or not base[0].sum() > 0:
             continue
         dot = np.bincount(who[hit], (step[hit] * step[at[hit]]).sum(1), len(tracks))
         n = np.bincount(who[hit], minlength=len(tracks))

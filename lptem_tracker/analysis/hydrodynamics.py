@@ -13,6 +13,9 @@ WINDOW_WARNING = (
     "Stokes-Einstein says (Verch 2015), so that the radius is an upper bound; compare it with the radius in the images."
 )
 
+SMALLEST = 1e-12
+"""nm² a second; below it D is zero for every purpose."""
+
 
 def hydrodynamic_radius(d: Estimate, temperature_k: float, viscosity_pa_s: float) -> Estimate:
     """Stokes–Einstein radius ``kT / (6 pi eta D)``.
@@ -36,14 +39,14 @@ def hydrodynamic_radius(d: Estimate, temperature_k: float, viscosity_pa_s: float
     100.2
     """
     method = f"Stokes-Einstein at {temperature_k:g} K and {viscosity_pa_s:g} Pa s"
-    if not (d.ok and d.value > 0):
+    if not (d.ok and d.value > SMALLEST):
         return Estimate.blank("nm", method, "D is not known or is zero", d.n_points)
     factor = Boltzmann * temperature_k / (6 * math.pi * viscosity_pa_s) * 1e27  # m³/s to nm³/s
     return Estimate(
         factor / d.value,
-        factor * d.std / d.value**2,
+        factor / d.value * (d.std / d.value),
         factor / d.ci_high,
-        factor / d.ci_low if d.ci_low > 0 else math.inf,
+        factor / d.ci_low if d.ci_low > SMALLEST else math.inf,
         "nm",
         method,
         d.n_points,

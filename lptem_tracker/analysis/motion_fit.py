@@ -31,6 +31,8 @@ from lptem_tracker.calibration import Calibration
 from lptem_tracker.settings import MotionSettings
 
 SHORTEST = 3
+STILL = 1e-20
+"""Mean square step in px² below which nothing but the rounding of numbers is left."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,8 @@ def _weighted(tracks: TrackSet, imaging: Imaging) -> Imaging:
     """Use stated errors of single positions where the likelihood is higher with them."""
     if not np.isfinite(tracks.sigma2) or np.ptp(tracks.weight) < 1e-9:
         return imaging
-    stated = replace(imaging, weighted=True)
+    # an unknown blur must not make the variance of the least certain position negative
+    stated = replace(imaging, weighted=True, lowest=imaging.lowest / max(float(tracks.weight.max()), 1.0))
     plain = fit_pooled(tracks, imaging, drift=True, bootstrap=0).fit.loglik[0]
     return stated if fit_pooled(tracks, stated, drift=True, bootstrap=0).fit.loglik[0] > plain else imaging
 
@@ -142,6 +145,11 @@ def _fit_shapes(
     if not keep.any():
         return None
     tracks, level = drift.tracks.select(keep), settings.confidence_level
+    step, span, _ = tracks.steps()
+    single = span == 1
+    step2 = float((step[single] ** 2).mean() if single.any() else (step**2).mean())
+    if step2 < STILL:
+        return None
     prior = drift.velocity
     velocity = None if prior is None else Velocity(prior.mean[keep], prior.variance[keep])
     scale, imaging = each.d[keep], effective_blur(imaging, pooled)
@@ -152,9 +160,6 @@ def _fit_shapes(
         trap_family(tracks, imaging),
         fbm_family(tracks, imaging, velocity, floor),
     )
-    step, span, _ = tracks.steps()
-    single = span == 1
-    step2 = float((step[single] ** 2).mean() if single.any() else (step**2).mean())
     noise = shared_noise([families[3], families[2]], step2, families[1])
     states = fit_two_states(tracks, scale, np.full(len(tracks), noise.best), imaging.blur)
     classes = classify(tracks, imaging, families, noise, states, min_points=max(settings.min_points, 15))

@@ -168,18 +168,35 @@ def ensemble_dict(
         out[f"drift_{units.speed}"] = [float(v) * speed for v in fit.drift.mean]
         out[f"drift_std_{units.speed}"] = [float(v) * speed for v in fit.drift.std]
         out["drift_kind"] = fit.drift.kind
-    ratio = math.log(fit.pooled_x.d / fit.pooled_y.d)
-    error = math.hypot(fit.pooled_x.std / fit.pooled_x.d, fit.pooled_y.std / fit.pooled_y.d)
-    if error < 1:
-        ends = [math.exp(ratio - 1.96 * error), math.exp(ratio + 1.96 * error)]
-        out["anisotropy"] = {"D_x_over_D_y": math.exp(ratio), "ci95": ends}
+    out |= _anisotropy(fit)
     out["checks"] = {
         f"D_cve_{units.diffusion}": cve(fit.drift.tracks, fit.imaging.blur)[0] * d_scale,
         f"D_gls_{units.diffusion}": gls(fit.drift.tracks, fit.pooled.d, fit.pooled.sigma2, fit.imaging.blur) * d_scale,
     } | links.to_dict(d_scale, units)
     out |= _distributions(fit, calibration)
     out["estimates"] = {key: value.to_dict() for key, value in estimates.items()}
-    return out
+    return {key: _plain(value) for key, value in out.items()}
+
+
+def _plain(value: Any) -> Any:
+    """Return the value with numbers that JSON does not know as None."""
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _anisotropy(fit: MotionFit) -> dict[str, Any]:
+    """D along x over D along y; absent where one of them is unknown to a factor of e."""
+    x, y = fit.pooled_x, fit.pooled_y
+    if not (x.std < x.d and y.std < y.d):
+        return {}
+    ratio, error = math.log(x.d) - math.log(y.d), math.hypot(x.std / x.d, y.std / y.d)
+    if not (error < 1 and abs(ratio) < 100):
+        return {}
+    ends = [math.exp(ratio - 1.96 * error), math.exp(ratio + 1.96 * error)]
+    return {"anisotropy": {"D_x_over_D_y": math.exp(ratio), "ci95": ends}}
 
 
 def _waiting(shapes: Shapes, seconds: float, px: float, time: str, length: str) -> dict[str, Any]:

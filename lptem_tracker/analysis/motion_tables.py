@@ -70,6 +70,9 @@ def particle_table(every: TrackSet, fit: MotionFit | None, units: Units, setting
     table.loc[every.particle[still], "reason"] = "its position never changes: not measured, or a fixed pattern"
     if fit is not None and fit.shapes is not None:
         _fill_shapes(table, fit, fit.shapes, units)
+    elif fit is not None:
+        enough = (every.n_observed >= settings.min_points) & (table["reason"] == "").to_numpy()
+        table.loc[every.particle[enough], "reason"] = "it moves with all others or not at all: no motion of its own"
     if fit is not None and fit.rotation is not None:
         rows, turn = fit.rotation.tracks.particle, fit.rotation.each
         for name, value in ((f"Dr_rad2_{units.time}", turn.d), ("Dr_ci_low", turn.low), ("Dr_ci_high", turn.high)):

@@ -55,7 +55,7 @@ def time_averaged_msd(tracks: TrackSet, max_lag: int) -> tuple[Floats, Ints]:
     msd = np.full((len(tracks), max_lag), np.nan)
     pairs = np.zeros((len(tracks), max_lag), dtype=np.int64)
     for part, mask, xy in dense_blocks(tracks):
-        lags = min(max_lag, mask.shape[1] - 1)
+        lags = min(max_lag, xy.shape[1] - 1)
         if lags < 1:
             continue
         total, count = _pair_sums(mask, xy, lags)
@@ -66,32 +66,33 @@ def time_averaged_msd(tracks: TrackSet, max_lag: int) -> tuple[Floats, Ints]:
     return msd, pairs
 
 
-def _pair_sums(mask: Floats, xy: Floats, lags: int) -> tuple[Floats, Floats]:
+def _pair_sums(mask: Floats | None, xy: Floats, lags: int) -> tuple[Floats, Floats]:
     """Sum of squared displacements and number of pairs at lags 1..lags."""
-    n = mask.shape[1]
+    n = xy.shape[1]
     size = fft.next_fast_len(n + lags)
     # x + iy in one transform: the real part of its autocorrelation is that of x plus that of y
     both = fft.fft(xy.view(np.complex128)[..., 0], size)
     cross = fft.ifft(both.real**2 + both.imag**2, overwrite_x=True)[:, 1 : lags + 1].real
     square = xy[..., 0] ** 2 + xy[..., 1] ** 2
-    if mask.all():
-        ends = np.cumsum(square, 1)
-        lag = np.arange(1, lags + 1)
-        return ends[:, n - 1 - lag] + ends[:, -1:] - ends[:, lag - 1] - 2 * cross, np.broadcast_to(n - lag, cross.shape)
+    if mask is None:
+        # pairs that are k apart leave out the last k positions once and the first k once
+        head, tail = np.cumsum(square[:, :lags], 1), np.cumsum(square[:, : -lags - 1 : -1], 1)
+        count = np.broadcast_to(n - np.arange(1, lags + 1), cross.shape)
+        return 2 * square.sum(1, keepdims=True) - head - tail - 2 * cross, count
     m = fft.rfft(mask, size)
     total = fft.irfft(2 * (fft.rfft(square, size) * m.conj()).real, size)[:, 1 : lags + 1] - 2 * cross
     return total, fft.irfft(m.real**2 + m.imag**2, size)[:, 1 : lags + 1]
 
 
-def dense_blocks(tracks: TrackSet) -> Iterator[tuple[Ints, Floats, Floats]]:
+def dense_blocks(tracks: TrackSet) -> Iterator[tuple[Ints, Floats | None, Floats]]:
     """Yield particles of similar length as arrays over frames.
 
     Yields
     ------
     part : (p,) int
         Numbers of the particles.
-    mask : (p, T) float
-        1 where observed, 0 in gaps and after the end.
+    mask : (p, T) float or None
+        1 where observed, 0 in gaps and after the end; None where all are observed.
     xy : (p, T, 2) float
         Position relative to the track's mean, 0 where not observed.
     """
@@ -111,7 +112,7 @@ def dense_blocks(tracks: TrackSet) -> Iterator[tuple[Ints, Floats, Floats]]:
         first, last, width = part[0], part[-1], int(span[part[-1]])
         if last - first == len(part) - 1 and tracks.offset[last + 1] - tracks.offset[first] == len(part) * width:
             xy = tracks.xy[tracks.offset[first] : tracks.offset[last + 1]].reshape(len(part), width, 2)
-            yield part, np.ones((len(part), width)), xy
+            yield part, None, xy
             continue
         mask = np.zeros((len(part), int(span[part].max())))
         xy = np.zeros((*mask.shape, 2))
