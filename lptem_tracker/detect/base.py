@@ -20,7 +20,8 @@ class Detector(ABC):
     batch_frames : int
         How many frames `detect` is best given at once.
     workers : int
-        How many threads may call `detect` at the same time; with 1, batches come in the order of the frames.
+        How many threads may call `detect` at the same time; with 1, batches come in the order of the frames and
+        nothing runs beside it.
     """
 
     batch_frames: int = 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -71,20 +71,24 @@ def _detected(
 ) -> Iterator[tuple[list[Frame], pd.DataFrame]]:
     """Yield each batch with its detections, in order, while the next ones are worked on.
 
-    A bounded number of batches is under way: enough that neither kind of thread waits for the other. A detector
-    that takes no more than one caller is called from here: what it does to warnings' filters disturbs no thread.
+    A bounded number of batches is under way: enough that neither kind of thread waits for the other. Beside a
+    detector that takes one caller only nothing else runs: it may change what is the process's, as warnings' filters.
     """
+    if detector.workers == 1:
+        for batch in batches:
+            found = detector.detect(batch)
+            yield batch, join_detections([_refined(frame, found) for frame in batch]) if refined else found
+        return
     network, fits = ThreadPoolExecutor(detector.workers, "network"), ThreadPoolExecutor(cores(), "refine")
-    submit = network.submit if detector.workers > 1 else _at_once
 
     def one(batch: list[Frame]) -> _Parts:
         found = detector.detect(batch)
-        return [fits.submit(_refined, frame, found) for frame in batch] if refined and len(found) else found
+        return [fits.submit(_refined, frame, found) for frame in batch] if refined else found
 
     under_way: deque[tuple[list[Frame], Future[_Parts]]] = deque()
     try:
         for batch in batches:
-            under_way.append((batch, submit(one, batch)))
+            under_way.append((batch, network.submit(one, batch)))
             if len(under_way) > 2 * detector.workers + -(-cores() // detector.batch_frames):
                 yield _finished(*under_way.popleft())
         while under_way:
@@ -92,13 +96,6 @@ def _detected(
     finally:
         network.shutdown(cancel_futures=True)
         fits.shutdown(cancel_futures=True)
-
-
-def _at_once(work: Callable[[list[Frame]], _Parts], batch: list[Frame]) -> Future[_Parts]:
-    """Do it now, in this thread."""
-    done: Future[_Parts] = Future()
-    done.set_result(work(batch))
-    return done
 
 
 def _refined(frame: Frame, found: pd.DataFrame) -> pd.DataFrame:

@@ -45,8 +45,10 @@ def cores() -> int:
 class TorchRuntime:
     """The network in torch; half precision on a GPU, falling back to smaller batches and then to the CPU.
 
-    On a GPU two threads may call `run`: while it works for one, the other prepares its images.
+    It works for one caller at a time; while it does, another prepares its images.
     """
+
+    workers = 2
 
     def __init__(self, weights: Weights, device: str) -> None:
         import torch
@@ -57,7 +59,6 @@ class TorchRuntime:
         self.name = f"torch {device}"
         self.device = torch.device(device)
         self.half = self.device.type == "cuda"
-        self.workers = 2 if self.half else 1
         self._turn = threading.RLock()
         self._fits = 2**40
         network = RawHead(weights.network).to(self.device)

@@ -66,6 +66,8 @@ def test_an_error_on_a_thread_reaches_the_caller():
     """What a detector raises ends the stream; no thread is left waiting."""
 
     class Broken(_One):
+        workers = 2
+
         def detect(self, frames):
             raise WeightsError("no detector")
 
