@@ -21,6 +21,9 @@ FEW = 4
 PATIENCE = 6
 """Frames, worst first, in which no jump is found before the search is given up."""
 
+REFINED = 3
+"""Shifts of which the best is chosen after refinement."""
+
 HELD = 500_000
 """Detections of odd frames that are read together."""
 
@@ -80,10 +83,10 @@ def best_shift(a: Floats, b: Floats, first: Floats, spacing: float) -> Floats:
     if len(d) < FEW:
         return first
     bins = 0.1 * spacing
-    key, count = np.unique(np.floor((d - first) / bins + 0.5).astype(int), axis=0, return_counts=True)
-    votes = cKDTree(key)
-    support = np.array([count[k].sum() for k in votes.query_ball_point(key, 1.5)])
-    starts = key[np.argsort(-support, kind="stable")[:24]] * bins + first
+    starts = _most_voted((d - first) / bins, 24) * bins + first
+    # all are looked at once, the most promising are refined
+    far = tree.query((a + starts[:, None]).reshape(-1, 2))[0].reshape(len(starts), -1)
+    starts = starts[np.argsort(-_fits(far, (0.15 * spacing) ** 2, spacing), kind="stable")[:REFINED]]
     old_fit = refine_shift(a, tree, b, first, spacing, still=True)[1]
     best, best_fit = first, old_fit + 10.0
     for start in [first, *starts]:
@@ -91,6 +94,18 @@ def best_shift(a: Floats, b: Floats, first: Floats, spacing: float) -> Floats:
         if fit > best_fit:
             best, best_fit = new, fit
     return best
+
+
+def _most_voted(votes: Floats, most: int) -> Floats:
+    """Return the places on a unit grid, shape (k, 2), about which most of `votes`, shape (n, 2), lie."""
+    half = int(np.abs(votes).max()) + 2
+    at = np.floor(votes + 0.5).astype(int) + half
+    count = np.zeros((2 * half + 1,) * 2)
+    np.add.at(count, (at[:, 0], at[:, 1]), 1.0)
+    support: Floats = np.sum([np.roll(count, (i, j), (0, 1)) for i in (-1, 0, 1) for j in (-1, 0, 1)], axis=0)
+    support[count == 0] = 0
+    best = np.argsort(-support, axis=None, kind="stable")[: min(most, int((count > 0).sum()))]
+    return np.column_stack(np.unravel_index(best, support.shape)) - float(half)
 
 
 def refine_shift(
@@ -111,6 +126,9 @@ def refine_shift(
         shift = shift + move
         if np.abs(move).max() < 1e-3 * spacing:
             break
-    far, _ = tree.query(a + shift)
-    fit = np.log(0.9 / (2 * math.pi * var) * np.exp(-(far**2) / (2 * var)) + 0.1 / spacing**2).sum()
-    return shift, float(fit)
+    return shift, float(_fits(tree.query(a + shift)[0], var, spacing))
+
+
+def _fits(far: Floats, var: float, spacing: float) -> Any:
+    """Return the log-likelihood of distances to the nearest neighbour, summed over the last axis."""
+    return np.log(0.9 / (2 * math.pi * var) * np.exp(-(far**2) / (2 * var)) + 0.1 / spacing**2).sum(-1)
