@@ -109,6 +109,13 @@ def bench_alpha(quick: bool, seed: int) -> None:
             )
 
 
+def hopping(rng: np.random.Generator, p: int, n: int) -> np.ndarray:
+    """Pinned walks that hop at least once; one that never does is immobile."""
+    paths = pinned_paths(rng, 2 * p, n, 2.0, 0.0)
+    hops = np.ptp(paths, axis=1).max(1) > 0
+    return paths[hops][:p] + rng.normal(0, np.sqrt(0.05), (p, n, 2))
+
+
 def bench_classes(quick: bool, seed: int) -> None:
     """Share of particles given their class; single tracks of 100 frames among 25 of their kind."""
     print("classes (100 frames, 25 particles a movie); bar: >= 95 % right, <= 5 % of Brownian called anything else")
@@ -123,7 +130,7 @@ def bench_classes(quick: bool, seed: int) -> None:
             "directed, 1 step a frame": ("directed", lambda: directed_paths(rng, 25, 100, 1.0, 1.4, 0.1)),
             "subdiffusive, alpha 0.5": ("subdiffusive", lambda: fractional_paths(rng, 25, 100, 0.5, 1.0, 0.1, 0.0)),
             "superdiffusive, alpha 1.5": ("superdiffusive", lambda: fractional_paths(rng, 25, 100, 1.5, 1.0, 0.1, 0.0)),
-            "pinned (ctrw)": ("ctrw", lambda: pinned_paths(rng, 25, 100, 2.0, 0.05)),
+            "pinned (ctrw)": ("ctrw", lambda: hopping(rng, 25, 100)),
             "switching, 20-fold": ("switching", lambda: switching_paths(rng, 25, 100, (0.1, 2.0), 0.05, 0.02)),
         },
     )
