@@ -12,13 +12,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lptem_tracker.detect.base import Detector
+from lptem_tracker.detect.context import judge
 from lptem_tracker.detect.decode import Float, decode
-from lptem_tracker.detect.pyramid import DOUBLE, Level, Tile, levels_for, merge, render, tiles, untile
+from lptem_tracker.detect.pyramid import DOUBLE, FULL, Image, Level, levels_for, merge, render, tiles, untile
 from lptem_tracker.detect.runtimes import Runtime, cores, make_runtime
 from lptem_tracker.detect.weights import SHIPPED, file_sha256, read_record, shipped_weights
 from lptem_tracker.movie.base import Frame
 from lptem_tracker.tables import DETECTION_DTYPES, empty_table
 
+Job = tuple[Frame, Level]
 _FLOOR = 0.02
 """Raw scores below this are never looked at."""
 _BATCH_PX = {"cpu": 1, "cuda": 32 * 1024 * 1024}
@@ -71,22 +73,25 @@ class YoloDetector(Detector):
     def detect(self, frames: Sequence[Frame]) -> pd.DataFrame:
         """Return the detections of a batch of frames; see `Detector.detect`."""
         tables = [empty_table(DETECTION_DTYPES)]
-        first = self._search([(frame, level) for frame in frames for level in levels_for(frame.pixels.shape)])
+        jobs = [(frame, level) for frame in frames for level in levels_for(frame.pixels.shape)]
+        images = self._rendered(jobs)
+        whole = {id(frame): image for (frame, level), image in zip(jobs, images) if level is FULL}
         found: dict[int, list[tuple[Level, Float, Float]]] = {}
-        for (frame, level), boxes, scores in first:
+        for (frame, level), boxes, scores in self._search(jobs, images):
             found.setdefault(id(frame), []).append((level, boxes, scores))
-        tiny = [frame for frame in frames if self._is_tiny(found[id(frame)])]
-        for (frame, level), boxes, scores in self._search([(frame, DOUBLE) for frame in tiny]):
+        tiny = [(frame, DOUBLE) for frame in frames if self._is_tiny(found[id(frame)])]
+        for (frame, level), boxes, scores in self._search(tiny, self._rendered(tiny)):
             found[id(frame)].append((level, boxes, scores))
         for frame in frames:
             boxes, scores = merge(found[id(frame)], frame.pixels.shape)
+            scores = judge(whole[id(frame)], boxes, scores, self.record.get("context"))
             tables.append(self._table(frame.index, boxes, scores))
         filled = [table for table in tables if len(table)]
         return pd.concat(filled, ignore_index=True) if filled else tables[0]
 
-    def _search(self, jobs: list[tuple[Frame, Level]]) -> list[tuple[tuple[Frame, Level], Float, Float]]:
+    def _search(self, jobs: list[Job], images: list[Image]) -> list[tuple[Job, Float, Float]]:
         """Run the network on frames at scales, tiles of one shape together."""
-        parts = [(job, tile) for job, cut in zip(jobs, self._rendered(jobs)) for tile in cut]
+        parts = [(job, tile) for job, image in zip(jobs, images) for tile in tiles(image)]
         shapes: dict[tuple[int, ...], list[int]] = {}
         for k, (_, tile) in enumerate(parts):
             shapes.setdefault(tile.image.shape, []).append(k)
@@ -97,7 +102,7 @@ class YoloDetector(Detector):
                 some = rows[start : start + step]
                 raw = self.runtime.run(np.stack([parts[k][1].image for k in some])[:, None])
                 raws.update(zip(some, raw))
-        out: list[tuple[tuple[Frame, Level], Float, Float]] = []
+        out: list[tuple[Job, Float, Float]] = []
         for job in jobs:
             pieces = [
                 untile(*decode(raws[k], tile.image.shape, min_score=_FLOOR), tile)
@@ -107,11 +112,11 @@ class YoloDetector(Detector):
             out.append((job, np.concatenate([p[0] for p in pieces]), np.concatenate([p[1] for p in pieces])))
         return out
 
-    def _rendered(self, jobs: list[tuple[Frame, Level]]) -> list[list[Tile]]:
-        """Return the tiles of each job; for a GPU, which takes many frames at once, all cores prepare them."""
+    def _rendered(self, jobs: list[Job]) -> list[Image]:
+        """Return the normalised image of each job; for a GPU, which takes many frames at once, all cores work."""
 
-        def one(job: tuple[Frame, Level]) -> list[Tile]:
-            return tiles(render(job[0].pixels, job[1]))
+        def one(job: Job) -> Image:
+            return render(job[0].pixels, job[1])
 
         if self._kind == "cpu" or len(jobs) == 1:
             return [one(job) for job in jobs]

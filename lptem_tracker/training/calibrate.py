@@ -15,11 +15,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lptem_tracker.detect.context import features, standardise
 from lptem_tracker.detect.runtimes import export_onnx
 from lptem_tracker.detect.weights import SHIPPED, load_weights, save_weights
 from lptem_tracker.detect.yolo import YoloDetector
 from lptem_tracker.evaluate.detection import match
 from lptem_tracker.movie.base import Frame
+from lptem_tracker.preprocess.normalise import normalise
 
 Float = NDArray[np.float64]
 
@@ -58,32 +60,69 @@ def isotonic(score: Float, correct: NDArray[np.bool_], *, knots: int = 24) -> tu
 
 def score_simulated(
     weights: Path, n_images: int, *, size: int = 384, seed: int = SEED
-) -> tuple[Float, NDArray[np.bool_]]:
+) -> tuple[Float, NDArray[np.bool_], NDArray[np.int64]]:
     """Detect in simulated images and tell which detections are real.
 
     Returns
     -------
-    score, correct : numpy.ndarray
-        Of at most `_PER_IMAGE` detections an image; those on particles too faint to be labelled are left out.
+    value : numpy.ndarray
+        Shape (N, 5), the `context.features` of at most `_PER_IMAGE` detections an image; those on particles too faint
+        to be labelled are left out.
+    correct, image : numpy.ndarray
+        Shape (N,), whether it is real, and the number of its image.
     """
     from lptem_tracker.simulate import random_training_image
 
     detector = YoloDetector(weights, device="cpu", confidence=0.0)
-    detector.record.pop("calibration", None)
-    scores, corrects = [], []
+    for entry in ("calibration", "context"):
+        detector.record.pop(entry, None)
+    values, corrects, images = [], [], []
     for k in range(n_images):
         rng = np.random.default_rng(seed + k)
         pixels, everything = random_training_image(rng, size=size, min_visibility=1.5)
         everything = everything.assign(frame=0)
         found = detector.detect([Frame(0, pixels)])
+        if len(found) == 0:
+            continue
         clear = everything["visibility"] >= 5.0
         correct = np.zeros(len(found), bool)
         correct[match(found, everything[clear])["detection"].to_numpy(int)] = True
         faint = _on_faint(found, everything[~clear], correct)
         some = rng.permutation(np.flatnonzero(~faint))[:_PER_IMAGE]
-        scores.append(found["confidence"].to_numpy(float)[some])
+        centre, side = found[["x", "y"]].to_numpy() + 0.5, found[["width", "height"]].to_numpy()
+        boxes = np.hstack([centre - side / 2, centre + side / 2]).astype(np.float32)
+        values.append(features(normalise(pixels), boxes, found["confidence"].to_numpy(np.float32))[some])
         corrects.append(correct[some])
-    return np.concatenate(scores), np.concatenate(corrects)
+        images.append(np.full(len(some), k))
+    return np.concatenate(values), np.concatenate(corrects), np.concatenate(images)
+
+
+def fit_context(value: Float, correct: NDArray[np.bool_], *, penalty: float = 1.0) -> dict[str, Any]:
+    """Fit the logistic regression of `context.judge` by Newton's method.
+
+    Parameters
+    ----------
+    value : numpy.ndarray
+        Shape (N, 5).
+    correct : numpy.ndarray
+        Shape (N,).
+    penalty : float
+        Of the squared weights, so that few detections cannot drive them far.
+    """
+    mean, scale = value.mean(0), value.std(0) + 1e-6
+    x = np.column_stack([standardise(value, mean, scale), np.ones(len(value))])
+    weight = np.zeros(x.shape[1])
+    for _ in range(50):
+        p = 1.0 / (1.0 + np.exp(-np.clip(x @ weight, -30.0, 30.0)))
+        hessian = (x * (p * (1 - p))[:, None]).T @ x + penalty * np.eye(len(weight))
+        weight += np.linalg.solve(hessian, x.T @ (correct - p) - penalty * weight)
+    return {"mean": mean.tolist(), "scale": scale.tolist(), "weight": weight[:-1].tolist(), "bias": float(weight[-1])}
+
+
+def judged(value: Float, context: dict[str, Any]) -> Float:
+    """Return the scores that `context.judge` gives detections of these features."""
+    logit = standardise(value, context["mean"], context["scale"]) @ np.array(context["weight"]) + context["bias"]
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logit, -30.0, 30.0))), np.float64)
 
 
 def _on_faint(found: pd.DataFrame, faint: pd.DataFrame, correct: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -114,11 +153,15 @@ def ship(weights: str | Path, output: str | Path, *, n_images: int = 200, say: A
     """
     trained, folder = load_weights(Path(weights)), Path(output)
     folder.mkdir(parents=True, exist_ok=True)
-    score, correct = score_simulated(trained.path, n_images)
-    knots, probability = isotonic(score, correct)
+    value, correct, image = score_simulated(trained.path, n_images)
+    # the curve is fitted on images that the regression has not seen
+    context = fit_context(value[image % 2 == 0], correct[image % 2 == 0])
+    other = image % 2 == 1
+    knots, probability = isotonic(judged(value[other], context), correct[other])
     record = {
         **trained.record,
         "radius_px": [2.0, 60.0],
+        "context": context,
         "calibration": {"score": knots, "probability": probability, "images": n_images, "seed": SEED},
     }
     target = folder / SHIPPED
@@ -130,7 +173,7 @@ def ship(weights: str | Path, output: str | Path, *, n_images: int = 200, say: A
     files = sorted(p for p in folder.iterdir() if p.suffix in {".safetensors", ".onnx"})
     sums = "".join(f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.name}\n" for p in files)
     (folder / "SHA256SUMS").write_text(sums, encoding="utf-8")
-    say(f"{len(score)} detections, {100 * correct.mean():.1f} % real; wrote {', '.join(p.name for p in files)}")
+    say(f"{len(value)} detections, {100 * correct.mean():.1f} % real; wrote {', '.join(p.name for p in files)}")
     return target
 
 
