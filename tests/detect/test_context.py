@@ -27,7 +27,7 @@ def test_features_of_a_known_picture():
     assert value.shape == (5, len(FEATURES))
     assert value[:, 0] == pytest.approx(np.log(0.8 / 0.2), rel=1e-5)
     assert value[:, 1] == pytest.approx(0.0, abs=1e-12)
-    inner = (2 * round(0.35 * 11)) ** 2
+    inner = 7**2  # a box of 11 px, shrunk to 0.35 of its side to both sides of the middle
     assert value[:, 2] == pytest.approx(np.log(3 * np.sqrt(inner) + 0.1), rel=0.02)
     assert value[:, 3] == pytest.approx((3 / 3.2) ** 2, rel=1e-6)
     assert value[:, 4] == pytest.approx(0.0, abs=1e-9)
