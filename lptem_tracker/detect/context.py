@@ -16,6 +16,8 @@ FEATURES = ("score", "size_spread", "significance", "polarity", "contrast")
 """Columns of `features`."""
 _SURE = 0.05
 """Detections of a lower score say nothing of the others."""
+_PRIOR = 0.25
+"""Sum of squared scores at which the company counts half: a lone faint spot must not vouch for itself."""
 _SOFT = 0.2
 """Contrast in noise units at which polarity counts half, so that noise does not decide it."""
 _REACH = 3.0
@@ -39,18 +41,19 @@ def features(image: NDArray[np.float32], boxes: Float, scores: Float) -> NDArray
     numpy.ndarray
         Shape (N, 5), of `FEATURES`: the score's logit; the spread of the logarithm of the sizes in the frame; the
         logarithm of the contrast summed over the particle in units of noise; 1 where its polarity is the frame's and
-        -1 where it is the other one, less where the frame holds both; the logarithm of its contrast over the typical
-        one.
+        -1 where it is the other one, less where the frame holds both or little; the logarithm of its contrast over
+        the typical one, less where the frame holds little.
     """
     score = np.clip(scores.astype(np.float64), 1e-6, 1 - 1e-6)
     contrast, area = _contrast(image, boxes.astype(np.float64))
     size = np.log(np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], 1).astype(np.float64)))
     weight = np.where(score > _SURE, score**2, 0.0) + 1e-9
+    trust = weight.sum() / (weight.sum() + _PRIOR)
     weight /= weight.sum()
     middle = _weighted_median(size, weight)
     spread = np.sqrt(float((weight * (size - middle) ** 2).sum()))
     side = contrast / (np.abs(contrast) + _SOFT)
-    common = float((weight * side).sum())
+    common = trust * float((weight * side).sum())
     strength = np.abs(contrast)
     typical = _weighted_median(strength, weight)
     return np.column_stack(
@@ -59,7 +62,7 @@ def features(image: NDArray[np.float32], boxes: Float, scores: Float) -> NDArray
             np.full(len(score), spread),
             np.log(strength * np.sqrt(area) + 0.1),
             side * common,
-            np.log((strength + 0.05) / (typical + 0.05)),
+            trust * np.log((strength + 0.05) / (typical + 0.05)),
         ]
     )
 

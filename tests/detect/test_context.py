@@ -29,7 +29,8 @@ def test_features_of_a_known_picture():
     assert value[:, 1] == pytest.approx(0.0, abs=1e-12)
     inner = 7**2  # a box of 11 px, shrunk to 0.35 of its side to both sides of the middle
     assert value[:, 2] == pytest.approx(np.log(3 * np.sqrt(inner) + 0.1), rel=0.02)
-    assert value[:, 3] == pytest.approx((3 / 3.2) ** 2, rel=1e-6)
+    trust = 5 * 0.8**2 / (5 * 0.8**2 + 0.25)
+    assert value[:, 3] == pytest.approx(trust * (3 / 3.2) ** 2, rel=1e-6)
     assert value[:, 4] == pytest.approx(0.0, abs=1e-9)
 
 
@@ -54,3 +55,11 @@ def test_boxes_at_the_border_stay_finite():
     image, _ = picture([1, 1])
     boxes = np.array([[-4, -4, 3, 3], [70, 70, 95, 95], [10, 10, 10.2, 10.2]], np.float32)
     assert np.isfinite(features(image, boxes, np.array([0.0, 1.0, 0.5], np.float32))).all()
+
+
+def test_a_lone_faint_spot_does_not_vouch_for_itself():
+    """The same spot is judged lower alone than beside sure ones of its kind."""
+    image, boxes = picture([-1, -1, -1])
+    alone = judge(image, boxes[:1], np.array([0.3], np.float32), RULE)
+    beside = judge(image, boxes, np.array([0.3, 0.9, 0.9], np.float32), RULE)
+    assert alone[0] < beside[0]
