@@ -1,0 +1,79 @@
+"""Pooled numbers."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lptem_tracker.analysis.motion import MotionResult, measure_motion
+from lptem_tracker.calibration import Calibration
+from lptem_tracker.errors import CalibrationError
+from lptem_tracker.evaluate.known_paths import as_tracks, brownian_paths
+from lptem_tracker.settings import MotionSettings
+
+CALIBRATION = Calibration(2.0, 0.1, 0.1)
+SETTINGS = MotionSettings(bootstrap=0, min_points=1000, temperature_k=300.0, viscosity_pa_s=1e-3)
+
+
+def measure(paths: np.ndarray, calibration: Calibration = CALIBRATION) -> MotionResult:
+    return measure_motion(as_tracks(paths), calibration, SETTINGS)
+
+
+def test_anisotropy_has_an_interval() -> None:
+    """Steps twice as wide along x are four times D there, within the interval of six tracks."""
+    paths = brownian_paths(np.random.default_rng(0), 6, 60, 1.0, 0.1) * [2.0, 1.0]
+    found = measure(paths).ensemble["anisotropy"]
+    low, high = found["ci95"]
+    assert low < 4 < high
+    assert low < found["D_x_over_D_y"] < high
+
+
+def test_radius_and_its_reservation() -> None:
+    """The hydrodynamic radius is kT/(6 pi eta D), and a warning says that it is apparent."""
+    result = measure(brownian_paths(np.random.default_rng(1), 4, 60, 1.0, 0.1))
+    by_hand = 1.380649e-23 * 300 / (6 * np.pi * 1e-3 * result.ensemble["D_nm2_s"] * 1e-18) * 1e9
+    assert result.ensemble["hydrodynamic_radius_nm"] == pytest.approx(by_hand)
+    assert any("apparent" in sentence for sentence in result.warnings)
+
+
+def test_radius_needs_a_scale() -> None:
+    """Without a calibration there is no radius, and a warning names the options."""
+    result = measure(brownian_paths(np.random.default_rng(2), 4, 60, 1.0, 0.1), Calibration())
+    assert "hydrodynamic_radius_nm" not in result.ensemble
+    assert any("--pixel-size-nm" in sentence and "radius" in sentence for sentence in result.warnings)
+
+
+def test_an_exposure_longer_than_the_interval_is_refused() -> None:
+    """It is one clear error that names both options."""
+    with pytest.raises(CalibrationError, match="--exposure-s"):
+        Calibration(2.0, 0.1, 0.2)
+
+
+def straight(n: int) -> np.ndarray:
+    return np.outer(np.arange(n), [1.0, 0.5])[None]
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        straight(20),
+        np.concatenate([straight(20)] * 3),
+        np.concatenate([np.zeros((1, 19, 2)), np.full((1, 1, 2), 1e-9)], 1),
+        np.where(np.random.default_rng(3).random((4, 25, 1)) < 0.5, 0.0, 1.0) * np.ones(2),
+        np.cumsum(np.random.default_rng(4).normal(0, 1e-6, (2, 3, 2)), 1) + 1e7,
+        np.random.default_rng(5).normal(size=(1, 4, 2)) * [1.0, 0.0],
+    ],
+    ids=["one line", "three lines", "one jump", "two places", "three points", "flat"],
+)
+def test_degenerate_tracks_give_numbers_or_blanks(paths: np.ndarray) -> None:
+    """No error, no warning of the numerics, and JSON without NaN, also with errors stated for each position."""
+    tracks = as_tracks(paths).assign(observed=True)
+    stated = tracks.assign(x_std=np.random.default_rng(6).uniform(0.01, 1, len(tracks)), y_std=0.3)
+    for table in (tracks, stated):
+        result = measure_motion(table, Calibration(2.0, 0.1), MotionSettings(bootstrap=20))
+        json.dumps(result.ensemble, allow_nan=False)
+        assert isinstance(result.msd, pd.DataFrame)
+        assert len(result.particles) == len(paths)

@@ -1,0 +1,34 @@
+"""Words that go with the numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lptem_tracker.analysis.motion import measure_motion
+from lptem_tracker.calibration import Calibration
+from lptem_tracker.evaluate.known_paths import as_tracks, brownian_paths
+from lptem_tracker.settings import MotionSettings
+
+SETTINGS = MotionSettings(bootstrap=0, min_points=1000)
+PATHS = brownian_paths(np.random.default_rng(0), 3, 30, 1.0, 0.2)
+
+
+def test_the_methods_paragraph_says_what_was_done() -> None:
+    """It counts positions and particles, gives R, the treatment of drift, and the references."""
+    text = measure_motion(as_tracks(PATHS), Calibration(2.0, 0.1, 0.05), SETTINGS).methods
+    for part in ("90 positions of 3 particles", "R = 0.08333", "restricted likelihood", "Berglund", "Relich"):
+        assert part in text
+
+
+def test_what_is_not_known_is_said_with_its_remedy() -> None:
+    """An unknown exposure and too short tracks each give one sentence that names what to do."""
+    result = measure_motion(as_tracks(PATHS), Calibration(2.0, 0.1), SETTINGS)
+    assert "any motion blur" in result.methods
+    assert any("--exposure-s" in sentence for sentence in result.warnings)
+    assert any("film longer" in sentence for sentence in result.warnings)
+
+
+def test_one_particle_cannot_tell_drift() -> None:
+    """With one particle a warning says so."""
+    result = measure_motion(as_tracks(PATHS[:1]), Calibration(2.0, 0.1, 0.1), SETTINGS)
+    assert any("With one particle" in sentence for sentence in result.warnings)

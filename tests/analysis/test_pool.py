@@ -1,0 +1,34 @@
+"""Several movies of one sample."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from lptem_tracker.analysis.pool import Part, pool
+from lptem_tracker.calibration import Calibration
+from lptem_tracker.evaluate.known_paths import as_tracks, brownian_paths
+from lptem_tracker.settings import Settings
+
+
+def part(seed: int, calibration: Calibration, drift: float = 0.0) -> Part:
+    paths = brownian_paths(np.random.default_rng(seed), 4, 40, 1.0, 0.2)
+    tracks = as_tracks(paths + drift * np.arange(40)[None, :, None]).assign(observed=True)
+    return Part(f"movie {seed}", tracks, pd.DataFrame({"particle": range(4)}), calibration)
+
+
+def test_movies_with_different_units_are_not_pooled() -> None:
+    """A different pixel size or exposure leaves the ensemble empty, with the reason."""
+    found = pool([part(0, Calibration(1.0, 0.1, 0.1)), part(1, Calibration(2.0, 0.1, 0.1))])
+    assert found["ensemble"] == {}
+    assert "not pooled" in found["quality"]["warnings"][0]
+
+
+def test_movies_of_one_kind_are_one_likelihood() -> None:
+    """Two movies give one D, with the particles of both, within four standard errors of the truth."""
+    calibration = Calibration(1.0, 1.0, 1.0)
+    settings = Settings.load(overrides={"motion.bootstrap": 0, "motion.min_points": 1000})
+    found = pool([part(2, calibration), part(3, calibration)], settings)
+    estimate = found["ensemble"]["estimates"]["D_nm2_s"]
+    assert (found["n_movies"], found["n_particles"]) == (2, 8)
+    assert abs(estimate["value"] - 1) < 4 * estimate["std"]
