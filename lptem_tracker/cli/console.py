@@ -67,21 +67,29 @@ class _Plain(Silent):
 
 
 class _Bars:
-    """Progress bars on a terminal, with the rate and the time left."""
+    """Progress bars on a terminal, with the rate and the time left.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    console : rich.console.Console, optional
+        Standard error where not given.
+    """
+
+    def __init__(self, console: Any = None) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Rich
 
+        console = console or Console(stderr=True)
+        utf = str(console.encoding).lower().startswith("utf")
         self._rich = Rich(
-            SpinnerColumn(finished_text="✓"),
+            SpinnerColumn("dots" if utf else "line", finished_text="✓"),
             TextColumn("{task.description:<8}"),
             BarColumn(bar_width=32),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-            console=Console(stderr=True),
+            console=console,
         )
         self._task: Any = None
 

@@ -93,6 +93,33 @@ def test_signs_that_a_terminal_lacks_are_spelt_out() -> None:
     assert buffer.getvalue().decode("cp1252") == "3 µm² -> alpha >= 1, ?"
 
 
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-8"])
+def test_progress_shows_on_any_terminal(encoding: str) -> None:
+    """Stages, counts and warnings with signs are drawn; no sign of a bar turns into a question mark."""
+    from rich.console import Console
+
+    from lptem_tracker.cli.console import PLAIN_SIGNS, _Bars
+
+    buffer = io.BytesIO()
+    stream = io.TextIOWrapper(buffer, encoding=encoding, errors=PLAIN_SIGNS)
+    bars = _Bars(Console(file=stream, force_terminal=True, width=100, legacy_windows=False))
+    bars.start()
+    bars.stage("detect", 8)
+    bars.advance(3)
+    bars.note("2 frames (größe → 0) were left out [twice].")
+    bars.advance(5)
+    bars.stage("link")
+    bars.stop()
+    stream.flush()
+    text = buffer.getvalue().decode(encoding)
+    assert "detect" in text
+    assert "8/8" in text
+    assert ("größe → 0" if encoding == "utf-8" else "größe -> 0") in text
+    assert "[twice]" in text
+    # rich writes 0/? where a total is not known, and its cursor codes have the sign
+    assert "?" not in text.replace("\x1b[?", "").replace("/?", "")
+
+
 def test_the_shell_can_complete() -> None:
     """The completion of an option and of its choices is what click prints for bash."""
     environment = {**os.environ, "_LPTEM_TRACKER_COMPLETE": "bash_complete", "COMP_CWORD": "3"}
