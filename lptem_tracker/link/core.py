@@ -64,14 +64,16 @@ class Decided(NamedTuple):
     belief: NDArray[np.float64]
 
 
-OVERCONFIDENCE = 0.6
-"""Factor on the log-odds of sum-product posteriors, which count the loops of the graph as independent evidence;
-chosen on four simulated scenes, where links said to be 0.94–0.95 sure are then right 0.86–0.96 of the time."""
+CAUTION = 0.6
+"""Factor on the log-odds of the posteriors of a sample, before anything is known of the scene."""
 
 
-def tempered(belief: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return posteriors whose log-odds are `OVERCONFIDENCE` times those given."""
-    yes, no = np.clip(belief, 0, 1) ** OVERCONFIDENCE, (1 - np.clip(belief, 0, 1)) ** OVERCONFIDENCE
+def tempered(belief: NDArray[np.float64], caution: float) -> NDArray[np.float64]:
+    """Return posteriors whose log-odds are `caution` times those given.
+
+    Sum-product counts the loops of the graph as independent evidence, and knows nothing of errors of the model.
+    """
+    yes, no = np.clip(belief, 0, 1) ** caution, (1 - np.clip(belief, 0, 1)) ** caution
     return np.asarray(yes / (yes + no), float)
 
 
@@ -91,6 +93,8 @@ class SlidingWindow:
         Frames decided together; 1 is the frame-by-frame assignment.
     chunk : int
         Detections taken in between two clean-ups.
+    caution : float
+        As of `tempered`.
     """
 
     def __init__(
@@ -102,7 +106,9 @@ class SlidingWindow:
         looks: int = 0,
         chunk: int = 4096,
         mixture: Mixture | None = None,
+        caution: float = CAUTION,
     ) -> None:
+        self._caution = caution
         self._costs, self._window, self._adopt, self._chunk = costs, window_frames, adopt, chunk
         self._win: Window = new_window(2 * chunk, looks)
         self._win.belief[:] = np.nan
@@ -215,7 +221,7 @@ class SlidingWindow:
         return Decided(
             self._win.track[a:b].copy(),
             np.where(alone, FREE, pred + self._forgotten),
-            np.where(alone, np.nan, tempered(self._win.belief[a:b])),
+            np.where(alone, np.nan, tempered(self._win.belief[a:b], self._caution)),
         )
 
     def _forget(self) -> None:

@@ -29,7 +29,12 @@ class Flow:
         self._drift, self._exact = survey.drift, plan.found is None
         adopt = math.isfinite(plan.costs.max_step)
         self._window = SlidingWindow(
-            plan.costs, survey.options.window_frames, adopt=adopt, looks=looks, mixture=plan.mixture
+            plan.costs,
+            survey.options.window_frames,
+            adopt=adopt,
+            looks=looks,
+            mixture=plan.mixture,
+            caution=plan.caution,
         )
         self._waiting = no_rows()
         self._mergers: Mergers | None = None

@@ -105,7 +105,7 @@ def _most_voted(votes: Floats, most: int) -> Floats:
     support: Floats = np.sum([np.roll(count, (i, j), (0, 1)) for i in (-1, 0, 1) for j in (-1, 0, 1)], axis=0)
     support[count == 0] = 0
     best = np.argsort(-support, axis=None, kind="stable")[: min(most, int((count > 0).sum()))]
-    return np.column_stack(np.unravel_index(best, support.shape)) - float(half)
+    return np.asarray(np.column_stack(np.unravel_index(best, support.shape)) - half, np.float64)
 
 
 def refine_shift(

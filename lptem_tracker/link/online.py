@@ -110,6 +110,7 @@ class Linker:
             adopt=math.isfinite(self.plan.costs.max_step),
             looks=len(tab.look_columns(table.iloc[:0], np.empty(0, np.int64)).T),
             mixture=self.plan.mixture,
+            caution=self.plan.caution,
         )
         return self._take(table)
 

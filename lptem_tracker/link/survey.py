@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lptem_tracker.errors import SettingsError
 from lptem_tracker.link.blocks import Run, Source
 from lptem_tracker.link.candidates import Costs
-from lptem_tracker.link.core import Points, frame_starts
+from lptem_tracker.link.core import CAUTION, Points, frame_starts
 from lptem_tracker.link.drift import Drift, drift_runs, no_drift, particle_drift
 from lptem_tracker.link.estimate import estimate, estimate_runs, scale_of, scale_runs
 from lptem_tracker.link.imagery import drift_from_images
@@ -71,6 +71,7 @@ class Plan:
     found: Parameters | None
     mixture: Mixture | None = None
     size_scatter: float = math.nan
+    caution: float = CAUTION
 
     def report(self) -> dict[str, dict[str, object]]:
         """Return the parameters for the record."""
@@ -134,8 +135,10 @@ def make_plan(source: Source, samples: Mapping[Run, Points], options: Options) -
         return Plan(fallback_costs(reach, max_lag, max_step or math.inf), None)
     found = found.with_user(user)
     mixture = guess.mixture if guess is not None and "step_sigma_px" not in user else None
-    scatter = guess.size_scatter if guess is not None else math.nan
-    return Plan(found.costs(max_lag, options.window_frames), found, mixture, scatter)
+    costs = found.costs(max_lag, options.window_frames)
+    if guess is None:
+        return Plan(costs, found, mixture)
+    return Plan(costs, found, mixture, guess.size_scatter, guess.caution)
 
 
 def _first_frames(source: Source) -> Run:

@@ -145,7 +145,7 @@ def look_columns(table: pd.DataFrame, rows: NDArray[np.int64]) -> NDArray[np.flo
 def with_columns(table: pd.DataFrame, columns: dict[str, Any]) -> pd.DataFrame:
     """Return the table with `columns` added or replaced; the rest is shared, not copied."""
     keep = [name for name in table.columns if name not in columns]
-    added = pd.DataFrame(columns, index=table.index)
+    added = pd.DataFrame(columns, index=table.index, copy=False)
     out = pd.concat([table if len(keep) == len(table.columns) else table[keep], added], axis=1)
     if PARTICLE in table.columns or OBSERVED in table.columns:
         out = out[[*table.columns, *(name for name in columns if name not in table.columns)]]
