@@ -22,6 +22,7 @@ FEW_ROLL = 0.03  # share of bonds that let two particles roll about each other, 
 ROLLS = 0.4  # motion across the line of centres over that of free particles from which a pair rolls
 SURE = 6.0  # log-likelihood ratio that is always enough
 WORST_STEP = -4.0  # one wrong link counts no more than this
+WORST_OF_STRETCH = -2.5  # the same where a contact is searched for its bound part
 LAGS = (1, 3, 9)  # frames: a pair that wobbles fast is seen to stay together over several
 OUTLASTING = 18.0  # a contact so many escape times long is a bond
 MIN_SURE = 3  # of such contacts, from which it is learnt how bonds move
@@ -48,7 +49,7 @@ def free_motion(bodies: Bodies, bonds: Bonds, noise: Noise) -> FreeMotion:
     square = (steps**2).mean(axis=1)
     alone = ~_in_contact(bodies, bonds)[follows]
     n = len(bodies.ids)
-    error = 2 * noise.position_px**2
+    error = 2 * noise.jitter_px**2
     usual = float(np.median(square[alone])) / 0.693 if alone.any() else 0.0  # two axes: median of chi-square over 2
     count = np.bincount(bodies.particle[follows][alone], minlength=n)
     own = np.bincount(bodies.particle[follows][alone], np.minimum(square[alone], 12 * usual), minlength=n)
@@ -70,9 +71,9 @@ def keep_held(bodies: Bodies, bonds: Bonds, noise: Noise, rule: ContactRule) -> 
     """Leave out contacts whose two particles move freely of each other.
 
     Each step of the one relative to the other has the variance 4σ² per axis if they are bound, with some wobble, and
-    2s² + 4σ² if they are free; the log-likelihood ratios over a contact are summed, along the line of centres and across
-    it, where a few bonds let particles roll. Contacts are chosen for having lasted, which a free pair does with a
-    probability of exp(−n π² 2s² / 8w²) (diffusion between a wall and a sink at w): that much is asked for in
+    2s² + 4σ² if they are free; the log-likelihood ratios over a contact are summed, along the line of centres and
+    across it, where a few bonds let particles roll. Contacts are chosen for having lasted, which a free pair does
+    with a probability of exp(−n π² 2s² / 8w²) (diffusion between a wall and a sink at w): that much is asked for in
     addition, and one that outlasts it by far is a bond whatever it does; from those it is learnt how far bonds wobble
     and roll. The odds to outweigh are those of the movie: where most contacts are collisions, the next is likely to
     be one. A contact is left out where a bound pair would have more evidence in 98 of 100 cases; where the motion is
@@ -91,24 +92,35 @@ def keep_held(bodies: Bodies, bonds: Bonds, noise: Noise, rule: ContactRule) -> 
     listed = [
         (int(k), contact)
         for k in np.flatnonzero(bonds.formed | bonds.broken)
-        if (contact := _contact(bodies, bonds, motion, noise.position_px, rule, int(k))) is not None
+        if (contact := _contact(bodies, bonds, motion, noise.jitter_px, rule, int(k))) is not None
     ]
     if not listed:
         return bonds
     slack = _learn([contact for _, contact in listed])
     evidence, demand = (np.array(column) for column in zip(*(_weigh(contact, slack, rule) for _, contact in listed)))
+    against = max(0.0, -_log_odds(evidence))
     keep = np.ones(len(bonds), bool)
-    keep[[k for k, _ in listed]] = evidence >= demand + max(0.0, -_log_odds(evidence))
-    return Bonds(*(getattr(bonds, f.name)[keep] for f in dataclasses.fields(Bonds)))
+    start, end = bonds.start.copy(), bonds.end.copy()
+    for (k, contact), held in zip(listed, evidence >= demand + against):
+        if not held:
+            stretch = _bound_stretch(contact, slack, rule, against)
+            keep[k] = stretch is not None
+            if stretch is not None:
+                start[k] = stretch[0] if bonds.formed[k] else start[k]
+                end[k] = stretch[1] if bonds.broken[k] else end[k]
+    order = np.flatnonzero(keep)[np.argsort(start[keep], kind="stable")]
+    trimmed = dataclasses.replace(bonds, start=start, end=end)
+    return Bonds(*(getattr(trimmed, f.name)[order] for f in dataclasses.fields(Bonds)))
 
 
 @dataclass(frozen=True)
 class _Steps:
-    """Steps along the line of centres and across it in px, and their variance if the pair is free; (n,)."""
+    """Steps along the line of centres and across it in px, their variance if free, and the frame each ends in."""
 
     radial: Floats
     tangential: Floats
     loose: Floats
+    frame: Ints
 
 
 @dataclass(frozen=True)
@@ -152,7 +164,7 @@ def _steps(x: Floats, y: Floats, frames: Ints, free: float, rigid: float) -> _St
     way = np.hypot(x, y)[:-1] + 1e-9
     radial = (np.diff(x) * x[:-1] + np.diff(y) * y[:-1]) / way
     tangential = (np.diff(y) * x[:-1] - np.diff(x) * y[:-1]) / way
-    return _Steps(radial, tangential, free * np.diff(frames) + rigid)
+    return _Steps(radial, tangential, free * np.diff(frames) + rigid, frames[1:])
 
 
 def _learn(contacts: list[_Contact]) -> _Slack:
@@ -161,7 +173,7 @@ def _learn(contacts: list[_Contact]) -> _Slack:
     if len(sure) < MIN_SURE:
         return _Slack()
     wobble = float(np.median([np.mean(c.steps[0].radial ** 2 / c.steps[0].loose) for c in sure]))
-    rolls = np.mean([np.mean(c.steps[0].tangential ** 2 / c.steps[0].loose) > ROLLS for c in sure])
+    rolls = float(np.mean([np.mean(c.steps[0].tangential ** 2 / c.steps[0].loose) > ROLLS for c in sure]))
     return _Slack(float(np.clip(1.5 * wobble, LEAST_WOBBLE, MOST_WOBBLE)), float(np.log(max(rolls, FEW_ROLL))))
 
 
@@ -173,6 +185,29 @@ def _weigh(contact: _Contact, slack: _Slack, rule: ContactRule) -> tuple[float, 
     evidence, demand = max(weighed)[0], weighed[0][1]
     chosen = contact.escape_rate * min(rule.min_contact_frames, len(contact.steps[0].loose) + 1)
     return evidence - chosen - float(np.log(len(contact.steps))), demand
+
+
+def _bound_stretch(contact: _Contact, slack: _Slack, rule: ContactRule, against: float) -> tuple[int, int] | None:
+    """First frame, and frame after the last, of the part of a contact in which the pair is bound, if there is one.
+
+    The stretch of the largest evidence (Kadane's), which has to outweigh that it is chosen among as many as there
+    are frames.
+    """
+    steps = contact.steps[0]
+    tight = np.maximum(contact.rigid, slack.wobble * steps.loose)
+    ratio = _log_ratio(steps.radial, tight, steps.loose) + _log_ratio(steps.tangential, tight, steps.loose)
+    ratio = np.maximum(ratio, WORST_OF_STRETCH)
+    total = np.concatenate([[0.0], np.cumsum(ratio)])
+    last = int((total - np.minimum.accumulate(total)).argmax())
+    first = int(total[: last + 1].argmin())
+    part = slice(first, last)
+    if last - first + 1 < max(rule.min_contact_frames, 2):
+        return None
+    inside = _Steps(steps.radial[part], steps.tangential[part], steps.loose[part], steps.frame[part])
+    evidence, demand = _at_lag(inside, contact.rigid, slack)
+    if evidence - contact.escape_rate * rule.min_contact_frames < demand + against + float(np.log(len(ratio))):
+        return None
+    return int(inside.frame[0]) - 1, int(inside.frame[-1]) + 1
 
 
 def _at_lag(steps: _Steps, rigid: float, slack: _Slack) -> tuple[float, float]:

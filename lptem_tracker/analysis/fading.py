@@ -32,7 +32,8 @@ def measure_fading(bodies: Bodies) -> Fade:
     """Extrapolate the size of particles that cross the detection limit.
 
     A particle is lost at the size at which its signal sinks into the noise, which its position error shows: it grows as
-    the signal falls. From there R^p, a straight line in time, is followed to 0 in R/(p |dR/dt|) frames: p = 2 for
+    the signal falls. From there R^p, a straight line in time, is followed to 0 in R/(p |dR/dt|) frames, the
+    slope that of a straight line through the last radii, which lies between laws that slow down and speed up: p = 2 for
     dissolution limited by diffusion (Epstein & Plesset 1950, eq. 16), and p = 3, a steady gain of
     volume, for nuclei, which are not born at size 0.
     """
@@ -60,8 +61,7 @@ def _frames_to_zero(bodies: Bodies, rows: slice, power: float) -> float:
         return float("nan")
     i, j = np.triu_indices(len(radius), 1)
     slope = float(np.median((radius[j] - radius[i]) / (frame[j] - frame[i])))  # Theil 1950, Sen 1968
-    end = frame[0] if power > 0 else frame[-1]
-    level = radius - slope * (frame - end)
+    level = radius - slope * (frame - (frame[0] if power > 0 else frame[-1]))
     at_end = float(np.median(level))
     spread = 1.4826 * float(np.median(np.abs(level - at_end)))
     error = spread / np.sqrt(((frame - frame.mean()) ** 2).sum())

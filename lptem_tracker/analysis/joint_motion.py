@@ -47,9 +47,9 @@ def measure_offset(bodies: Bodies, noise: Noise, near: NearPairs) -> GapOffset:
     """Measure the gap of pairs that move as one.
 
     In a window of W frames the distance of a rigid pair scatters by the localisation error alone, 2σ², while that
-    of two free particles is a random walk, whose sample variance is 2s²(W + 1)/6 more, s the step per axis; how much the
-    two moved is measured on their centre in the same window, so that pinned particles are no evidence. The surfaces of
-    a bound pair are 0 apart by physics: what the radii leave between them is their error.
+    of two free particles is a random walk, whose sample variance is 2s²(W + 1)/6 more, s the step per axis; how much
+    the two moved is measured on their centre in the same window, so that pinned particles are no evidence. The
+    surfaces of a bound pair are 0 apart by physics: what the radii leave between them is their error.
 
     Parameters
     ----------

@@ -20,11 +20,15 @@ MAD_TO_STD = 1.4826
 
 @dataclass(frozen=True)
 class Noise:
-    """Standard deviations in px: position error per axis, radius error, and step per axis and frame."""
+    """Standard deviations in px: position error per axis, radius error, and step per axis and frame.
+
+    `jitter_px` is the position error or, where that is larger, what neighbouring steps show of it.
+    """
 
     position_px: float
     radius_px: float
     step_px: float
+    jitter_px: float
 
 
 def estimate_noise(bodies: Bodies, table: pd.DataFrame) -> Noise:
@@ -38,16 +42,13 @@ def estimate_noise(bodies: Bodies, table: pd.DataFrame) -> Noise:
     dx, dy, dr = np.diff(bodies.x), np.diff(bodies.y), np.diff(bodies.raw_radius)
     step = _spread(np.concatenate([dx[follows], dy[follows]]))
     both = follows[1:] & follows[:-1]
+    product = -np.concatenate([(dx[1:] * dx[:-1])[both], (dy[1:] * dy[:-1])[both]])
+    product = product[np.abs(product) <= (5 * step) ** 2]
+    shown = float(np.sqrt(max(product.mean(), 0.0))) if len(product) >= 30 else 0.0
     stated = _stated(table)
-    if stated is None:
-        product = -np.concatenate([(dx[1:] * dx[:-1])[both], (dy[1:] * dy[:-1])[both]])
-        limit = (5 * step) ** 2
-        product = product[np.abs(product) <= limit]
-        position = float(np.sqrt(max(product.mean(), 0.0))) if len(product) >= 30 else 0.0
-    else:
-        position = stated
+    position = shown if stated is None else stated
     radius = _spread(dr[follows & np.isfinite(dr)]) / np.sqrt(2)
-    return Noise(position, radius, max(step, 1e-6))
+    return Noise(position, radius, max(step, 1e-6), max(position, shown))
 
 
 def _stated(table: pd.DataFrame) -> float | None:

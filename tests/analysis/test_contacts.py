@@ -27,7 +27,7 @@ def bonds_of(gap, *, missed=(), settings: EventSettings | None = None):
     b = pd.DataFrame({"particle": 1, "frame": frames, "x": 120.0 + np.asarray(gap, float), "y": 100.0, "radius": 10.0})
     table = validate_tracks(pd.concat([a, b[~b["frame"].isin(missed)]]))
     bodies = bodies_from_tracks(table, field_px=(400, 200))
-    rule = contact_rule(bodies, settings or EventSettings(), Noise(0.1, 0.1, 1.0))
+    rule = contact_rule(bodies, settings or EventSettings(), Noise(0.1, 0.1, 1.0, 0.1))
     return find_bonds(bodies, near_pairs(bodies, rule.off_px), rule)
 
 
@@ -115,6 +115,6 @@ def test_noise_of_position_and_radius_is_found():
 def test_contact_gap_follows_the_noise():
     """3 σ_g above 2 px: position error 1 px gives σ_g = √2 px and on = 4.24 px, off twice that."""
     rows = pd.DataFrame({"particle": [0, 1], "frame": 0, "x": [0.0, 90.0], "y": 0.0, "radius": 20.0})
-    rule = contact_rule(bodies_from_tracks(validate_tracks(rows)), EventSettings(), Noise(1.0, 0.0, 1.0))
+    rule = contact_rule(bodies_from_tracks(validate_tracks(rows)), EventSettings(), Noise(1.0, 0.0, 1.0, 1.0))
     assert rule.on_px == pytest.approx(3 * np.sqrt(2))
     assert rule.off_px == pytest.approx(2 * rule.on_px)

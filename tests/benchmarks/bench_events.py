@@ -1,6 +1,6 @@
 """Scores of assembly events on staged scenes whose truth is known.
 
-Run ``python tests/benchmarks/bench_events.py [--quick]``. Printed are F1 within 5 frames and by identity (and within 2
+Run ``python tests/benchmarks/bench_events.py [--quick] [--rendered]``. Printed are F1 within 5 frames and by identity (and within 2
 and 10), false events in scenes without any, and the error of the number of clusters against time.
 """
 
@@ -96,6 +96,46 @@ def show_misses(events: pd.DataFrame, scene: Scene, seed: int) -> None:
             )
 
 
+def rendered(seeds: range, cache: Path | None, *, verbose: bool) -> None:
+    """Score movies that go through simulated optics and camera, the shipped detector, refinement and linker."""
+    from rendered_scenes import QUIET as NO_EVENTS
+    from rendered_scenes import RENDERED, rendered_scene
+
+    total: Counter = Counter()
+    for offset, (name, changes) in enumerate(RENDERED.items()):
+        counts: Counter = Counter()
+        errors = []
+        for seed in seeds:
+            scene = rendered_scene(name, changes, 1000 + len(RENDERED) * seed + offset, cache)
+            truth, n_frames = scene.movie.events, len(scene.movie)
+            result = measure_assembly(
+                scene.tracks, scene.movie.calibration, EventSettings(), field_px=scene.field, n_frames=n_frames
+            )
+            events = identify_particles(result.events, scene.tracks, scene.movie.truth)
+            for kind, score in score_events(events, truth, field_px=scene.field).items():
+                counts[kind] += np.array([score.n_matched, score.n_found, score.n_truth])
+            true_clusters = scene.movie.truth.groupby("frame")["cluster"].nunique().to_numpy()
+            errors.append(cluster_count_error(result.kinetics["n_clusters"], true_clusters))
+            if verbose:
+                show_misses(events, Scene(scene.tracks, truth, scene.field, n_frames, true_clusters), seed)
+        for kind, value in counts.items():
+            total[kind] += value
+        cells = "  ".join(f"{kind} {f1(counts[kind]):.3f}" for kind in SCORED_KINDS)
+        rms = 100 * float(np.sqrt(np.mean(np.square(errors))))
+        print(f"  {name:28s} F1 {f1(counts['all']):.3f}  {cells}  N_c rms {rms:.2f} %", flush=True)
+    cells = "  ".join(f"{kind} {f1(total[kind]):.3f}" for kind in SCORED_KINDS)
+    print(f"  all: F1 {f1(total['all']):.4f} (reach 0.90), of {total['all'][2]} true events; {cells}", flush=True)
+    false, rows = 0, 0
+    for offset, (name, changes) in enumerate(list(NO_EVENTS.items())[: len(seeds) + 1]):
+        scene = rendered_scene(f"quiet {name}", changes, 2000 + offset, cache)
+        found = measure_assembly(
+            scene.tracks, scene.movie.calibration, EventSettings(), field_px=scene.field, n_frames=len(scene.movie)
+        ).events
+        false += int(found["kind"].isin(SCORED_KINDS).sum())
+        rows += len(scene.movie.truth)
+    print(f"  no events: {false} false in {rows} particle-frames of movies without any")
+
+
 def quiet(seeds: range, *, degraded: bool) -> None:
     false, rows = 0, 0
     for seed in seeds:
@@ -116,8 +156,14 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one seed of each scene")
     parser.add_argument("--verbose", action="store_true", help="print each missed and false event")
     parser.add_argument("--only", choices=["true", "linked"], help="one kind of tracks only")
+    parser.add_argument("--rendered", action="store_true", help="movies end to end at a per-pixel SNR of 2, only")
+    parser.add_argument("--cache", type=Path, help="folder that keeps the detections of rendered movies")
     args = parser.parse_args()
     seeds = range(1 if args.quick else 4)
+    if args.rendered:
+        print("rendered movies, end to end, per-pixel SNR 2:")
+        rendered(range(1 if args.quick else 2), args.cache, verbose=args.verbose)
+        return
     for degraded, title, reach in ((False, "true tracks", 0.98), (True, "degraded detections, linked", 0.95)):
         if args.only and (args.only == "linked") != degraded:
             continue

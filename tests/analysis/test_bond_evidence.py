@@ -1,0 +1,87 @@
+"""Collisions and bonds are told apart by how two particles move."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lptem_tracker.analysis.assembly import assemble
+from lptem_tracker.settings import EventSettings
+from lptem_tracker.tables import validate_tracks
+
+RADIUS, STEP = 8.0, 1.0
+
+
+def hard_disks(seed: int, *, n: int = 30, frames: int = 120, area: float = 0.2, error: float = 0.0) -> pd.DataFrame:
+    """Brownian hard disks in a box: a move that would overlap is not made."""
+    rng = np.random.default_rng(seed)
+    side = RADIUS * np.sqrt(n * np.pi / area)
+    places = np.empty((0, 2))
+    while len(places) < n:
+        trial = rng.uniform(RADIUS, side - RADIUS, 2)
+        if (np.hypot(*(places - trial).T) > 2 * RADIUS).all():
+            places = np.vstack([places, trial])
+    rows = []
+    for frame in range(frames):
+        for _ in range(6):
+            for k in rng.permutation(n):
+                trial = places[k] + rng.normal(0, STEP / np.sqrt(6), 2)
+                apart = np.hypot(*(places - trial).T)
+                apart[k] = np.inf
+                if (apart > 2 * RADIUS).all() and (trial > RADIUS).all() and (trial < side - RADIUS).all():
+                    places[k] = trial
+        seen = places + rng.normal(0, error, places.shape)
+        rows.append(pd.DataFrame({"particle": range(n), "frame": frame, "x": seen[:, 0], "y": seen[:, 1]}))
+    return pd.concat(rows).assign(radius=RADIUS, side=side)
+
+
+def pair(seed: int, *, meet: int, part: int | None, wander: bool, frames: int = 160) -> pd.DataFrame:
+    """Two disks that come together at `meet`; bound they share every step, else they wander within 2 px of contact."""
+    rng = np.random.default_rng(seed)
+    centre, rows = np.array([100.0, 100.0]), []
+    gap, turn = 0.5, 0.3
+    for frame in range(frames):
+        centre = centre + rng.normal(0, STEP / np.sqrt(2), 2)
+        close = frame >= meet and (part is None or frame < part)
+        if close and wander:
+            gap = float(np.clip(gap + rng.normal(0, np.sqrt(2) * STEP), 0, 2))
+            turn += rng.normal(0, np.sqrt(2) * STEP / (2 * RADIUS))
+        distance = 2 * RADIUS + (gap if close else 12.0)
+        half = 0.5 * distance * np.array([np.cos(turn), np.sin(turn)])
+        rows += [(0, frame, *(centre - half)), (1, frame, *(centre + half))]
+    others = [
+        (2 + k, frame, *place)
+        for k in range(6)
+        for frame, place in enumerate(np.cumsum(rng.normal(0, STEP, (frames, 2)), 0) + np.array([80 * k + 20, 300]))
+    ]
+    return pd.DataFrame(rows + others, columns=["particle", "frame", "x", "y"]).assign(radius=RADIUS)
+
+
+def bonds_of(table: pd.DataFrame) -> list[tuple[int, int, int, int]]:
+    bonds = assemble(validate_tracks(table), EventSettings(), field_px=(600, 400)).bonds
+    return list(zip(bonds.a.tolist(), bonds.b.tolist(), bonds.start.tolist(), bonds.end.tolist()))
+
+
+@pytest.mark.parametrize("error", [0.0, 0.3])
+def test_colliding_hard_disks_form_no_bonds(error: float) -> None:
+    """At 20 % area, where disks meet all the time, at most one contact in 3,600 particle-frames passes for a bond."""
+    table = hard_disks(5, error=error)
+    side = float(table["side"].iloc[0])
+    found = assemble(validate_tracks(table.drop(columns="side")), EventSettings(), field_px=(side, side))
+    assert found.bonds.formed.sum() <= 1
+
+
+def test_a_pair_that_shares_every_step_is_bound() -> None:
+    """A bond of 15 frames is found with its first frame and the frame in which it breaks."""
+    assert bonds_of(pair(1, meet=60, part=75, wander=False)) == [(0, 1, 60, 75)]
+
+
+def test_a_pair_that_wanders_close_by_is_not_bound() -> None:
+    """Two particles that move independently within 2 px of contact for 15 frames make no bond."""
+    assert bonds_of(pair(1, meet=60, part=75, wander=True)) == []
+
+
+def test_a_contact_that_outlasts_diffusion_by_far_is_a_bond() -> None:
+    """Two particles that roll and wobble, but stay together for 150 frames, are bound."""
+    assert [bond[:3] for bond in bonds_of(pair(2, meet=10, part=None, wander=True, frames=280))] == [(0, 1, 10)]
