@@ -195,13 +195,13 @@ def trackpy_ways(table: pd.DataFrame, sigma: float) -> list[np.ndarray]:
 
 
 def laptrack_ways(table: pd.DataFrame, sigma: float) -> list[np.ndarray]:
-    """Return laptrack's links at several search ranges; nothing where it is not installed."""
-    if importlib.util.find_spec("laptrack") is None:
+    """Return laptrack's links at several search ranges; nothing where it is not installed or would take minutes."""
+    if importlib.util.find_spec("laptrack") is None or len(table) > 25_000:
         return []
     from laptrack import LapTrack
 
     found = []
-    for gate in (3.0, 4.0) if len(table) < 25_000 else (3.5,):
+    for gate in (3.0, 4.0):
         reach = (gate * sigma * SPACING) ** 2
         tracker = LapTrack(cutoff=reach, gap_closing_cutoff=reach * 2, gap_closing_max_frame_count=GAP)
         bare = table[["frame", "x", "y"]].assign(row=np.arange(len(table)))
