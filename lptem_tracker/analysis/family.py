@@ -99,7 +99,13 @@ def build_family(shape: Floats, evaluate: Callable[[float, float], tuple[Floats,
 def pool(family: Family, counts: Floats) -> Family:
     """Return B ensembles that share shape and K, each with its `counts` (B, P) of every track."""
     q = np.tensordot(counts, np.exp(family.log_q), 1)
-    return Family(family.shape, family.log_rho, np.log(np.maximum(q, 1e-300)), np.tensordot(counts, family.logdet, 1), counts @ family.m)
+    return Family(
+        family.shape,
+        family.log_rho,
+        np.log(np.maximum(q, 1e-300)),
+        np.tensordot(counts, family.logdet, 1),
+        counts @ family.m,
+    )
 
 
 def at_sigma2(family: Family, sigma2: float) -> Level:
