@@ -183,7 +183,7 @@ def _loss(trainer: Trainer, looks: list[dict[str, torch.Tensor]]) -> float:
         for look in looks:
             batch = {k: v.to(trainer.device) for k, v in look.items()}
             _, maps = network(batch["img"].float())
-            total += float(trainer.loss(maps, batch, 1.0)[0])
+            total += float(trainer.loss(maps, batch)[0])
     finally:
         network.load_state_dict(live)
         network.train()
