@@ -19,6 +19,7 @@ from lptem_tracker.analysis.merging import (
     is_centred,
     is_dumbbell,
     is_sized,
+    is_taken_in,
     measure_jump,
     measure_move,
     merger_score,
@@ -178,7 +179,11 @@ def _into_partner(
     told = bodies.merged_into.get(int(bodies.ids[gone])) is not None
     if not is_sized(jump, size, gap <= rule.off_px, told):
         moved = measure_move(bodies, noise, gone, partner, size)
-        if moved is None or not is_centred(moved, size) or not _inside(bodies, gone):
+        if moved is None or not _inside(bodies, gone):
+            return None
+        lasting = min(int(bodies.n_rows[gone]), int((bodies.frame[near] >= moved.frame).sum()))
+        touching = gap <= rule.off_px and lasting >= SIDE_ROWS
+        if not is_centred(moved, size) and not (touching and is_taken_in(moved, size)):
             return None
         if _replaced(bodies, index, noise, gone, partner, moved.frame):
             return None

@@ -20,6 +20,7 @@ MIN_EVIDENCE = 3.0  # natural log of the odds that a step as expected was there
 MAX_VOLUME_MISFIT = 0.35
 AREA_RANGE = (0.45, 1.35)  # measured on real coalescences: 0.60 to 1.07 between the 10 and 90 % marks
 CENTRED = (0.5, 1.4)  # movement towards the common centre, as a share of the way
+TAKEN_IN = (0.3, 1.7)  # the same where the steps are too large beside it to be sure
 MIN_PARTNER = 0.4  # of the other's radius: a smaller one does not move the centre by enough to tell
 
 
@@ -136,6 +137,16 @@ def is_centred(jump: Jump, size: float) -> bool:
     area = jump.after**2 / (jump.before**2 + size**2)
     moved = CENTRED[0] < jump.shift < CENTRED[1] and jump.shift_z > 4
     return moved and AREA_RANGE[0] <= area <= AREA_RANGE[1] and size > MIN_PARTNER * jump.before
+
+
+def is_taken_in(jump: Jump, size: float) -> bool:
+    """Whether nothing speaks against a merger where a particle in contact vanishes for good at its full size.
+
+    The survivor moves the right way, by no more than a merger would make it, as far as its steps tell.
+    """
+    area = jump.after**2 / (jump.before**2 + size**2)
+    moved = TAKEN_IN[0] < jump.shift < TAKEN_IN[1] and size > MIN_PARTNER * jump.before
+    return moved and AREA_RANGE[0] <= area <= AREA_RANGE[1]
 
 
 def is_dumbbell(bodies: Bodies, partner: int, jump: Jump, size: float) -> bool:
