@@ -24,6 +24,10 @@ from lptem_tracker.settings import Settings
 
 PART_FRAMES = 16 * CHUNK_FRAMES
 RETRIES = 2
+_POLL_S, _KEEP_S = 0.2, 10.0
+_LOST = "its worker was lost"
+_UNDRAWN = ".undrawn"
+"""Stands in a run folder whose tables are whole and whose drawings are not."""
 Finish = Callable[[Run, Settings], None]
 
 
@@ -64,6 +68,14 @@ class _Work:
     @property
     def folder(self) -> Path:
         return self.output / self.item.name
+
+    @property
+    def is_analysed(self) -> bool:
+        return (self.folder / "run.json").exists() and not (self.folder / WORK).exists()
+
+    @property
+    def is_done(self) -> bool:
+        return self.is_analysed and not (self.folder / _UNDRAWN).exists()
 
 
 def run_batch(
@@ -114,23 +126,36 @@ def run_batch(
     told = told or (lambda _outcomes: None)
     begun = time.monotonic()
     outcomes = {item.name: Outcome(**asdict(item)) for item in items}
-    with RunWriter(output, only=()) as lock, _cluster(scheduler, workers) as client:
+    with RunWriter(output, only=()) as lock, _cluster(scheduler, workers) as (client, keep):
         waiting = {}
         for item in items:
             work = _Work(item, output, settings, force, finish)
             if force:
                 shutil.rmtree(work.folder / WORK, ignore_errors=True)
                 (work.folder / "run.json").unlink(missing_ok=True)
-            if (work.folder / "run.json").exists():
+            if work.is_done:
                 outcomes[item.name] = replace(outcomes[item.name], state="present")
             else:
                 waiting[_submit(client, work)] = item
         told(list(outcomes.values()))
-        for future, result in _completed(client, waiting):
-            name, seconds = waiting[future].name, round(time.monotonic() - begun, 1)
+        lost: list[Item] = []
+
+        def settle(item: Item, result: str) -> None:
+            seconds = round(time.monotonic() - begun, 1)
             state = "failed" if result else "done"
-            outcomes[name] = replace(outcomes[name], state=state, reason=result, seconds=seconds)
+            outcomes[item.name] = replace(outcomes[item.name], state=state, reason=result, seconds=seconds)
             told(list(outcomes.values()))
+
+        for future, result in _completed(list(waiting), keep):
+            if result.startswith(_LOST) and len(waiting) > 1:
+                lost.append(waiting[future])
+            else:
+                settle(waiting[future], result)
+        # a movie that waits on a worker which another one brings down is no worse for it: each once more, alone
+        for item in lost:
+            again = _submit(client, _Work(item, output, settings, force=False, finish=finish))
+            for _, result in _completed([again], keep):
+                settle(item, result)
         _sum_up(list(outcomes.values()), output, settings)
         lock.finish()
     return list(outcomes.values())
@@ -138,6 +163,8 @@ def run_batch(
 
 def _submit(client: Any, work: _Work) -> Any:
     """Send one movie to the workers: its parts, where it is long, and then the rest."""
+    if work.is_analysed:
+        return client.submit(_whole, work, [], pure=False, retries=RETRIES)
     try:
         with open_for(work.item.source, work.settings) as movie:
             job = Job(movie, work.settings, Silent())
@@ -161,10 +188,15 @@ def _part(work: _Work, first: int, stop: int) -> None:
 def _whole(work: _Work, _parts: list[None]) -> str:
     """Analyse one movie on a worker; returns why it failed, or nothing."""
     try:
-        resume = (work.folder / WORK).is_dir()
-        run = analyze(work.item.source, work.folder, settings=work.settings, force=True, resume=resume)
+        if work.is_analysed:
+            run = open_run(work.folder)
+        else:
+            resume = (work.folder / WORK).is_dir()
+            run = analyze(work.item.source, work.folder, settings=work.settings, force=True, resume=resume)
         if work.finish is not None:
+            (work.folder / _UNDRAWN).touch()
             work.finish(run, work.settings)
+            (work.folder / _UNDRAWN).unlink()
     except LptemError as error:
         return str(error)
     except Exception as error:  # noqa: BLE001 - one movie's trouble must not end the batch
@@ -172,17 +204,28 @@ def _whole(work: _Work, _parts: list[None]) -> str:
     return ""
 
 
-def _completed(client: Any, waiting: dict[Any, Item]) -> Iterator[tuple[Any, str]]:
-    from distributed import as_completed
-
-    for future in as_completed(waiting, loop=client.loop):
-        error = future.exception()
-        yield future, (future.result() if error is None else f"its worker was lost ({type(error).__name__})")
+def _completed(futures: list[Any], keep: Callable[[], None]) -> Iterator[tuple[Any, str]]:
+    """Yield each future with its result when it has one."""
+    looked = time.monotonic()
+    while futures:
+        ready = [future for future in futures if future.done()]
+        for future in ready:
+            futures.remove(future)
+            error = future.exception()
+            yield future, (future.result() if error is None else f"{_LOST} ({type(error).__name__})")
+        if ready:
+            continue
+        time.sleep(_POLL_S)
+        if time.monotonic() - looked > _KEEP_S:
+            keep()
+            looked = time.monotonic()
 
 
 @contextmanager
-def _cluster(scheduler: str | None, workers: int | None) -> Iterator[Any]:
+def _cluster(scheduler: str | None, workers: int | None) -> Iterator[tuple[Any, Callable[[], None]]]:
+    """Yield a client, and what to call now and then to keep the workers up."""
     try:
+        import dask
         from distributed import Client, LocalCluster
     except ImportError:
         raise MissingExtraError(
@@ -194,7 +237,7 @@ def _cluster(scheduler: str | None, workers: int | None) -> Iterator[Any]:
         except (OSError, ValueError) as error:
             raise InputError(f"No Dask scheduler answers at {scheduler} ({error}); check --scheduler.") from None
         with client:
-            yield client
+            yield client, lambda: None
         return
     options: dict[str, Any] = {
         "n_workers": workers,
@@ -203,8 +246,11 @@ def _cluster(scheduler: str | None, workers: int | None) -> Iterator[Any]:
         "dashboard_address": "127.0.0.1:0",
         "silence_logs": logging.CRITICAL,
     }
-    with LocalCluster(**options) as cluster, Client(cluster) as client:
-        yield client
+    # a worker that was killed has minutes to start again on a busy machine; Dask gives it up after seconds
+    patient = {"distributed.deploy.lost-worker-timeout": "10 minutes"}
+    with dask.config.set(patient), LocalCluster(**options) as cluster, Client(cluster) as client:
+        n = len(cluster.workers)
+        yield client, lambda: cluster.scale(n)
 
 
 def _sum_up(outcomes: list[Outcome], output: Path, settings: Settings) -> None:

@@ -9,6 +9,8 @@ import tifffile
 
 pytest.importorskip("distributed", reason="dask.distributed is not installed")
 
+import dask
+
 from lptem_tracker import job
 from lptem_tracker.batch import many
 from lptem_tracker.batch.plan import Item
@@ -75,3 +77,77 @@ def test_no_scheduler_is_one_sentence(tmp_path):
     item = Item(_movie(tmp_path / "one.tif"), "one")
     with pytest.raises(InputError, match="nonsense"):
         many.run_batch([item], tmp_path / "runs", SETTINGS, scheduler="nonsense://nowhere:1")
+
+
+def _die_once(marker):
+    """Return what a worker does after a movie: it vanishes the first time."""
+
+    def finish(run, _settings):
+        import os
+        from pathlib import Path
+
+        if run.path.name == "one" and not Path(marker).exists():
+            Path(marker).touch()
+            os._exit(9)
+        (run.path / "drawn.txt").write_text("yes", encoding="utf-8")
+
+    return finish
+
+
+def test_a_worker_that_is_killed_costs_nothing(tmp_path):
+    """Its movie is taken up by another; drawings that were not finished are made, the analysis is not repeated."""
+    items = [Item(_movie(tmp_path / f"{name}.tif"), name) for name in ("one", "two")]
+    finish = _die_once(str(tmp_path / "died"))
+    outcomes = many.run_batch(items, tmp_path / "runs", SETTINGS, workers=1, finish=finish)
+    assert (tmp_path / "died").exists()
+    assert {o.name: o.state for o in outcomes} == {"one": "done", "two": "done"}, outcomes
+    for name in ("one", "two"):
+        assert (tmp_path / "runs" / name / "drawn.txt").exists()
+        assert not (tmp_path / "runs" / name / ".undrawn").exists()
+
+
+def test_a_movie_that_kills_every_worker_fails_alone(tmp_path):
+    """It is listed as the one that lost its worker; the other movie is done."""
+
+    def finish(run, _settings):
+        import os
+
+        if run.path.name == "one":
+            os._exit(9)
+
+    items = [Item(_movie(tmp_path / f"{name}.tif"), name) for name in ("one", "two")]
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+        outcomes = {o.name: o for o in many.run_batch(items, tmp_path / "runs", SETTINGS, workers=1, finish=finish)}
+    assert outcomes["one"].state == "failed"
+    assert "worker was lost" in outcomes["one"].reason
+    assert outcomes["two"].state == "done"
+
+
+@pytest.mark.parametrize("name", ["chunk-000000000.parquet", "tracks.csv", "summary.json"])
+def test_a_full_disk_on_one_node_is_a_reason_and_is_made_good(tmp_path, monkeypatch, name):
+    """A worker's disk fails one movie with a sentence; the next call ends it with the same bytes."""
+    path = _movie(tmp_path / "movie.tif")
+    whole = analyze(path, tmp_path / "whole", settings=SETTINGS)
+    work = many._Work(Item(path, "movie"), tmp_path / "runs", SETTINGS, force=False, finish=None)
+    with monkeypatch.context() as patch:
+        _fill_disk(patch, name)
+        assert "disk is full" in many._whole(work, [])
+    assert not work.is_done
+    assert many._whole(work, []) == ""
+    assert work.is_done
+    for table in ("detections.parquet", "tracks.csv", "particles.csv"):
+        assert (work.folder / table).read_bytes() == (whole.path / table).read_bytes(), table
+
+
+def _fill_disk(patch, name):
+    """Let every file of that name meet a full disk when it gets its name."""
+    import os
+
+    rename = os.replace
+
+    def replace(source, target):
+        if os.path.basename(target) == name:
+            raise OSError(28, "No space left on device")
+        rename(source, target)
+
+    patch.setattr(os, "replace", replace)
