@@ -8,10 +8,10 @@ stages       CPU time a frame and rate of each stage alone: decode, normalise, n
 end-to-end   `analyze` without drawings against the slower of decoding alone and the network's forward pass alone, on
              the same tiles with as many callers at a time (asked: at least 0.85). On a CPU every other stage takes its
              time from the same cores: the bound is the network's share of all CPU time, printed beside it
-ultralytics  `analyze` against ultralytics' own `track` with the same weights on the same frames (asked: 2× on a CPU,
-             5× on a GPU), with and without our refinement
-trackpy      `analyze` against trackpy's `locate` + `link`, told the true diameter and the threshold that suits it
-             best, and the F1 of both (asked: 1× on a CPU and 20× on a GPU at equal or better F1)
+ultralytics  detection and linking against ultralytics' own `track` with the same weights on the same frames (asked:
+             2× on a CPU, 5× on a GPU), with and without our refinement
+trackpy      detection and linking against trackpy's `locate` + `link`, told the true diameter and the threshold
+             that suits it best, and the F1 of both (asked: 1× on a CPU and 20× on a GPU at equal or better F1)
 memory       peak of a process that analyses 10,000 frames of 512 × 512 px with 20 particles each over one that
              analyses 500 (asked: at most 1.1, and below 2 GB); the network is loaded, a stub stands for its answers
 long         peak memory and time of linking and measuring 10 particles in 10,000 and in 100,000 frames
@@ -47,7 +47,7 @@ from lptem_tracker.detect.yolo import YoloDetector
 from lptem_tracker.evaluate.detection import best_threshold, match
 from lptem_tracker.link import link
 from lptem_tracker.movie import open_movie
-from lptem_tracker.pipeline import analyze
+from lptem_tracker.pipeline import analyze, detect
 from lptem_tracker.settings import Settings
 from lptem_tracker.simulate import simulate_movie
 
@@ -153,6 +153,14 @@ def run_all(source: Path, out: Path, chosen: Settings) -> Clock:
     return clock
 
 
+def track_all(source: Path, chosen: Settings) -> tuple[Clock, pd.DataFrame]:
+    """Time what a tracker does, detection and linking, and return the detections."""
+    with timed() as clock:
+        found = detect(source, settings=chosen)
+        link(found)
+    return clock, found
+
+
 def end_to_end(folder: Path, n: int, device: str) -> None:
     """Compare with the slower of decoding and the forward pass."""
     alone = show_stages(folder, n, device)
@@ -205,8 +213,8 @@ def ultralytics(folder: Path, n: int, device: str) -> None:
     track(few)
     with timed() as theirs:
         boxes = track(folder / "frames")
-    ours = run_all(folder / "frames", folder / "ours", settings(device))
-    bare = run_all(folder / "frames", folder / "ours-bare", settings(device, **{"detect.refine": False}))
+    ours, _ = track_all(folder / "frames", settings(device))
+    bare, _ = track_all(folder / "frames", settings(device, **{"detect.refine": False}))
     print(
         f"ultralytics' track, same weights and frames ({boxes / n:.0f} boxes a frame): asked 2x on a CPU, 5x on a GPU"
     )
@@ -237,9 +245,8 @@ def trackpy(folder: Path, truth: pd.DataFrame, n: int, device: str) -> None:
         with timed() as theirs:
             spots = pd.concat([locate(pixels, k, minmass) for k, pixels in enumerate(frames)], ignore_index=True)
             tp.link(spots, search_range=7, memory=3)
-    ours = run_all(folder / "movie.tif", folder / "versus", settings(device))
-    bare = run_all(folder / "movie.tif", folder / "versus-bare", settings(device, **{"detect.refine": False}))
-    found = pd.read_parquet(folder / "versus" / "detections.parquet")
+    ours, found = track_all(folder / "movie.tif", settings(device))
+    bare, _ = track_all(folder / "movie.tif", settings(device, **{"detect.refine": False}))
     print("trackpy locate + link, one process (asked 1x on a CPU, 20x on a GPU, at equal or better F1)")
     print(f"  F1 ours {f1(found, truth):.3f}, theirs {f1(spots, truth):.3f}")
     for name, clock in (("everything", ours), ("without refinement", bare)):
