@@ -207,9 +207,14 @@ def _waiting(shapes: Shapes, seconds: float, px: float, time: str, length: str) 
     out: dict[str, Any] = {f"hop_rms_{length}": float(np.sqrt((hops**2).mean())) * px, "n_hops": len(hops)}
     if len(waits):
         out[f"waiting_mean_{time}"] = float(waits.mean()) * seconds
-        out[f"waiting_times_{time}"] = [float(w) * seconds for w in np.sort(waits)[:2000]]
-        out[f"hop_lengths_{length}"] = [float(h) * px for h in np.sort(hops)[:2000]]
+        out[f"waiting_times_{time}"] = [float(w) * seconds for w in _spread(waits)]
+        out[f"hop_lengths_{length}"] = [float(h) * px for h in _spread(hops)]
     return out
+
+
+def _spread(values: npt.NDArray[Any], most: int = 2000) -> npt.NDArray[Any]:
+    """Sorted values, thinned evenly to at most `most`, so that their distribution stays."""
+    return np.asarray(np.sort(values)[:: max(1, -(-len(values) // most))])
 
 
 def _distributions(fit: MotionFit, calibration: Calibration) -> dict[str, Any]:
