@@ -16,7 +16,8 @@ from lptem_tracker.tables import EVENT_DTYPES, OBSERVED, PARTICLE, empty_table, 
 
 MEASURED_COLUMNS = (
     "particle", "frame", "observed", "x", "y", "x_std", "y_std", "width", "height", "angle", "area", "radius",
-    "confidence", "aspect_ratio", "circularity", "edge", "fit_ok", "link_confidence", "merged_into", "drift_x", "drift_y",
+    "confidence", "aspect_ratio", "circularity", "edge", "fit_ok", "link_confidence", "merged_into", "drift_x",
+    "drift_y",
 )  # fmt: skip
 """The columns of a tracks table that `measure` looks at; the others of a long movie need not be read."""
 
