@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from lptem_tracker.report.colouring import UNIT_TEXT
+from lptem_tracker.report.labels import figure
 from lptem_tracker.report.results import Results
 
 SOURCE_TEXT = {"metadata": "from the file", "user": "given by the user", "unknown": "not known"}
@@ -56,14 +57,18 @@ def key_figures(results: Results) -> list[tuple[str, str, str]]:
     d = ensemble.get(results.d_column)
     if isinstance(d, int | float):
         out.append(
-            ("D, all tracks", f"{d:.3g} {UNIT_TEXT[units.diffusion]}", _interval(ensemble.get("D_ci95"), results.level))
+            (
+                "D, all tracks",
+                f"{figure(d)} {UNIT_TEXT[units.diffusion]}",
+                _interval(ensemble.get("D_ci95"), results.level),
+            )
         )
     alpha = ensemble.get("alpha")
     if isinstance(alpha, int | float):
         out.append(("α, all tracks", f"{alpha:.2f}", _interval(ensemble.get("alpha_ci95"), results.level)))
     sigma = ensemble.get(f"localization_{units.length}")
     if isinstance(sigma, int | float):
-        out.append(("Localisation error", f"{sigma:.2g} {units.length}", "per axis, from the motion itself"))
+        out.append(("Localisation error", f"{figure(sigma, 2)} {units.length}", "per axis, from the motion itself"))
     motion = ensemble.get("motion")
     if isinstance(motion, str):
         out.append(("Motion", motion, "of all tracks together"))
@@ -77,7 +82,7 @@ def key_figures(results: Results) -> list[tuple[str, str, str]]:
 
 def _interval(interval: Any, level: float) -> str:
     if isinstance(interval, list | tuple) and len(interval) == 2 and all(isinstance(v, int | float) for v in interval):
-        return f"{level:.0%} interval {interval[0]:.3g} to {interval[1]:.3g}"
+        return f"{level:.0%} interval {figure(interval[0])} to {figure(interval[1])}"
     return "interval not available"
 
 

@@ -55,8 +55,8 @@ def _msd_plots(results: Results) -> list[dict[str, Any]]:
                 x,
                 axis("MSD / model − 1"),
                 [zero, rest],
-                height=190,
-                caption="Bars: 95 % by the scatter between particles. Neighbouring points share the same steps: "
+                height=300,
+                caption="Bars: 95% by the scatter between particles. Neighbouring points share the same steps: "
                 "a smooth wave within the bars is no evidence against the model.",
             )
         )
@@ -140,11 +140,13 @@ def _ranked(results: Results, name: str, low: str, high: str, label: str, key: s
     level = f"{results.level:.0%}"
     return plot(
         f"{key}_ranked",
-        f"{label.split(' ')[0]} of each particle with its {level} interval",
+        f"{label.split(' ')[0]} of each particle",
         axis("particle, by value"),
         axis(label, log=log),
         content,
-        caption="Click a point to see the particle.",
+        caption=f"Bars: {level} intervals. Click a point to see the particle."
+        if more
+        else "Click a point to see the particle.",
     )
 
 

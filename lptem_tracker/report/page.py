@@ -19,6 +19,8 @@ from lptem_tracker.errors import InputError
 from lptem_tracker.movie.base import Movie
 from lptem_tracker.report import crops, facts, payload
 from lptem_tracker.report.contrast import estimate_contrast
+from lptem_tracker.report.labels import labels
+from lptem_tracker.report.motion_rows import motion_tables
 from lptem_tracker.report.plots import numbers
 from lptem_tracker.report.results import Results, gather
 from lptem_tracker.report.source import frame_times, open_run_movie
@@ -95,6 +97,7 @@ def _data(run: Run, results: Results, movie: Movie | None, video: Path) -> dict[
         "tracks": payload.tracks_data(results),
         "particles": payload.table_data(results.particles),
         "events": payload.table_data(results.events),
+        "labels": labels([str(name) for name in results.particles]),
         "msd": payload.msd_data(results),
         "plots": payload.plots_data(results),
         "video": payload.video_data(video),
@@ -143,6 +146,7 @@ def _render(run: Run, results: Results, data: dict[str, Any], absences: dict[str
         figures=facts.key_figures(results),
         warnings=facts.warnings(results),
         absences=absences,
+        motion_tables=motion_tables(results),
         methods=paragraphs,
         references=references,
         settings=run.settings.to_toml(),

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lptem_tracker.report import figures, plots
+from lptem_tracker.report import figures, plots, steps
 from lptem_tracker.report.msd_curves import particle_curves
 from lptem_tracker.report.results import Results
 
@@ -73,7 +73,7 @@ def msd_data(results: Results) -> dict[str, Any]:
 def plots_data(results: Results) -> dict[str, list[dict[str, Any]]]:
     """Return the page's plots by section; a section without plots is an empty list."""
     return {
-        "motion": figures.motion_plots(results),
+        "motion": [*figures.motion_plots(results), *steps.step_plots(results)],
         "size": figures.size_plots(results),
         "events": figures.event_plots(results),
         "structure": figures.structure_plots(results),

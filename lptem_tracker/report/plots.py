@@ -28,7 +28,7 @@ def axis(
     names: list[str] | None = None,
 ) -> dict[str, Any]:
     """Return an axis: its label with unit, its scale, its range where it is fixed, its names where it has lanes."""
-    whole = label in {"particles", "clusters", "frame", "particle, by value"}
+    whole = label in {"particles", "clusters", "frame", "particle, by value", "hops"}
     return {"label": label, "log": log, "min": low, "max": high, "names": names, "whole": whole}
 
 

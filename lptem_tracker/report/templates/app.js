@@ -2,7 +2,7 @@
 // The page: one chosen frame and one chosen particle, shown by the movie, the map, the plots and the tables.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
-  const { node, html, tidy } = Plot;
+  const { node, html, tidy, exact } = Plot;
   const $ = (id) => document.getElementById(id);
   const COLOURS = ["#e69f00", "#56b4e9", "#009e73", "#d1b800", "#3b82d6", "#d55e00", "#cc79a7"];
   const colourOf = (id) => COLOURS[((id % COLOURS.length) + COLOURS.length) % COLOURS.length];
@@ -89,7 +89,7 @@
         if (drawn.has(id)) {
           const d = drawn.get(id).getAttribute("d");
           node("path", { d, stroke: "#fff", "stroke-width": 4.5 * unit, "stroke-linejoin": "round" }, chosen);
-          node("path", { d, stroke: "#d55e00", "stroke-width": 2.4 * unit, "stroke-linejoin": "round" }, chosen);
+          node("path", { d, stroke: Plot.CHOSEN, "stroke-width": 2.4 * unit, "stroke-linejoin": "round" }, chosen);
         }
       },
     };
@@ -171,19 +171,26 @@
     if (row) {
       const list = html("dl", {}, left);
       for (const [name, value] of numbersOf(row)) {
-        html("dt", {}, list, name);
-        html("dd", {}, list, value);
+        const pair = html("div", {}, list), [label, unit] = data.labels[name];
+        html("dt", {}, pair, label);
+        html("dd", {}, pair, unit ? `${value} ${unit}` : value);
       }
     } else html("p", { class: "absent" }, left, "Nothing was measured of this particle; its track is too short.");
     if (path) particlePlots(html("div", { class: "grid" }, box), id, path, row);
   }
 
+  function shortened(text) {
+    const items = String(text).replace(/^\[(.*)\]$/, "$1").split(", ");
+    return items.length > 8 ? `${items.slice(0, 6).join(", ")}, … (${items.length} in all)` : items.join(", ");
+  }
+
   // a value, its error and its interval stand in columns of their own; here they are one line
   function numbersOf(row) {
-    const text = (v) => typeof v === "number" ? tidy(v) : String(v), out = [];
-    for (const [name, value] of Object.entries(row)) {
+    const text = (v) => typeof v === "number" ? exact(v) : shortened(v), out = [];
+    for (const name of Object.keys(data.labels)) {
+      const value = row[name];
       if (value === null || name === "particle" || value === "[]" || /_ci_(low|high)$|_std($|_)/.test(name)) continue;
-      const stem = Object.keys(row).some((k) => k === `${name}_ci_low`) ? name : name.split("_")[0];
+      const stem = name.replace(/_(nm|px|rad)\d?(_(s|frame))?$/, "");
       const low = row[`${stem}_ci_low`], high = row[`${stem}_ci_high`];
       const near = typeof low === "number" && typeof high === "number" && low <= value && value <= high;
       const std = Object.entries(row).find(([k]) => k !== name && (k === `${name}_std` || k === name.replace(/^([^_]+)_/, "$1_std_")));
@@ -197,19 +204,19 @@
     const mean = (a) => a.reduce((s, v) => s + v, 0) / a.length;
     const mx = mean(path.x), my = mean(path.y), frames = Array.from(path.f);
     const line = (values, m, name, colour) => ({ kind: "line", name, colour, x: frames, y: Array.from(values, (v) => (v - m) * k), width: 1.3 });
-    const spec = { key: `particle_${id}_position`, title: "Position", width: 420, height: 240, caption: "", x: { label: "frame" }, y: { label: `about its mean (${u})` },
+    const spec = { key: `particle_${id}_position`, title: "Position", width: 360, height: 270, caption: "", x: { label: "frame" }, y: { label: `about its mean (${u})` },
       series: [line(path.x, mx, "x", "#3b82d6"), line(path.y, my, "y", "#e69f00")] };
     Plot.create(box, spec, { onFrame: showFrame }).frame(state.frame);
     const curve = data.msd[String(id)];
     if (!curve) return;
     const series = [{ kind: "points", name: "measured", colour: "#3b82d6", x: curve[0], y: curve[1] }];
     const D = row && row[`D_${u}2_${data.units.time}`];
-    if (D) {
+    if (D && ["brownian", "unknown", undefined].includes(row.motion)) {
       const sigma = row[`localization_${u}`] || 0, step = data.frame_interval_s || 1;
       const y = curve[0].map((t) => 4 * (D * t + sigma * sigma - 2 * data.blur * D * step));
       series.push({ kind: "line", name: "its own D", colour: "#d55e00", x: curve[0], y });
     }
-    Plot.create(box, { key: `particle_${id}_msd`, title: "MSD", width: 420, height: 240, caption: "", x: { label: `lag (${data.units.time})`, log: true }, y: { label: `MSD (${u}²)`, log: true }, series });
+    Plot.create(box, { key: `particle_${id}_msd`, title: "MSD", width: 360, height: 270, caption: "", x: { label: `lag (${data.units.time})`, log: true }, y: { label: `MSD (${u}²)`, log: true }, series });
   }
 
   // ---- events ----------------------------------------------------------------------------------
@@ -302,7 +309,7 @@
         const row = html("tr", { "data-key": id === "particles" ? rows[i].particle : i }, body);
         names.forEach((n, k) => {
           const v = source.columns[k][i];
-          html("td", text[k] ? { class: "text" } : {}, row, v === null ? "" : typeof v === "number" ? tidy(v) : String(v));
+          html("td", text[k] ? { class: "text" } : {}, row, v === null ? "" : typeof v === "number" ? exact(v) : String(v));
         });
         row.addEventListener("click", () => pick(i));
       }

@@ -4,6 +4,7 @@
 const Plot = (() => {
   const NS = "http://www.w3.org/2000/svg";
   const wide = (spec) => spec.width || 460;
+  const CHOSEN = "#e5399b";
   const MARGIN = { left: 70, right: 14, top: 10, bottom: 44 };
 
   function node(name, attributes, parent, text) {
@@ -88,6 +89,9 @@ const Plot = (() => {
     }
     return String(parseFloat(v.toPrecision(4)));
   }
+
+  // ids, frames and counts are never rounded
+  const exact = (v) => Number.isInteger(v) ? String(v) : tidy(v);
 
   function axes(svg, spec, sx, sy, height) {
     const inner = { x0: MARGIN.left, x1: wide(spec) - MARGIN.right, y0: topOf(spec), y1: height - MARGIN.bottom };
@@ -253,9 +257,9 @@ const Plot = (() => {
       highlight(particle) {
         chosen.replaceChildren();
         for (const s of spec.series) {
-          if (s.particle === particle) node("path", { d: path(s, sx, sy, spec), fill: "none", stroke: "#d55e00", "stroke-width": 2.4 }, chosen);
+          if (s.particle === particle) node("path", { d: path(s, sx, sy, spec), fill: "none", stroke: CHOSEN, "stroke-width": 2.4 }, chosen);
           (s.ids || []).forEach((id, i) => {
-            if (id === particle && usable(s.y[i], spec.y.log)) node("circle", { cx: sx(s.x[i]), cy: sy(s.y[i]), r: 6.5, fill: "none", stroke: "#d55e00", "stroke-width": 2.4 }, chosen);
+            if (id === particle && usable(s.y[i], spec.y.log)) node("circle", { cx: sx(s.x[i]), cy: sy(s.y[i]), r: 6.5, fill: "none", stroke: CHOSEN, "stroke-width": 2.4 }, chosen);
           });
         }
       },
@@ -319,5 +323,5 @@ const Plot = (() => {
     button("CSV", () => save(`${spec.key}.csv`, table ? table() : plotCsv(spec), "text/csv"));
   }
 
-  return { create, node, html, tidy, save, csv, saveButtons, tip, plotCsv, standalone };
+  return { CHOSEN, create, node, html, tidy, exact, save, csv, saveButtons, tip, plotCsv, standalone };
 })();
