@@ -87,6 +87,20 @@ def test_the_watch_sees_a_look_up_and_a_connection(watched):
     assert [line.split()[0] for line in watched(code).splitlines()] == ["socket.getaddrinfo", "socket.connect"]
 
 
+def test_the_fast_runtime_does_not_report_that_it_was_imported(watched):
+    """OpenVINO's own telemetry is not loaded, and a later import of it by others still works."""
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    code = """
+    import sys, time
+    from lptem_tracker.detect.runtimes import openvino_quietly
+
+    assert openvino_quietly().__version__
+    assert "openvino_telemetry" not in sys.modules
+    time.sleep(2)
+    """
+    assert watched(code) == ""
+
+
 def test_demo_analyze_report_and_train_stay_at_home(watched, movie):
     """Demo, analysis, page and training make no connection and no look-up, with all that they import and start."""
     code = """

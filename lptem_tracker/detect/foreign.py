@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lptem_tracker.detect.base import Detector
-from lptem_tracker.detect.runtimes import cores
+from lptem_tracker.detect.runtimes import cores, openvino_quietly
 from lptem_tracker.detect.weights import file_sha256
 from lptem_tracker.errors import MissingExtraError, WeightsError
 from lptem_tracker.movie.base import Frame
@@ -249,8 +249,7 @@ def _open_onnxruntime(path: Path) -> tuple[_Run, dict[str, str], list[Any]]:
 
 
 def _open_openvino(path: Path) -> tuple[_Run, dict[str, str], list[Any]]:
-    import openvino
-
+    openvino = openvino_quietly()
     try:
         graph = openvino.Core().read_model(str(path))
         info = graph.get_rt_info()

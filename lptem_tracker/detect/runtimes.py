@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 import tempfile
 import threading
 import warnings
@@ -93,6 +94,20 @@ class TorchRuntime:
             return np.asarray(raw.float().cpu().numpy(), np.float32)
 
 
+def openvino_quietly() -> Any:
+    """Import OpenVINO without its telemetry, which reports each import to a web service, and return the module."""
+    name = "openvino_telemetry"
+    absent = name not in sys.modules
+    if absent:
+        sys.modules[name] = None  # type: ignore[assignment]  # an import of it now fails, and its stub is taken
+    try:
+        import openvino
+    finally:
+        if absent:
+            del sys.modules[name]
+    return openvino
+
+
 class OpenVinoRuntime:
     """The exported graph in OpenVINO on the CPU, in single precision.
 
@@ -100,8 +115,7 @@ class OpenVinoRuntime:
     """
 
     def __init__(self, graph: Path) -> None:
-        import openvino
-
+        openvino = openvino_quietly()
         self.name = f"openvino {openvino.__version__.split('-')[0]} cpu"
         self.workers = min(cores(), _STREAMS)
         options = {
