@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 _STEMS = {
@@ -57,7 +58,7 @@ def figure(value: float, digits: int = 3) -> str:
     ('1600', '0.25', '−4.2·10⁻⁶')
     """
     text = f"{value:.{digits}g}"
-    if value and not 1e-4 <= abs(value) < 1e6:
+    if value and math.isfinite(value) and not 1e-4 <= abs(value) < 1e6:
         mantissa, power = f"{value:.{digits - 1}e}".split("e")
         text = f"{float(mantissa):g}·10{str(int(power)).translate(_POWERS)}"
     elif "e" in text:

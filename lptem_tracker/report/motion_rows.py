@@ -175,7 +175,7 @@ def _classes(results: Results) -> list[Row]:
     table = results.particles
     motion = table["motion"] if "motion" in table else pd.Series(dtype=object)
     weight = table["motion_weight"] if "motion_weight" in table else pd.Series(math.nan, index=table.index)
-    rows = []
+    rows: list[Row] = []
     names = [*shares, *(str(name) for name in motion.dropna().unique() if name not in shares)]
     for name in names:
         at = motion == name

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,18 +77,45 @@ NUMBERS = """
 document.querySelector('#map path[data-particle="2"]').dispatchEvent(new MouseEvent("click", { bubbles: true }));
 const names = [...document.querySelectorAll("#particle dt")].map((e) => e.textContent);
 const texts = [...document.querySelectorAll("#particle dd")].map((e) => e.textContent);
-return [names.join(" "), texts[names.indexOf("D_nm2_s")], texts[names.indexOf("motion")]].join("|");
+return [names.join(" "), texts[names.indexOf("Diffusion D")], texts[names.indexOf("Class of motion")]].join("|");
 """
 
 
 def test_the_numbers_of_a_particle_come_with_their_intervals(page: Path, tmp_path: Path) -> None:
-    """D stands in one line with its interval, whose columns are not listed again; a word has no error."""
+    """D stands in words, in one line with its interval and unit; the interval's columns are not listed again."""
     answer, console = _act(page, tmp_path / "profile", NUMBERS)
     assert console == []
     names, d, motion = answer.split("|")
     assert "_ci_low" not in names
-    assert re.fullmatch(r"[\d.]+  \[[\d.]+, [\d.]+\]", d)
+    assert re.fullmatch(r"[\d.]+  \[[\d.]+, [\d.]+\] nm²/s", d)
     assert "±" not in motion
+
+
+SAVES = """
+const saved = [], make = URL.createObjectURL;
+URL.createObjectURL = (b) => { if (b.size > 100) saved.push(b.type); return make(b); };
+for (const key of ["displacements", "velocity_autocorrelation"]) {
+  const buttons = [...document.querySelectorAll(`#plot-${key} .save button`)];
+  saved.push(buttons.map((b) => b.textContent).join("/"));
+  buttons[0].click(); buttons[2].click();
+}
+const wrong = (e) => [...e.attributes].some((a) => /NaN|Infinity/.test(a.value));
+const broken = [...document.querySelectorAll("svg *")].filter(wrong).length;
+const rows = document.querySelectorAll("#motion_checks tbody tr").length;
+return [...saved, document.documentElement.dataset.ready, broken, rows, Plot.exact(123456)].join("|");
+"""
+
+
+def test_the_plots_of_steps_are_drawn_and_saved(
+    make_run: MakeRun, step_summary: dict[str, Any], tmp_path: Path
+) -> None:
+    """Four more plots than without them, each with its buttons, no coordinate that is no number, their table; ids are whole."""
+    folder = make_run()
+    (folder / "summary.json").write_text(json.dumps({"ensemble": step_summary}), encoding="utf-8")
+    answer, console = _act(write_report(open_run(folder)), tmp_path / "profile", SAVES)
+    assert console == []
+    names, kinds = "SVG/PNG/CSV", "image/svg+xml|text/csv"
+    assert answer == f"{names}|{kinds}|{names}|{kinds}|13|0|8|123456"
 
 
 ACTS = """
