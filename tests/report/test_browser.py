@@ -109,7 +109,7 @@ return [...saved, document.documentElement.dataset.ready, broken, rows, Plot.exa
 def test_the_plots_of_steps_are_drawn_and_saved(
     make_run: MakeRun, step_summary: dict[str, Any], tmp_path: Path
 ) -> None:
-    """Four more plots than without them, each with its buttons, no coordinate that is no number, their table; ids are whole."""
+    """Four plots more, with their buttons and no coordinate that is no number; their table; ids stay whole."""
     folder = make_run()
     (folder / "summary.json").write_text(json.dumps({"ensemble": step_summary}), encoding="utf-8")
     answer, console = _act(write_report(open_run(folder)), tmp_path / "profile", SAVES)
