@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from lptem_tracker.analysis.motion import MotionResult, measure_motion
+from lptem_tracker.analysis.motion_summary import _spread
 from lptem_tracker.calibration import Calibration
 from lptem_tracker.errors import CalibrationError
 from lptem_tracker.evaluate.known_paths import as_tracks, brownian_paths
@@ -77,3 +78,11 @@ def test_degenerate_tracks_give_numbers_or_blanks(paths: np.ndarray) -> None:
         json.dumps(result.ensemble, allow_nan=False)
         assert isinstance(result.msd, pd.DataFrame)
         assert len(result.particles) == len(paths)
+
+
+def test_long_lists_are_thinned_without_losing_their_tail() -> None:
+    """Of 5,000 waits every third is kept, in order: the median and the long ones stay; short lists stay whole."""
+    waits = np.random.default_rng(2).permutation(5000)
+    kept = _spread(waits)
+    assert kept.tolist() == list(range(0, 5000, 3))
+    assert _spread(np.array([3, 1, 2])).tolist() == [1, 2, 3]
