@@ -111,9 +111,14 @@ def test_a_broken_off_video_gives_its_rest_with_a_warning(tmp_path, make):
     for name, codec, pix_fmt in (("a.avi", "mjpeg", "yuvj420p"), ("a.mkv", "ffv1", "gray")):
         path = make.video(tmp_path / name, stack, codec, pix_fmt, options={"g": "1"})
         data = path.read_bytes()
-        path.write_bytes(data[: len(data) * 6 // 10])
+        cut = len(data) * 7 // 10
+        with av.open(str(path)) as container:
+            whole = sum(packet.size > 0 and packet.pos + packet.size <= cut for packet in container.demux(video=0))
+        path.write_bytes(data[:cut])
+        assert 0 < whole < 20
         with open_movie(path) as movie:
-            assert 5 < len(movie) < 16
+            # the frame before the cut may be given up with the one that is cut
+            assert whole - 1 <= len(movie) <= whole
             assert sum(1 for _ in movie.frames()) >= len(movie) - 1
             assert any("incomplete" in line for line in movie.warnings)
 
