@@ -18,7 +18,7 @@ BRIEF_FRAMES = 3
 BRIEF_ODDS = 10.0
 """A particle seen in fewer than `BRIEF_FRAMES` frames of a longer film must be surer, its odds by this factor."""
 LASTING_SHARE = 0.5
-"""Share of the sights on lasting tracks from which brief visitors must be surer."""
+"""Share of the sights on lasting tracks from which brief visitors must be surer, among tracks with a sure sight."""
 
 
 def supported(tracks: pd.DataFrame, threshold: float) -> Bools:
@@ -48,12 +48,15 @@ def supported(tracks: pd.DataFrame, threshold: float) -> Bools:
     sure = (seen["confidence"] >= threshold) | seen["confidence"].isna()
     groups = seen.assign(sure=sure).groupby(PARTICLE)
     summary = groups.agg(n=(FRAME, "size"), first=(FRAME, "min"), last=(FRAME, "max"), sure=("sure", "any"))
+    # a row without position belongs to no film of lasting particles
+    placed = groups["x"].count().to_numpy() > 0 if "x" in seen else np.ones(len(summary), bool)
     n, first, last = (summary[name].to_numpy() for name in ("n", "first", "last"))
     good = is_carrier(n, first, last, summary["sure"].to_numpy())
     carried = tracks[PARTICLE].isin(summary.index[good & (summary.index >= 0)]).to_numpy()
     observed = tracks[OBSERVED].to_numpy()
     brief = np.zeros(len(tracks), bool)
-    if carried[observed].mean() > LASTING_SHARE:
+    believed = summary["sure"].to_numpy() & placed
+    if n[good & believed].sum() > LASTING_SHARE * n[believed].sum():
         film = int(seen[FRAME].min()), int(seen[FRAME].max())
         few = is_brief(n, first, last, film)
         brief = tracks[PARTICLE].isin(summary.index[few]).to_numpy()

@@ -102,9 +102,9 @@ class Ledger:
             self._marks = np.concatenate([self._marks, np.zeros(max(len(self._marks), self.n_tracks), np.uint8)])
         self._marks[done.name] = CARRIER * good + BRIEF * is_brief(done.n, done.first, done.last, self._film)
         self._carried += int(done.n[good].sum())
-        self._rows += int(done.n.sum())
+        self._rows += int(done.n[done.sure].sum())
 
-    def supported(self, frame: Ints, particle: Ints, observed: Bools, confidence: Floats, n_lost: int) -> Bools:
+    def supported(self, frame: Ints, particle: Ints, observed: Bools, confidence: Floats) -> Bools:
         """Return which rows `evidence.supported` would keep, once all tracks are closed.
 
         Parameters
@@ -113,8 +113,6 @@ class Ledger:
             Particles from `n_tracks` on are rows without position, each a track of its own.
         observed : bool
         confidence : float64
-        n_lost : int
-            Rows of the film without position.
         """
         if self._threshold is None:
             return np.ones(len(particle), bool)
@@ -122,7 +120,7 @@ class Ledger:
         marks = self._marks[np.where(lost, 0, particle)]
         carried = ((marks & CARRIER) > 0) & ~lost
         brief = np.where(lost, is_brief(np.ones_like(frame), frame, frame, self._film), (marks & BRIEF) > 0)
-        if not self._carried > LASTING_SHARE * (self._rows + n_lost):
+        if not self._carried > LASTING_SHARE * self._rows:
             brief[:] = False
         return counts(carried, brief, observed, confidence, self._threshold)
 

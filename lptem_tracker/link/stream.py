@@ -178,7 +178,7 @@ class _Parts:
         if "confidence" in table.columns:
             confidence = table["confidence"].to_numpy(float, na_value=np.nan)
         frame, name, observed = (table[column].to_numpy() for column in (FRAME, PARTICLE, OBSERVED))
-        table = table[self._ledger.supported(frame, name, observed.astype(bool), confidence, self._source.n_lost)]
+        table = table[self._ledger.supported(frame, name, observed.astype(bool), confidence)]
         table.index = pd.RangeIndex(self._out, self._out + len(table))
         self._out += len(table)
         return table
