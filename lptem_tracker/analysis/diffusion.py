@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm, t
+from scipy.stats import chi2, norm, t
 
-from lptem_tracker.analysis.brownian import BLUR_MAX, stats
+from lptem_tracker.analysis.brownian import BLUR_MAX, KK, XK, stats
 from lptem_tracker.analysis.profile import OFFSET, ProfileFit, profile, reduce_stats, refine
 from lptem_tracker.analysis.trackset import Floats, TrackSet
 from lptem_tracker.calibration import Calibration
 
 MIN_BOOTSTRAP = 20
 """Tracks from which on the ensemble's interval is a bootstrap over tracks."""
+MIN_SPREAD = 3
+"""Tracks from which on it is tested whether particles differ."""
+DIFFER = 0.01
+"""Probability with which fewer than `MIN_BOOTSTRAP` equal particles are taken for different ones."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +65,13 @@ class PooledFit:
     fit : ProfileFit
         Of one row; its interval is the profile's.
     low, high, std : float
-        The interval reported: bootstrap over tracks from 20 tracks on, profile below.
+        The interval reported: bootstrap over tracks from 20 tracks on; below, the profile's, or where particles
+        differ that of a jackknife over tracks.
     method : str
     overdispersion : float
-        Variance over tracks relative to what one common D would give.
+        Variance over tracks relative to what one common D would give; NaN with fewer than 3 tracks.
+    differ : bool
+        Whether particles differ more than their errors let them.
     """
 
     fit: ProfileFit
@@ -73,6 +80,7 @@ class PooledFit:
     std: float
     method: str
     overdispersion: float
+    differ: bool = False
 
     @property
     def d(self) -> float:
@@ -178,16 +186,87 @@ def fit_pooled(
         return pooled(stats(tracks, rho[0], imaging.blur, weighted=imaging.weighted), one)
 
     fit = refine(evaluate, 1, imaging.lowest, level, sizes=(40, 32, 32), share=share)
-    if len(tracks) < MIN_BOOTSTRAP or bootstrap < 2:
-        return PooledFit(
-            fit, float(fit.low[0]), float(fit.high[0]), float(fit.std[0]), "profile likelihood", float("nan")
-        )
+    if len(tracks) < MIN_SPREAD or bootstrap < 2:
+        return _profiled(fit)
     rho = _around(fit, imaging.lowest)
     stat = stats(tracks, rho, imaging.blur, weighted=imaging.weighted)
+    if len(tracks) < MIN_BOOTSTRAP:
+        logs = _log_d(*pooled(stat, 1 - np.eye(len(tracks))))
+        ratio = share * likelihood_ratio(tracks, imaging, fit, drift=drift, own_velocity=own_velocity, axes=axes)
+        return _jackknifed(fit, logs, ratio, level)
     rng = np.random.default_rng(seed)
     counts = rng.multinomial(len(tracks), np.full(len(tracks), 1 / len(tracks)), bootstrap).astype(np.float64)
     logs = np.concatenate([_log_d(*pooled(stat, part)) for part in np.array_split(counts, max(1, bootstrap // 50))])
     return _bootstrapped(fit, logs, len(tracks), level)
+
+
+def likelihood_ratio(
+    tracks: TrackSet,
+    imaging: Imaging,
+    fit: ProfileFit,
+    *,
+    drift: bool = False,
+    own_velocity: bool = False,
+    axes: tuple[int, ...] = (0, 1),
+) -> float:
+    """Twice the log-likelihood that a D of each track's own gains over one D, at the common localisation error.
+
+    Of equal particles it is distributed as chi-squared of one less than their number (Bartlett 1937, of variances).
+
+    Parameters
+    ----------
+    tracks : TrackSet
+    imaging : Imaging
+    fit : ProfileFit
+        Of all tracks together, one row.
+    drift, own_velocity : bool
+    axes : tuple of int
+        As in `fit_pooled`.
+    """
+    n = tracks.n_observed.astype(np.float64) - 1
+    one, rho = float(fit.d[0]), float(fit.rho[0])
+
+    def loglik(d: Floats) -> Floats:
+        # blur lowers the variance in proportion to D, the localisation error adds the same to each
+        at = np.full_like(d, rho) if rho <= 0 else rho * one / d
+        stat = stats(tracks, at, imaging.blur, weighted=imaging.weighted)
+        velocity = None
+        if drift and not own_velocity:
+            ours = stats(tracks, np.full((len(tracks), 1), rho), imaging.blur, weighted=imaging.weighted)[:, 0].sum(0)
+            velocity = np.broadcast_to(ours[XK : XK + 2] / max(float(ours[KK]), 1e-300), (len(tracks), 2))
+        q, logdet, m = reduce_stats(stat, n, axes, velocity, np.inf if own_velocity else 0.0)
+        return np.asarray(-0.5 * (m[:, None] * np.log(d) + q / d + logdet))
+
+    wide = np.linspace(-16.0, 8.0, 97)
+    first = loglik(np.broadcast_to(one * np.exp(wide), (len(tracks), len(wide))))
+    fine = np.linspace(-0.3, 0.3, 61)
+    own = loglik(one * np.exp(wide[first.argmax(1)][:, None] + fine))
+    common = loglik(np.broadcast_to(one * np.exp(fine), (len(tracks), len(fine)))).sum(0)
+    return 2 * float(np.maximum(own.max(1), first.max(1)).sum() - common.max())
+
+
+def _profiled(fit: ProfileFit, overdispersion: float = float("nan")) -> PooledFit:
+    return PooledFit(
+        fit, float(fit.low[0]), float(fit.high[0]), float(fit.std[0]), "profile likelihood", overdispersion
+    )
+
+
+def _expected(fit: ProfileFit, level: float) -> float:
+    """Standard error of log D if all tracks have one D."""
+    return float((np.log(fit.high[0]) - np.log(max(fit.low[0], 1e-300))) / (2 * norm.ppf(0.5 + level / 2)))
+
+
+def _jackknifed(fit: ProfileFit, logs: Floats, ratio: float, level: float) -> PooledFit:
+    """Profile interval, or where particles differ one from log D without each track in turn (Tukey 1958)."""
+    n, expected = len(logs), _expected(fit, level)
+    spread = float(np.std(logs)) * np.sqrt(n - 1)
+    over = (spread / expected) ** 2 if expected > 0 else float("nan")
+    if not ratio > chi2.ppf(1 - DIFFER, n - 1):
+        return _profiled(fit, over)
+    d, low, high = float(fit.d[0]), float(fit.low[0]), float(fit.high[0])
+    factor = np.exp(min(t.ppf(0.5 + level / 2, n - 1) * max(spread, expected), 600.0))
+    method = f"jackknife over {n} tracks that differ"
+    return PooledFit(fit, min(low, d / factor), max(high, d * factor), d * spread, method, over, True)
 
 
 def _log_d(q: Floats, logdet: Floats, m: Floats) -> Floats:
@@ -208,6 +287,7 @@ def _bootstrapped(fit: ProfileFit, logs: Floats, n: int, level: float) -> Pooled
     spread = float(np.std(logs)) * np.sqrt(n / (n - 1))
     d = float(fit.d[0])
     factor = np.exp(t.ppf(0.5 + level / 2, n - 1) * spread)
-    expected = (np.log(fit.high[0]) - np.log(max(fit.low[0], 1e-300))) / (2 * norm.ppf(0.5 + level / 2))
+    expected = _expected(fit, level)
     over = (spread / expected) ** 2 if expected > 0 else float("nan")
-    return PooledFit(fit, d / factor, d * factor, d * spread, f"bootstrap over {n} tracks", float(over))
+    differ = over > 1.2 * chi2.ppf(0.999, n - 1) / (n - 1)
+    return PooledFit(fit, d / factor, d * factor, d * spread, f"bootstrap over {n} tracks", over, bool(differ))

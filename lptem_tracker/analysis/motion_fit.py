@@ -163,7 +163,7 @@ def _fit_shapes(
     noise = shared_noise([families[3], families[2]], step2, families[1])
     states = fit_two_states(tracks, scale, np.full(len(tracks), noise.best), imaging.blur)
     classes = classify(tracks, imaging, families, noise, states, min_points=max(settings.min_points, 15))
-    one_scale = not pooled.overdispersion > 2.5
+    one_scale = not (pooled.differ and pooled.overdispersion > 2.5)
     alpha = fit_alpha(
         families[3], noise, one_scale=one_scale, level=level, bootstrap=settings.bootstrap, seed=settings.seed
     )

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-from scipy.stats import chi2
-
 from lptem_tracker.analysis.estimate import Estimate
 from lptem_tracker.analysis.hydrodynamics import WINDOW_WARNING
 from lptem_tracker.analysis.linking_bias import LONG_STEP, LinkCheck
@@ -62,11 +59,11 @@ def collect_warnings(
 ) -> list[str]:
     """Return reservations, each with what to do about it."""
     out = _calibration_warnings(calibration, settings)
-    n = len(fit.tracks)
-    if np.isfinite(fit.pooled.overdispersion) and fit.pooled.overdispersion > chi2.ppf(0.999, n - 1) / (n - 1) * 1.2:
+    if fit.pooled.differ:
         out.append(
-            f"Particles differ: D varies {fit.pooled.overdispersion:.1f} times as much between particles as one common "
-            "D would; report the distribution of D over particles (particles.csv) or its components, not one value."
+            "Particles differ more than their errors let them: the pooled D varies "
+            f"{fit.pooled.overdispersion:.1f} times as much between particles as one common D would, and its interval "
+            "was widened; report the distribution of D over particles (particles.csv) or its components, not one value."
         )
     short = int((every.n_observed < settings.min_points).sum())
     if short:

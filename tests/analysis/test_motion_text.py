@@ -32,3 +32,13 @@ def test_one_particle_cannot_tell_drift() -> None:
     """With one particle a warning says so."""
     result = measure_motion(as_tracks(PATHS[:1]), Calibration(2.0, 0.1, 0.1), SETTINGS)
     assert any("With one particle" in sentence for sentence in result.warnings)
+
+
+def test_a_few_particles_that_differ_are_named() -> None:
+    """Six particles of D from 0.001 to 4 px² a frame get the sentence that they differ, six equal ones do not."""
+    rng = np.random.default_rng(3)
+    settings, calibration = MotionSettings(min_points=1000), Calibration(2.0, 0.1, 0.1)
+    mixed = np.concatenate([brownian_paths(rng, 1, 60, d, 0.1) for d in (0.001, 0.02, 1.0, 1.0, 4.0, 4.0)])
+    for paths, differ in ((mixed, True), (brownian_paths(rng, 6, 60, 1.0, 0.1), False)):
+        said = measure_motion(as_tracks(paths), calibration, settings).warnings
+        assert any("differ more than their errors" in sentence for sentence in said) == differ
