@@ -84,7 +84,16 @@ class Job:
     @property
     def warnings(self) -> list[str]:
         """What a reader of the results must know of the frames."""
-        return [*self.movie.warnings, *self.problems.sentences()]
+        return [*self.movie.warnings, *self.clipped, *self.problems.sentences()]
+
+    @property
+    def clipped(self) -> list[str]:
+        """A sentence where the range asked for reaches beyond the movie."""
+        asked, n = self.settings.movie.frames, len(self.movie)
+        last = asked.partition(":")[2] if asked else ""
+        if not last or int(last) <= n:
+            return []
+        return [f"--frames {asked} reaches beyond the movie's {n} frames; {self.start}:{self.stop} was analysed."]
 
     @contextmanager
     def stage(self, name: str, total: int | None = None) -> Iterator[None]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,7 @@ def run_batch(
     told = told or (lambda _outcomes: None)
     begun = time.monotonic()
     outcomes = {item.name: Outcome(**asdict(item)) for item in items}
+    _need_dask()
     with RunWriter(output, only=()) as lock, _cluster(scheduler, workers) as (client, keep):
         waiting = {}
         for item in items:
@@ -221,16 +223,24 @@ def _completed(futures: list[Any], keep: Callable[[], None]) -> Iterator[tuple[A
             looked = time.monotonic()
 
 
+def _need_dask() -> None:
+    """Refuse to begin without Dask, before a folder is made."""
+    try:
+        import_module("dask")
+        import_module("distributed")
+    except ImportError:
+        raise MissingExtraError(
+            "batch needs dask.distributed; install it in the source folder of lptem-tracker with: "
+            'python -m pip install ".[batch]"'
+        ) from None
+
+
 @contextmanager
 def _cluster(scheduler: str | None, workers: int | None) -> Iterator[tuple[Any, Callable[[], None]]]:
     """Yield a client, and what to call now and then to keep the workers up."""
-    try:
-        import dask
-        from distributed import Client, LocalCluster
-    except ImportError:
-        raise MissingExtraError(
-            'batch needs dask.distributed; install it with: python -m pip install "lptem-tracker[batch]"'
-        ) from None
+    import dask
+    from distributed import Client, LocalCluster
+
     if scheduler is not None:
         try:
             client = Client(scheduler, timeout=20)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
+import itertools
 import os
 import shlex
 import subprocess
 import sys
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -53,6 +56,18 @@ class _Group(click.Group):
         module = importlib.import_module(f"lptem_tracker.cli.{_COMMANDS[cmd_name][0]}")
         command: click.Command = getattr(module, cmd_name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = difflib.get_close_matches(args[0].lower(), _COMMANDS, n=1)
+            # newer versions of click suggest by themselves
+            if near and near[0] not in error.message:
+                error.message = f"{error.message.rstrip('.')}; did you mean {near[0]!r}?"
+            raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for heading, names in _HEADINGS.items():
@@ -132,7 +147,16 @@ def _how_to_go_on(words: list[str]) -> str:
         return "Stopped. Files are written whole or not at all; run the same command again."
     again = words if "--resume" in words else [*words, "--resume"]
     quoted = subprocess.list2cmdline(again) if os.name == "nt" else shlex.join(again)
-    return f"Stopped. What was finished is kept; go on with: lptem-tracker {quoted}"
+    kept = "What was finished is kept" if name == "train" or _has_chunk(words) else "Nothing was finished yet"
+    return f"Stopped. {kept}; go on with: lptem-tracker {quoted}"
+
+
+def _has_chunk(words: list[str]) -> bool:
+    """Tell whether the run folders that a line of analyze names hold a finished chunk or table."""
+    outputs = [value for word, value in itertools.pairwise(words) if word in {"-o", "--output"}]
+    outputs += [word.partition("=")[2] for word in words if word.startswith("--output=")]
+    outputs += [word[2:] for word in words if word.startswith("-o") and len(word) > 2]
+    return any(any(Path(output).rglob("*.parquet")) for output in outputs)
 
 
 def _fail(sentence: str) -> int:

@@ -19,6 +19,7 @@ PLAIN_SIGNS = "lptem_tracker.plain_signs"
 
 _INSTEAD = {"→": "->", "✓": "+", "−": "-", "α": "alpha", "χ": "chi", "ψ": "psi", "σ": "sigma", "≥": ">=", "≤": "<="}
 _TOLD_EVERY_S = 30.0
+_STEADY_STEPS, _STEADY_S = 3, 5.0
 
 
 def _plain_signs(error: UnicodeError) -> tuple[str, int]:
@@ -36,30 +37,41 @@ def _rate_text(stage: str, speed: float) -> str:
 
 
 class _Plain(Silent):
-    """No terminal (a log file, a cluster's job): a line now and then on a long stage."""
+    """No terminal (a log file, a cluster's job): a line at each stage, and now and then on a long one."""
 
     def __init__(self) -> None:
-        self._name, self._total, self._done = "", 0, 0
-        self._begun = self._told = time.monotonic()
+        self._begin("", 0)
+
+    def _begin(self, name: str, total: int) -> None:
+        self._name, self._total, self._done, self._calls = name, total, 0, 0
+        self._told = self._marked = time.monotonic()
+        self._done_then = 0
 
     def stage(self, name: str, total: int | None = None) -> None:
-        """Begin to count anew."""
-        self._name, self._total, self._done = name, total or 0, 0
-        self._begun = self._told = time.monotonic()
+        """Say what begins, and count anew."""
+        self._begin(name, total or 0)
+        click.echo(f"{name}: {f'0 of {total}' if total else 'begun'}", err=True)
 
     def advance(self, steps: int = 1) -> None:
         """Say how far the stage is, if nothing was said for half a minute."""
         self._done += steps
+        self._calls += steps > 0
         now = time.monotonic()
+        # what was done earlier comes first and the first step loads the detector: neither tells the rate
+        if self._calls <= 2:
+            self._marked, self._done_then = now, self._done
         if now - self._told < _TOLD_EVERY_S or not self._done:
             return
         self._told = now
-        speed = self._done / (now - self._begun)
-        text = f"{self._name}: {self._done}"
-        if self._total:
+        text = f"{self._name}: {self._done}" + (f" of {self._total}" if self._total else "")
+        steady, seconds = self._done - self._done_then, now - self._marked
+        if steady >= _STEADY_STEPS and seconds >= _STEADY_S:
+            speed = steady / seconds
             left = (self._total - self._done) / speed
-            text += f" of {self._total}, about {left / 60:.0f} min left" if left > 90 else f" of {self._total}"
-        click.echo(f"{text}, {_rate_text(self._name, speed)}", err=True)
+            text += f", about {left / 60:.0f} min left" if left > 90 else ""
+            text += f", {_rate_text(self._name, speed)}"
+            self._marked, self._done_then = now, self._done
+        click.echo(text, err=True)
 
     def note(self, text: str) -> None:
         """Print a warning line on standard error."""

@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 
 @command()
 @click.argument("movies", nargs=-1, required=True, type=click.Path(), metavar="MOVIE...")
-@opt.output_option
+@option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="RUNS",
+    required=True,
+    help="Folder to write; it holds a run folder for each movie.",
+)
 @option(
     "--conditions",
     type=click.Path(path_type=Path),

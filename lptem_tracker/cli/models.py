@@ -9,6 +9,7 @@ import click
 from lptem_tracker.cli.console import rows, say, say_json
 from lptem_tracker.cli.help import command, option
 from lptem_tracker.cli.options import force_option, json_option, quiet_option
+from lptem_tracker.simulate.presets import PRESETS
 
 _weights_option = option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FOLDER", required=True, help="Folder for the weights."
@@ -24,7 +25,12 @@ _movie_option = option(
 
 
 @command()
-@option("--scene", default="brownian", show_default=True, help="Name of a scene, or a TOML file that describes one.")
+@option(
+    "--scene",
+    default="brownian",
+    show_default=True,
+    help=f"A scene ({', '.join(PRESETS)}), or a TOML file that describes one.",
+)
 @_movie_option
 @option(
     "--seed",

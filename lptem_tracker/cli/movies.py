@@ -186,14 +186,16 @@ def draw(run: Run, settings: Settings, bars: Progress, *, overlay: bool = True, 
 
 
 def _show_plan(movies: tuple[str, ...], settings: Settings, output: Path) -> None:
-    from lptem_tracker.movie import open_movie
+    from lptem_tracker.job import Job, open_for
+    from lptem_tracker.progress import Silent
 
-    scale = settings.movie.model_dump(include={"pixel_size_nm", "frame_interval_s", "exposure_s"})
     for source in movies:
-        with open_movie(source, **scale) as movie:
+        with open_for(source, settings) as movie:
+            job = Job(movie, settings, Silent())  # refuses frames and a region that the movie does not have
             t, y, x = movie.shape
             say(f"{source}: {movie.format}, {t} frames of {x}x{y} px, {movie.dtype}")
             rows(_calibration_rows(movie.calibration))
+            rows([("warning", sentence) for sentence in job.warnings])
     say(f"Output: {output}")
     origins = settings.origins
     rows([(name, f"{value}   ({origins[name]})") for name, value in settings.shown().items()])
@@ -218,7 +220,8 @@ def summarise(run: Run, *, quiet: bool = False) -> None:
     say(f"{run.path}")
     lines = [
         ("detections", f"{lengths.sum()}"),
-        ("tracks", f"{len(lengths)} ({(lengths >= 50).sum()} of 50 frames or more)"),
+        ("tracks", f"{len(lengths)}"),
+        ("particles", _measured(run, len(lengths))),
     ]
     d, interval = ensemble.get(f"D_{units.diffusion}"), ensemble.get("D_ci95")
     if d is not None:
@@ -232,11 +235,25 @@ def summarise(run: Run, *, quiet: bool = False) -> None:
         lines.append(("motion", str(ensemble["motion"])))
     counts = run.events["kind"].value_counts()
     lines.append(("events", ", ".join(f"{n} {kind}" for kind, n in counts.items()) or "none"))
-    lines.append(("warnings", str(len(summary.get("quality", {}).get("warnings", [])))))
     rows(lines)
+    for sentence in summary.get("quality", {}).get("warnings", []):
+        click.echo(f"Warning: {sentence}", err=True)
     for name in ("report.html", "overlay.mp4"):
         if (run.path / name).exists():
             say(f"  → {run.path / name}")
+
+
+def _measured(run: Run, n_tracks: int) -> str:
+    """Return how many particles were measured, and why the other tracks were not."""
+    from lptem_tracker.settings import Settings
+
+    n = int(run.summary.get("n_particles", 0))
+    if n == n_tracks:
+        return f"{n} measured"
+    key = "link.min_track_frames"
+    shortest = int(run.record.get("settings", {}).get(key, Settings().flat()[key]))
+    first, stop = run.record.get("movie", {}).get("frames", (0, shortest))
+    return f"{n} measured; {n_tracks - n} tracks seen in fewer than {min(shortest, stop - first)} frames were not"
 
 
 @command()

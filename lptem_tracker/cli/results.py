@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from lptem_tracker.run import Run
 
 _run_argument = click.argument("run", type=click.Path(path_type=Path))
-_output = option("-o", "--output", type=click.Path(path_type=Path), metavar="PATH", show_default="in the run folder",
-                 help="File to write.")  # fmt: skip
+_PATH: dict[str, Any] = {"type": click.Path(path_type=Path), "metavar": "PATH", "show_default": "in the run folder"}
+_output = option("-o", "--output", **_PATH, help="File to write.")
 
 
 @command()
@@ -216,7 +216,7 @@ def report(run: Path, output: Path | None, quiet: bool, as_json: bool) -> None:
 
 @command()
 @_run_argument
-@_output
+@option("-o", "--output", **_PATH, help="File to write; csv, parquet, geff, napari and yolo write a folder.")
 @option(
     "--format",
     "fmt",
@@ -237,9 +237,15 @@ def export(run: Path, output: Path | None, fmt: str, quiet: bool, as_json: bool)
     outlines. trackpy takes a run's tracks.csv as it is. link and measure read csv, parquet, trackmate and geff.
     """
     from lptem_tracker.export import export_run
+    from lptem_tracker.export.run_files import FORMATS
     from lptem_tracker.run import open_run
 
-    _told(export_run(open_run(run), fmt, output), quiet=quiet, as_json=as_json)
+    paths = export_run(open_run(run), fmt, output)
+    if fmt == "yolo" and not as_json:
+        folder = output or run / "export" / FORMATS[fmt][0]
+        say(f"{folder} ({sum(path.suffix == '.txt' for path in paths)} label files)", quiet=quiet)
+        return
+    _told(paths, quiet=quiet, as_json=as_json)
 
 
 @command()
@@ -250,8 +256,8 @@ def view(run: Path) -> None:
     \b
     lptem-tracker view run
 
-    Needs the optional napari: pip install "lptem-tracker[napari]". In napari itself, File > Open Folder
-    on a run, or the run's run.json dropped on the window, opens the same layers.
+    Needs the optional napari: python -m pip install ".[napari]" in the source folder of lptem-tracker. In
+    napari itself, File > Open Folder on a run, or the run's run.json dropped on the window, opens the same layers.
     """
     from lptem_tracker.export.napari_layers import view as open_viewer
     from lptem_tracker.run import open_run

@@ -22,7 +22,8 @@ def _library(module: str = "geff") -> Any:
         return import_module(module)
     except ImportError:
         raise MissingExtraError(
-            'GEFF needs an optional library; install it with: pip install "lptem-tracker[geff]"'
+            "GEFF needs an optional library; install it in the source folder of lptem-tracker with: "
+            'python -m pip install ".[geff]"'
         ) from None
 
 

@@ -211,13 +211,16 @@ def view(run: Run, *, block: bool = True) -> Any:
         napari = import_module("napari")
     except ImportError:
         raise MissingExtraError(
-            'The viewer is napari, which is optional; install it with: pip install "lptem-tracker[napari]"'
+            "The viewer is napari, which is optional; install it in the source folder of lptem-tracker with: "
+            'python -m pip install ".[napari]"'
         ) from None
     content = layers(run)
     try:
         viewer = napari.Viewer(title=f"{run.path.resolve().name} – lptem-tracker")
     except ImportError:
-        raise MissingExtraError('napari needs a window toolkit; install one with: pip install "napari[all]"') from None
+        raise MissingExtraError(
+            'napari needs a window toolkit; install one with: python -m pip install "napari[all]"'
+        ) from None
     add_layers(viewer, content)
     if block:
         napari.run()

@@ -29,6 +29,7 @@ RESULT_FILES = (
 )
 WORK = ".work"
 LOCK = ".lock"
+_FORCE = "--force (force=True in Python)"
 
 
 class RunWriter:
@@ -95,12 +96,13 @@ class RunWriter:
         if resume:
             raise OutputError(
                 f"{self.path} holds no interrupted run to go on with; "
-                "give another -o, or --force to replace its results."
+                f"give another -o (output), or {_FORCE} to replace its results."
             )
-        hint = "--resume to go on with it, " if WORK in held else ""
+        hint = "--resume (resume=True in Python) to go on with it, " if WORK in held else ""
         raise OutputError(
             f"The output folder {self.path} already holds {', '.join(in_the_way[:3])}"
-            f"{' …' if len(in_the_way) > 3 else ''}; give another -o, {hint}or --force to replace its results."
+            f"{' …' if len(in_the_way) > 3 else ''}; "
+            f"give another -o (output), {hint}or {_FORCE} to replace its results."
         )
 
     def _clear(self, names: tuple[str, ...]) -> None:

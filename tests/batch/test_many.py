@@ -1,6 +1,7 @@
 """Many movies on several processes."""
 
 import json
+import sys
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ import dask
 from lptem_tracker import job
 from lptem_tracker.batch import many
 from lptem_tracker.batch.plan import Item
-from lptem_tracker.errors import InputError
+from lptem_tracker.errors import InputError, MissingExtraError
 from lptem_tracker.pipeline import analyze, detect_part
 from lptem_tracker.settings import Settings
 
@@ -35,6 +36,14 @@ def _movie(path, n_frames=8, seed=0):
         frames.append(rng.poisson(mean))
     tifffile.imwrite(path, np.array(frames, np.uint16), imagej=True)
     return str(path)
+
+
+def test_without_dask_nothing_is_made(tmp_path, monkeypatch):
+    """The sentence says how to install it, and no empty output folder stays."""
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(MissingExtraError, match=r'python -m pip install "\.\[batch\]"'):
+        many.run_batch([Item("a.tif", "a", "A")], tmp_path / "runs", SETTINGS)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_what_fails_is_listed_and_the_rest_is_done_and_kept(tmp_path):

@@ -141,6 +141,26 @@ def test_wrong_usage_is_exit_code_2(capsys):
     assert "Usage" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("wrong", "near"), [("analyse", "analyze"), ("detct", "detect")])
+def test_a_misspelt_command_is_put_right(capsys, wrong, near):
+    """The nearest command is suggested."""
+    assert _run([wrong, "movie.tif"]) == 2
+    assert f"'{near}'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [("--frames", "900:"), ("--roi", "0,0,9,999")])
+def test_a_dry_run_refuses_what_the_movie_does_not_have(capsys, tmp_path, small_movie, options):
+    """A region or frames outside the movie are refused before the run."""
+    line = _fails(capsys, "analyze", small_movie, "-o", tmp_path / "run", "--dry-run", *options)
+    assert options[0] in line
+
+
+def test_a_dry_run_tells_of_frames_beyond_the_movie(capsys, tmp_path, small_movie):
+    """A range that ends after the movie is cut, and that is said."""
+    assert _run(["analyze", str(small_movie), "-o", str(tmp_path / "run"), "--dry-run", "--frames", "0:9999"]) == 0
+    assert "--frames 0:9999 reaches beyond the movie's" in capsys.readouterr().out
+
+
 def test_no_traceback_reaches_the_terminal(tmp_path):
     """The console script itself fails with one line."""
     result = subprocess.run(

@@ -106,5 +106,17 @@ def test_viewing_without_napari_names_the_extra(
 
     monkeypatch.setitem(sys.modules, "napari", None)
     said = _said(capsys, 1, "view", make_run())
-    assert 'pip install "lptem-tracker[napari]"' in said
+    assert 'python -m pip install ".[napari]"' in said
     assert said.count("\n") == 1
+
+
+def test_yolo_labels_are_told_by_folder_and_count(
+    make_run: MakeRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line for the folder, not one for each label file."""
+    run = make_run()
+    capsys.readouterr()
+    assert _run(["export", str(run), "--format", "yolo", "-o", str(tmp_path / "labels")]) == 0
+    n = len(list((tmp_path / "labels").rglob("*.txt")))
+    assert n > 1
+    assert capsys.readouterr().out == f"{tmp_path / 'labels'} ({n} label files)\n"

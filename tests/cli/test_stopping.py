@@ -35,6 +35,16 @@ def test_how_to_go_on_fits_the_command(words: list[str], said: str) -> None:
     assert text.count("--resume") <= 1
 
 
+def test_only_what_was_finished_is_said_to_be_kept(tmp_path: Path) -> None:
+    """A run folder without a chunk holds nothing yet; with one, it is kept."""
+    words = ["analyze", "a.tif", "-o", str(tmp_path / "run")]
+    assert "Nothing was finished yet" in _how_to_go_on(words)
+    (tmp_path / "run" / ".work").mkdir(parents=True)
+    assert "Nothing was finished yet" in _how_to_go_on(words)
+    (tmp_path / "run" / ".work" / "chunk.parquet").touch()
+    assert "What was finished is kept" in _how_to_go_on(words)
+
+
 @pytest.fixture
 def long_movie(tmp_path: Path) -> Path:
     """80 frames of five dark disks that walk at random, in a folder with a space and a letter beyond ASCII."""
@@ -70,7 +80,11 @@ def test_a_stopped_run_goes_on_where_it_was(long_movie: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 1
-    lines = [line for line in said.splitlines() if line and not line.startswith(("Warning:", "detect: "))]
+    lines = [
+        line
+        for line in said.splitlines()
+        if line and not line.startswith(("Warning:", "detect: ", "link: ", "measure: "))
+    ]
     assert len(lines) == 1, said
     assert lines[0].startswith("Error: Stopped. What was finished is kept; go on with: lptem-tracker analyze ")
     assert not (run / "summary.json").exists()

@@ -95,7 +95,7 @@ def test_a_missing_library_is_named(make_run: MakeRun, monkeypatch: pytest.Monke
         raise ImportError(name)
 
     monkeypatch.setattr(geff_files, "import_module", absent)
-    with pytest.raises(MissingExtraError, match=r'pip install "lptem-tracker\[geff\]"'):
+    with pytest.raises(MissingExtraError, match=r'python -m pip install "\.\[geff\]"'):
         export_run(open_run(make_run()), "geff")
 
 
