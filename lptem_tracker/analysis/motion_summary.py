@@ -168,7 +168,9 @@ def ensemble_dict(
         out[f"drift_{units.speed}"] = [float(v) * speed for v in fit.drift.mean]
         out[f"drift_std_{units.speed}"] = [float(v) * speed for v in fit.drift.std]
         out["drift_kind"] = fit.drift.kind
-    out |= _anisotropy(fit)
+    ratio = anisotropy(fit)
+    if ratio is not None:
+        out["anisotropy"] = {"D_x_over_D_y": ratio[0], "ci95": [ratio[1], ratio[2]]}
     out["checks"] = {
         f"D_cve_{units.diffusion}": cve(fit.drift.tracks, fit.imaging.blur)[0] * d_scale,
         f"D_gls_{units.diffusion}": gls(fit.drift.tracks, fit.pooled.d, fit.pooled.sigma2, fit.imaging.blur) * d_scale,
@@ -187,16 +189,21 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _anisotropy(fit: MotionFit) -> dict[str, Any]:
-    """D along x over D along y; absent where one of them is unknown to a factor of e."""
+def anisotropy(fit: MotionFit) -> tuple[float, float, float] | None:
+    """Return D along x over D along y with the ends of its 95 % interval; None where one is unknown to a factor of e.
+
+    Where particles differ the fastest weigh most, which widens the interval.
+    """
     x, y = fit.pooled_x, fit.pooled_y
     if not (x.std < x.d and y.std < y.d):
-        return {}
+        return None
     ratio, error = math.log(x.d) - math.log(y.d), math.hypot(x.std / x.d, y.std / y.d)
+    if fit.pooled.differ:
+        w, d = fit.each.m, fit.each.d / fit.each.d.max()
+        error *= math.sqrt(float(w.sum() * (w * d**2).sum() / (w * d).sum() ** 2))
     if not (error < 1 and abs(ratio) < 100):
-        return {}
-    ends = [math.exp(ratio - 1.96 * error), math.exp(ratio + 1.96 * error)]
-    return {"anisotropy": {"D_x_over_D_y": math.exp(ratio), "ci95": ends}}
+        return None
+    return math.exp(ratio), math.exp(ratio - 1.96 * error), math.exp(ratio + 1.96 * error)
 
 
 def _waiting(shapes: Shapes, seconds: float, px: float, time: str, length: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from lptem_tracker.analysis.estimate import Estimate
 from lptem_tracker.analysis.hydrodynamics import WINDOW_WARNING
 from lptem_tracker.analysis.linking_bias import LONG_STEP, LinkCheck
 from lptem_tracker.analysis.motion_fit import MotionFit
+from lptem_tracker.analysis.motion_summary import anisotropy
 from lptem_tracker.analysis.trackset import TrackSet
 from lptem_tracker.calibration import Calibration
 from lptem_tracker.settings import MotionSettings
@@ -65,6 +66,7 @@ def collect_warnings(
             f"{fit.pooled.overdispersion:.1f} times as much between particles as one common D would, and its interval "
             "was widened; report the distribution of D over particles (particles.csv) or its components, not one value."
         )
+    out += _direction_warning(fit)
     short = int((every.n_observed < settings.min_points).sum())
     if short:
         out.append(
@@ -82,6 +84,16 @@ def collect_warnings(
     if "hydrodynamic_radius_nm" in estimates:
         out.append(WINDOW_WARNING)
     return out
+
+
+def _direction_warning(fit: MotionFit) -> list[str]:
+    ratio = anisotropy(fit)
+    if ratio is None or ratio[1] <= 1 <= ratio[2]:
+        return []
+    return [
+        f"D differs along x and y by a factor of {ratio[0]:.3g} (95 % interval {ratio[1]:.3g} to {ratio[2]:.3g}): "
+        "drift, flow, a wall or the scan direction; find out which, and report D along each axis, not one value."
+    ]
 
 
 def _calibration_warnings(calibration: Calibration, settings: MotionSettings) -> list[str]:

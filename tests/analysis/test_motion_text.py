@@ -28,6 +28,21 @@ def test_what_is_not_known_is_said_with_its_remedy() -> None:
     assert any("film longer" in sentence for sentence in result.warnings)
 
 
+def test_a_difference_between_the_axes_is_named() -> None:
+    """Steps twice as wide along x are warned of; of 60 equal ones 5 % (three errors more) are, and mixed ones too."""
+    rng, calibration = np.random.default_rng(4), Calibration(2.0, 0.1, 0.1)
+    settings = MotionSettings(min_points=1000, bootstrap=2)
+
+    def warned(paths: np.ndarray) -> bool:
+        said = measure_motion(as_tracks(paths), calibration, settings).warnings
+        return any("D differs along x and y by a factor of" in sentence for sentence in said)
+
+    assert warned(brownian_paths(rng, 6, 60, 1.0, 0.1) * [2.0, 1.0])
+    assert sum(warned(brownian_paths(rng, 6, 60, 1.0, 0.1)) for _ in range(60)) <= 3 + 3 * np.sqrt(60 * 0.05 * 0.95)
+    mixed = [np.concatenate([brownian_paths(rng, 1, 60, d, 0.1) for d in (0.1, 0.3, 1, 1, 4, 9)]) for _ in range(60)]
+    assert sum(map(warned, mixed)) <= 3 + 3 * np.sqrt(60 * 0.05 * 0.95)
+
+
 def test_one_particle_cannot_tell_drift() -> None:
     """With one particle a warning says so."""
     result = measure_motion(as_tracks(PATHS[:1]), Calibration(2.0, 0.1, 0.1), SETTINGS)
