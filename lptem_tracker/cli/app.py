@@ -65,9 +65,9 @@ class _Group(click.Group):
         except click.UsageError as error:
             near = difflib.get_close_matches(args[0].lower(), _COMMANDS, n=1)
             # newer versions of click suggest by themselves
-            if near and near[0] not in error.message:
-                error.message = f"{error.message.rstrip('.')}; did you mean {near[0]!r}?"
-            raise
+            if not near or near[0] in error.message:
+                raise
+            raise click.UsageError(f"{error.message.rstrip('.')}; did you mean {near[0]!r}?", ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for heading, names in _HEADINGS.items():
