@@ -92,6 +92,10 @@ class PooledFit:
         """Localisation variance in px²."""
         return float(self.fit.sigma2[0])
 
+    def most_sigma2(self, lowest: float) -> float:
+        """Return the largest localisation variance in px² within the profile's drop, `lowest` as in `Imaging`."""
+        return max(float(self.fit.rho_high[0]) - lowest, 0.0) * self.d
+
 
 def imaging_of(calibration: Calibration) -> Imaging:
     """Return the blur that the calibration states, or the range that an unknown exposure leaves."""

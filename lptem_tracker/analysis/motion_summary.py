@@ -24,6 +24,8 @@ from lptem_tracker.calibration import Calibration
 from lptem_tracker.settings import MotionSettings
 
 ML = "exact maximum likelihood of all tracks"
+NONE = 1e-3
+"""Part of its upper bound below which a localisation error is one on its boundary, 0."""
 
 
 def estimate_ensemble(
@@ -49,9 +51,11 @@ def estimate_ensemble(
     sigma2 = fit.pooled.sigma2
     if fit.shapes is not None and fit.shapes.classes.pooled not in ("brownian", "directed"):
         sigma2 = fit.shapes.noise.best
-    out[f"localization_{units.length}"] = Estimate(
-        math.sqrt(max(sigma2, 0.0)) * px, math.nan, math.nan, math.nan, units.length, ML, n, level
-    )
+    sigma, ends = math.sqrt(max(sigma2, 0.0)), (math.nan, math.nan)
+    most = math.sqrt(fit.pooled.most_sigma2(fit.imaging.lowest))
+    if sigma < NONE * most:
+        ends = (0.0, most * px)
+    out[f"localization_{units.length}"] = Estimate(sigma * px, math.nan, *ends, units.length, ML, n, level)
     if fit.shapes is not None:
         out |= _shape_estimates(fit.shapes, calibration, level)
     if fit.rotation is not None:
@@ -155,6 +159,9 @@ def ensemble_dict(
     out["D_ci95"] = [d.ci_low, d.ci_high]
     if alpha is not None:
         out["alpha_ci95"] = [alpha.ci_low, alpha.ci_high]
+    sigma = estimates[f"localization_{units.length}"]
+    if math.isfinite(sigma.ci_high):
+        out["localization_ci95"] = [sigma.ci_low, sigma.ci_high]
     out["motion"] = "unknown"
     if fit.shapes is not None:
         out["motion"] = fit.shapes.classes.pooled

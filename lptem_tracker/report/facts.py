@@ -68,7 +68,10 @@ def key_figures(results: Results) -> list[tuple[str, str, str]]:
         out.append(("α, all tracks", f"{alpha:.2f}", _interval(ensemble.get("alpha_ci95"), results.level)))
     sigma = ensemble.get(f"localization_{units.length}")
     if isinstance(sigma, int | float):
-        out.append(("Localisation error", f"{figure(sigma, 2)} {units.length}", "per axis, from the motion itself"))
+        # on its boundary there is only an upper bound
+        most = (ensemble.get("localization_ci95") or [None, None])[1]
+        text = figure(sigma, 2) if not isinstance(most, int | float) else f"< {figure(most, 2)}"
+        out.append(("Localisation error", f"{text} {units.length}", "per axis, from the motion itself"))
     motion = ensemble.get("motion")
     if isinstance(motion, str):
         out.append(("Motion", motion, "of all tracks together"))

@@ -86,3 +86,19 @@ def test_long_lists_are_thinned_without_losing_their_tail() -> None:
     kept = _spread(waits)
     assert kept.tolist() == list(range(0, 5000, 3))
     assert _spread(np.array([3, 1, 2])).tolist() == [1, 2, 3]
+
+
+def test_a_localisation_error_of_0_has_an_upper_bound() -> None:
+    """On its boundary the error has an interval from 0 to a bound that holds the truth; away from it there is none."""
+    for seed, true in ((5, 0.0), (6, 0.0), (7, 0.0), (8, 4.0)):
+        result = measure(brownian_paths(np.random.default_rng(seed), 6, 60, 1.0, true))
+        found, ends = result.ensemble["localization_nm"], result.ensemble.get("localization_ci95")
+        assert (ends is not None) == (found < 0.01)
+        if ends is not None:
+            assert ends[0] == 0
+            assert 0.2 < ends[1] < 2
+            assert result.ensemble["estimates"]["localization_nm"]["ci"] == ends
+    assert ends is None
+    # of true error 0, half of the estimates lie on the boundary
+    at = [measure(brownian_paths(np.random.default_rng(s), 6, 60, 1.0, 0.0)).ensemble for s in range(20, 28)]
+    assert any("localization_ci95" in ensemble for ensemble in at)

@@ -200,6 +200,18 @@ def test_the_key_figures_carry_their_intervals(make_run: MakeRun) -> None:
     assert found["Events"] == ("1", "1 attach")
 
 
+def test_a_localisation_error_of_0_is_shown_by_its_bound(make_run: MakeRun) -> None:
+    """With an interval the card says "< 0.42 nm", without one the value."""
+    for ensemble, text in (
+        ({"localization_nm": 0.0, "localization_ci95": [0.0, 0.42]}, "< 0.42 nm"),
+        ({"localization_nm": 0.3}, "0.3 nm"),
+    ):
+        folder = make_run(f"error{len(ensemble)}")
+        (folder / "summary.json").write_text(json.dumps({"ensemble": ensemble}), encoding="utf-8")
+        found = {label: value for label, value, _ in facts.key_figures(gather(open_run(folder)))}
+        assert found["Localisation error"] == text
+
+
 def test_drift_is_drawn_in_the_runs_unit(make_run: MakeRun) -> None:
     """2 px of drift at 2 nm/px are 4 nm."""
     run = open_run(make_run())
