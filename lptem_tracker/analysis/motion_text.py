@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from lptem_tracker.analysis.estimate import Estimate
 from lptem_tracker.analysis.hydrodynamics import WINDOW_WARNING
 from lptem_tracker.analysis.linking_bias import LONG_STEP, LinkCheck
@@ -10,6 +12,9 @@ from lptem_tracker.analysis.motion_summary import anisotropy
 from lptem_tracker.analysis.trackset import TrackSet
 from lptem_tracker.calibration import Calibration
 from lptem_tracker.settings import MotionSettings
+
+_SURE_ERRORS = 3.0
+"""Standard errors from which a difference between the axes is named."""
 
 REFERENCES = (
     "Berglund, Phys. Rev. E 82, 011917 (2010); Relich et al., Phys. Rev. E 93, 042401 (2016); Michalet & Berglund, "
@@ -88,7 +93,10 @@ def collect_warnings(
 
 def _direction_warning(fit: MotionFit) -> list[str]:
     ratio = anisotropy(fit)
-    if ratio is None or ratio[1] <= 1 <= ratio[2]:
+    if ratio is None or not 0 < ratio[1] < ratio[2]:
+        return []
+    # an interval of 95 % would warn of every twentieth movie
+    if abs(math.log(ratio[0])) < _SURE_ERRORS * math.log(ratio[2] / ratio[1]) / (2 * 1.96):
         return []
     return [
         f"D differs along x and y by a factor of {ratio[0]:.3g} (95 % interval {ratio[1]:.3g} to {ratio[2]:.3g}): "
