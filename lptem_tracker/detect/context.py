@@ -12,7 +12,7 @@ from lptem_tracker.detect.decode import Float
 
 Wide = NDArray[np.float64]
 
-FEATURES = ("score", "size_spread", "significance", "polarity", "contrast")
+FEATURES = ("score", "size_spread", "significance", "polarity", "contrast", "company", "share")
 """Columns of `features`."""
 _SURE = 0.05
 """Detections of a lower score say nothing of the others."""
@@ -39,10 +39,11 @@ def features(image: NDArray[np.float32], boxes: Float, scores: Float) -> NDArray
     Returns
     -------
     numpy.ndarray
-        Shape (N, 5), of `FEATURES`: the score's logit; the spread of the logarithm of the sizes in the frame; the
+        Shape (N, 7), of `FEATURES`: the score's logit; the spread of the logarithm of the sizes in the frame; the
         logarithm of the contrast summed over the particle in units of noise; 1 where its polarity is the frame's and
         -1 where it is the other one, less where the frame holds both or little; the logarithm of its contrast over
-        the typical one, less where the frame holds little.
+        the typical one, less where the frame holds little; from 0 for a lone faint detection to 1 in sure company;
+        the logarithm of its size over the frame's shorter side.
     """
     score = np.clip(scores.astype(np.float64), 1e-6, 1 - 1e-6)
     contrast, area = _contrast(image, boxes.astype(np.float64))
@@ -63,6 +64,8 @@ def features(image: NDArray[np.float32], boxes: Float, scores: Float) -> NDArray
             np.log(strength * np.sqrt(area) + 0.1),
             side * common,
             trust * np.log((strength + 0.05) / (typical + 0.05)),
+            np.full(len(score), trust),
+            size - np.log(min(image.shape)),
         ]
     )
 
@@ -86,7 +89,7 @@ def judge(image: NDArray[np.float32], boxes: Float, scores: Float, context: dict
 
 
 def standardise(value: NDArray[np.float64], mean: Any, scale: Any) -> NDArray[np.float64]:
-    """Return features with mean 0 and standard deviation 1, limited to a few of these; shape (N, 5)."""
+    """Return features with mean 0 and standard deviation 1, limited to a few of these; shape (N, 7)."""
     apart = (value - np.asarray(mean, np.float64)) / np.asarray(scale, np.float64)
     return np.asarray(np.clip(apart, -_REACH, _REACH), np.float64)
 

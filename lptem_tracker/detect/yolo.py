@@ -84,6 +84,8 @@ class YoloDetector(Detector):
             found[id(frame)].append((level, boxes, scores))
         for frame in frames:
             boxes, scores = merge(found[id(frame)], frame.pixels.shape)
+            if not whole[id(frame)].any():  # a frame of one value holds nothing, whatever the network says of it
+                boxes, scores = boxes[:0], scores[:0]
             scores = judge(whole[id(frame)], boxes, scores, self.record.get("context"))
             tables.append(self._table(frame.index, boxes, scores))
         filled = [table for table in tables if len(table)]

@@ -66,7 +66,7 @@ def score_simulated(
     Returns
     -------
     value : numpy.ndarray
-        Shape (N, 5), the `context.features` of at most `_PER_IMAGE` detections an image; those on particles too faint
+        Shape (N, 7), the `context.features` of at most `_PER_IMAGE` detections an image; those on particles too faint
         to be labelled are left out.
     correct, image : numpy.ndarray
         Shape (N,), whether it is real, and the number of its image.
@@ -103,7 +103,7 @@ def fit_context(value: Float, correct: NDArray[np.bool_], *, penalty: float = 1.
     Parameters
     ----------
     value : numpy.ndarray
-        Shape (N, 5).
+        Shape (N, 7).
     correct : numpy.ndarray
         Shape (N,).
     penalty : float

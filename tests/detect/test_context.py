@@ -5,7 +5,7 @@ import pytest
 
 from lptem_tracker.detect.context import FEATURES, features, judge
 
-RULE = {"mean": [0.0] * 5, "scale": [1.0] * 5, "weight": [1.0, 0.0, 0.0, 1.0, 0.0], "bias": 0.0}
+RULE = {"mean": [0.0] * 7, "scale": [1.0] * 7, "weight": [1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0], "bias": 0.0}
 
 
 def picture(polarity):
@@ -32,6 +32,8 @@ def test_features_of_a_known_picture():
     trust = 5 * 0.8**2 / (5 * 0.8**2 + 0.25)
     assert value[:, 3] == pytest.approx(trust * (3 / 3.2) ** 2, rel=1e-6)
     assert value[:, 4] == pytest.approx(0.0, abs=1e-9)
+    assert value[:, 5] == pytest.approx(trust, rel=1e-6)
+    assert value[:, 6] == pytest.approx(np.log(11 / 80), rel=1e-6)
 
 
 def test_the_odd_one_out_is_judged_harder():
