@@ -106,6 +106,7 @@ def test_ctrl_c_ends_with_a_whole_run(tmp_path, chunks_of_5, monkeypatch):
 
     monkeypatch.setattr(follow.Arrivals, "wait", stop)
     run = follow.follow(folder, tmp_path / "run", settings=SETTINGS, timeout_s=60, interval_s=60, poll_s=0.01)
+    assert set(run.detections["frame"]) == set(range(12))
     _equal(run, folder, tmp_path)
 
 

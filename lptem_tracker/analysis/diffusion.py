@@ -231,6 +231,7 @@ def likelihood_ratio(
     one, rho = float(fit.d[0]), float(fit.rho[0])
 
     def loglik(d: Floats) -> Floats:
+        """Return each track's log-likelihood (n, grid) of its D in `d`, up to a constant."""
         # blur lowers the variance in proportion to D, the localisation error adds the same to each
         at = np.full_like(d, rho) if rho <= 0 else rho * one / d
         stat = stats(tracks, at, imaging.blur, weighted=imaging.weighted)

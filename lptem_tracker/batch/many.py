@@ -78,6 +78,11 @@ class _Work:
     def is_done(self) -> bool:
         return self.is_analysed and not (self.folder / _UNDRAWN).exists()
 
+    def forget(self) -> None:
+        """Remove what tells of an earlier call, so that the movie is analysed again."""
+        shutil.rmtree(self.folder / WORK, ignore_errors=True)
+        (self.folder / "run.json").unlink(missing_ok=True)
+
 
 def run_batch(
     items: list[Item],
@@ -129,16 +134,14 @@ def run_batch(
     outcomes = {item.name: Outcome(**asdict(item)) for item in items}
     _need_dask()
     with RunWriter(output, only=()) as lock, _cluster(scheduler, workers) as (client, keep):
-        waiting = {}
-        for item in items:
-            work = _Work(item, output, settings, force, finish)
-            if force:
-                shutil.rmtree(work.folder / WORK, ignore_errors=True)
-                (work.folder / "run.json").unlink(missing_ok=True)
+        works = [_Work(item, output, settings, force, finish) for item in items]
+        if force:
+            for work in works:
+                work.forget()
+        for work in works:
             if work.is_done:
-                outcomes[item.name] = replace(outcomes[item.name], state="present")
-            else:
-                waiting[_submit(client, work)] = item
+                outcomes[work.item.name] = replace(outcomes[work.item.name], state="present")
+        waiting = {_submit(client, work): work.item for work in works if not work.is_done}
         told(list(outcomes.values()))
         lost: list[Item] = []
 

@@ -60,6 +60,7 @@ class _Group(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; of an unknown one the error names the nearest."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:

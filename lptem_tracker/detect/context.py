@@ -7,12 +7,13 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
 from lptem_tracker.detect.decode import Float
 
 Wide = NDArray[np.float64]
 
-FEATURES = ("score", "size_spread", "significance", "polarity", "contrast", "company", "share")
+FEATURES = ("score", "size_spread", "significance", "polarity", "contrast", "company", "relative_size")
 """Columns of `features`."""
 _SURE = 0.05
 """Detections of a lower score say nothing of the others."""
@@ -24,7 +25,7 @@ _REACH = 3.0
 """Features further from the mean than this many standard deviations count as that far."""
 
 
-def features(image: NDArray[np.float32], boxes: Float, scores: Float) -> NDArray[np.float64]:
+def features(image: NDArray[np.float32], boxes: Float, scores: Float) -> Wide:
     """Describe each detection beside the others of its frame.
 
     Parameters
@@ -59,7 +60,7 @@ def features(image: NDArray[np.float32], boxes: Float, scores: Float) -> NDArray
     typical = _weighted_median(strength, weight)
     return np.column_stack(
         [
-            np.log(score / (1 - score)),
+            logit(score),
             np.full(len(score), spread),
             np.log(strength * np.sqrt(area) + 0.1),
             side * common,
@@ -83,20 +84,21 @@ def judge(image: NDArray[np.float32], boxes: Float, scores: Float, context: dict
     """
     if context is None or len(scores) == 0:
         return scores
-    value = standardise(features(image, boxes, scores), context["mean"], context["scale"])
-    logit = value @ np.asarray(context["weight"], np.float64) + float(context["bias"])
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logit, -30.0, 30.0))), np.float32)
+    return judged(features(image, boxes, scores), context).astype(np.float32)
 
 
-def standardise(value: NDArray[np.float64], mean: Any, scale: Any) -> NDArray[np.float64]:
+def judged(value: Wide, context: dict[str, Any]) -> Wide:
+    """Return the scores (N,) that the regression of `judge` gives to `features` (N, 7)."""
+    apart = standardise(value, context["mean"], context["scale"])
+    return np.asarray(expit(apart @ np.array(context["weight"]) + context["bias"]), np.float64)
+
+
+def standardise(value: Wide, mean: Any, scale: Any) -> Wide:
     """Return features with mean 0 and standard deviation 1, limited to a few of these; shape (N, 7)."""
-    apart = (value - np.asarray(mean, np.float64)) / np.asarray(scale, np.float64)
-    return np.asarray(np.clip(apart, -_REACH, _REACH), np.float64)
+    return np.asarray(np.clip((value - np.asarray(mean)) / np.asarray(scale), -_REACH, _REACH), np.float64)
 
 
-def _contrast(
-    image: NDArray[np.float32], boxes: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _contrast(image: NDArray[np.float32], boxes: Wide) -> tuple[Wide, Wide]:
     """Return the mean inside each box less that of a ring about it, in noise units, and the inner area in px²."""
     total = cv2.integral(image, sdepth=cv2.CV_64F)
     centre, side = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
@@ -114,6 +116,6 @@ def _contrast(
     return inner / np.maximum(inner_area, 1.0) - ring, np.maximum(inner_area, 1.0)
 
 
-def _weighted_median(value: NDArray[np.float64], weight: NDArray[np.float64]) -> float:
+def _weighted_median(value: Wide, weight: Wide) -> float:
     order = np.argsort(value, kind="stable")
     return float(value[order][np.searchsorted(np.cumsum(weight[order]), 0.5 * weight.sum())])

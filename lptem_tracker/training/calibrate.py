@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import expit
 
-from lptem_tracker.detect.context import features, standardise
+from lptem_tracker.detect.context import features, judged, standardise
 from lptem_tracker.detect.runtimes import export_onnx
 from lptem_tracker.detect.weights import SHIPPED, load_weights, save_weights
 from lptem_tracker.detect.yolo import YoloDetector
@@ -113,16 +114,10 @@ def fit_context(value: Float, correct: NDArray[np.bool_], *, penalty: float = 1.
     x = np.column_stack([standardise(value, mean, scale), np.ones(len(value))])
     weight = np.zeros(x.shape[1])
     for _ in range(50):
-        p = 1.0 / (1.0 + np.exp(-np.clip(x @ weight, -30.0, 30.0)))
+        p = expit(x @ weight)
         hessian = (x * (p * (1 - p))[:, None]).T @ x + penalty * np.eye(len(weight))
         weight += np.linalg.solve(hessian, x.T @ (correct - p) - penalty * weight)
     return {"mean": mean.tolist(), "scale": scale.tolist(), "weight": weight[:-1].tolist(), "bias": float(weight[-1])}
-
-
-def judged(value: Float, context: dict[str, Any]) -> Float:
-    """Return the scores that `context.judge` gives detections of these features."""
-    logit = standardise(value, context["mean"], context["scale"]) @ np.array(context["weight"]) + context["bias"]
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logit, -30.0, 30.0))), np.float64)
 
 
 def _on_faint(found: pd.DataFrame, faint: pd.DataFrame, correct: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from lptem_tracker.training.calibrate import fit_context, isotonic, judged
+from lptem_tracker.detect.context import judged
+from lptem_tracker.training.calibrate import fit_context, isotonic
 
 
 def test_regression_finds_the_weights_that_made_the_labels():

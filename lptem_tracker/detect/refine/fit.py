@@ -238,24 +238,9 @@ def _gathered(image, total, counted, owner, i, kind, p, window, noise, options, 
 
 @compiled
 def fit_particles(  # type: ignore[no-untyped-def]
-    image,
-    total,
-    counted,
-    owner,
-    chosen,
-    kinds,
-    params,
-    windows,
-    priors,
-    precisions,
-    free,
-    noise,
-    lags,
-    options,
-    table,
-    covs,
-    stats,
-):
+    image, total, counted, owner, chosen, kinds, params, windows, priors, precisions, free, noise, lags, options, table,
+    covs, stats,
+):  # fmt: skip
     """Fit the chosen particles of a frame; `params` holds the start and then the fit.
 
     Parameters
@@ -321,22 +306,6 @@ def fit_particles(  # type: ignore[no-untyped-def]
         inner_residuals(res, px, n, math.exp(p[LOG_S]), st)
         if want > 0:
             _errors(
-                kind,
-                p,
-                precisions[i],
-                px,
-                n,
-                which,
-                m,
-                table,
-                sums,
-                lags,
-                want > 1,
-                grid,
-                work,
-                buf,
-                inverse,
-                cov,
-                covs[i],
-                st,
-            )
+                kind, p, precisions[i], px, n, which, m, table, sums, lags, want > 1, grid, work, buf, inverse, cov,
+                covs[i], st,
+            )  # fmt: skip
