@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lptem_tracker.simulate.training_image import random_training_image
-
 if TYPE_CHECKING:
     from lptem_tracker.simulate.movie import SimulatedMovie, simulate_movie
     from lptem_tracker.simulate.presets import PRESETS
     from lptem_tracker.simulate.scene import Scene
+    from lptem_tracker.simulate.training_image import random_training_image
     from lptem_tracker.simulate.write import write_simulation
 
 _LATE = {
@@ -20,6 +19,7 @@ _LATE = {
     "simulate_movie": "movie",
     "PRESETS": "presets",
     "Scene": "scene",
+    "random_training_image": "training_image",
     "write_simulation": "write",
 }
 
@@ -27,7 +27,8 @@ __all__ = ["PRESETS", "Scene", "SimulatedMovie", "random_training_image", "simul
 
 
 def __getattr__(name: str) -> Any:
-    # a training machine draws pictures without the libraries that reading and writing movies needs
+    # a training machine draws pictures without the libraries that reading and writing movies needs,
+    # and the command line lists the scenes without any
     if name not in _LATE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
