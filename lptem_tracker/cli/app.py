@@ -144,7 +144,8 @@ def _how_to_go_on(words: list[str]) -> str:
     name = words[0] if words else ""
     if name == "batch":
         return "Stopped. Movies that were finished are kept; the same command does the others."
-    if name not in {"analyze", "train"}:
+    tuned = name == "train" and "--from-simulation" not in words
+    if name not in {"analyze", "train"} or tuned:
         return "Stopped. Files are written whole or not at all; run the same command again."
     again = words if "--resume" in words else [*words, "--resume"]
     quoted = subprocess.list2cmdline(again) if os.name == "nt" else shlex.join(again)

@@ -5,27 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from lptem_tracker.cli.console import plain_console, progress, say
-from lptem_tracker.cli.help import command, option
+from lptem_tracker.cli.help import command
+from lptem_tracker.cli.options import output_to, seed_option
 
 if TYPE_CHECKING:
     from lptem_tracker.run import Run
 
 
 @command()
-@option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    metavar="RUN",
-    show_default="lptem-demo, numbered",
-    help="Run folder to write.",
-)
-@option(
-    "--seed", type=click.IntRange(0), metavar="N", default=0, show_default=True, help="The same seed, the same movie."
-)
+@output_to("RUN", "Run folder to write.", default="lptem-demo, numbered")
+@seed_option("The same seed, the same movie.")
 def demo(output: Path | None, seed: int) -> None:
     """Simulate a small liquid-phase TEM movie, analyse it, and print truth beside result.
 

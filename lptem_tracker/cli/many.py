@@ -23,20 +23,8 @@ if TYPE_CHECKING:
 
 @command()
 @click.argument("movies", nargs=-1, required=True, type=click.Path(), metavar="MOVIE...")
-@option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    metavar="RUNS",
-    required=True,
-    help="Folder to write; it holds a run folder for each movie.",
-)
-@option(
-    "--conditions",
-    type=click.Path(path_type=Path),
-    metavar="CSV",
-    help="Which movie is of which sample: columns movie, sample.",
-)
+@opt.output_to("RUNS", "Folder to write; it holds a run folder for each movie.")
+@option("--conditions", type=opt.PATH, metavar="CSV", help="Which movie is of which sample: columns movie, sample.")
 @option("--scheduler", metavar="ADDRESS", show_default="own processes here", help="A Dask scheduler that is running.")
 @option("--workers", type=click.IntRange(1), metavar="N", show_default="one a core", help="Own processes.")
 @opt.config_option
@@ -45,8 +33,7 @@ if TYPE_CHECKING:
 @opt.link_options
 @opt.liquid_options
 @opt.force_option
-@option("--no-overlay", is_flag=True, help="Do not draw the overlay movies.")
-@option("--no-report", is_flag=True, help="Do not write the report pages.")
+@opt.drawing_options
 @option("--dry-run", is_flag=True, help="List the movies, their samples and run folders, and stop.")
 @opt.quiet_option
 @opt.json_option
@@ -79,6 +66,8 @@ def batch(
     from lptem_tracker.batch.many import run_batch
     from lptem_tracker.batch.plan import plan_batch
 
+    if scheduler is not None and workers is not None:
+        raise click.UsageError("Give --scheduler or --workers, not both: a running scheduler has its own workers.")
     settings = opt.settings_from(config, given)
     items = plan_batch(movies, conditions)
     if dry_run:

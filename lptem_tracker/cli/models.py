@@ -8,20 +8,16 @@ import click
 
 from lptem_tracker.cli.console import rows, say, say_json
 from lptem_tracker.cli.help import command, option
-from lptem_tracker.cli.options import force_option, json_option, quiet_option
+from lptem_tracker.cli.options import (
+    PATH,
+    device_option,
+    force_option,
+    json_option,
+    output_to,
+    quiet_option,
+    seed_option,
+)
 from lptem_tracker.simulate.presets import PRESETS
-
-_weights_option = option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="FOLDER", required=True, help="Folder for the weights."
-)
-_movie_option = option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    metavar="FOLDER",
-    required=True,
-    help="Folder for movie and truth.",
-)
 
 
 @command()
@@ -31,15 +27,8 @@ _movie_option = option(
     show_default=True,
     help=f"A scene ({', '.join(PRESETS)}), or a TOML file that describes one.",
 )
-@_movie_option
-@option(
-    "--seed",
-    type=click.IntRange(0),
-    metavar="N",
-    default=0,
-    show_default=True,
-    help="The same seed gives the same movie.",
-)
+@output_to("FOLDER", "Folder for movie and truth.")
+@seed_option("The same seed, the same movie.")
 @option("--frames", type=click.IntRange(1), metavar="N", show_default="the scene's", help="Number of frames.")
 @force_option
 @quiet_option
@@ -66,17 +55,9 @@ def simulate(scene: str, output: Path, seed: int, frames: int | None, force: boo
 
 @command()
 @option("--from-simulation", is_flag=True, help="From nothing, as the shipped weights were made.")
-@option("--data", type=click.Path(path_type=Path), metavar="LABELS", help="Fine-tune on these labels (YOLO or COCO).")
-@option(
-    "--from",
-    "start",
-    type=click.Path(),
-    metavar="FILE",
-    default="shipped",
-    show_default=True,
-    help="Weights to fine-tune.",
-)
-@_weights_option
+@option("--data", type=PATH, metavar="LABELS", help="Fine-tune on these labels (YOLO or COCO).")
+@option("--from", "start", type=click.Path(), metavar="FILE", show_default="shipped", help="Weights to fine-tune.")
+@output_to("FOLDER", "Folder for the weights.")
 @option(
     "--minutes",
     type=click.FloatRange(0, min_open=True),
@@ -84,37 +65,24 @@ def simulate(scene: str, output: Path, seed: int, frames: int | None, force: boo
     show_default="90; 10 on labels",
     help="Time to train.",
 )
-@option(
-    "--seed",
-    type=click.IntRange(0),
-    metavar="N",
-    default=0,
-    show_default=True,
-    help="The same seed, the same order of images.",
-)
-@option(
-    "--device",
-    metavar="NAME",
-    default="auto",
-    show_default="auto: a GPU where there is one",
-    help="cpu, cuda or cuda:N.",
-)
+@seed_option("The same seed, the same order of images.")
+@device_option()
 @option(
     "--workers",
     type=click.IntRange(0),
     metavar="N",
     show_default="one a core, less one",
-    help="Processes that draw images.",
+    help="Processes that simulate images.",
 )
-@option("--resume", is_flag=True, help="Go on with the training in the output folder.")
+@option("--resume", is_flag=True, help="Go on with the training from simulation in the output folder.")
 def train(
     from_simulation: bool,
     data: Path | None,
-    start: str,
+    start: str | None,
     output: Path,
     minutes: float | None,
     seed: int,
-    device: str,
+    device: str | None,
     workers: int | None,
     resume: bool,
 ) -> None:
@@ -130,22 +98,27 @@ def train(
 
     if from_simulation == (data is not None):
         raise click.UsageError("Give either --from-simulation or --data LABELS.")
-    workers = max((os.cpu_count() or 2) - 1, 1) if workers is None else workers
+    if data is None and start is not None:
+        raise click.UsageError("--from names the weights that --data fine-tunes; --from-simulation starts from none.")
+    if data is not None and (resume or workers is not None):
+        raise click.UsageError("--resume and --workers belong to --from-simulation; fine-tuning on --data has neither.")
+    device = device or "auto"
     if data is None:
         from lptem_tracker.training.from_simulation import plan_training, train_from_simulation
 
+        workers = max((os.cpu_count() or 2) - 1, 1) if workers is None else workers
         plan = plan_training(minutes=minutes or 90.0, seed=seed, device=device, workers=workers)
         path = train_from_simulation(output, plan, resume=output if resume else None)
     else:
         from lptem_tracker.training.fine_tune import fine_tune
 
-        path = fine_tune(data, output, start=start, minutes=minutes or 10.0, seed=seed, device=device)
+        path = fine_tune(data, output, start=start or "shipped", minutes=minutes or 10.0, seed=seed, device=device)
     say(f"weights → {path}")
 
 
 @command()
-@click.argument("run", type=click.Path(path_type=Path))
-@option("--truth", type=click.Path(path_type=Path), metavar="FOLDER", required=True, help="Folder written by simulate.")
+@click.argument("run", type=PATH)
+@option("--truth", type=PATH, metavar="FOLDER", required=True, help="Folder written by simulate.")
 @json_option
 def evaluate(run: Path, truth: Path, as_json: bool) -> None:
     """Score a run of a simulated movie against its truth.

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from lptem_tracker.run import Run
     from lptem_tracker.settings import Settings
 
+_LIVE = "While the camera writes"
+
 
 @command()
 @click.argument("movie", type=click.Path())
@@ -73,27 +75,22 @@ def _frame_line(entry: dict[str, Any]) -> str:
 @opt.liquid_options
 @option("--resume", is_flag=True, help="Go on with an interrupted run in the output folder.")
 @opt.force_option
-@option("--no-overlay", is_flag=True, help="Do not draw overlay.mp4.")
-@option("--no-report", is_flag=True, help="Do not write report.html.")
-@option(
-    "--follow", is_flag=True, section="While the camera writes", help="Go on with new frames of a folder as they come."
-)
+@opt.drawing_options
+@option("--follow", is_flag=True, section=_LIVE, help="Go on with new frames of a folder as they come.")
 @option(
     "--follow-timeout",
     type=click.FloatRange(0, min_open=True),
     metavar="S",
-    default=60.0,
-    show_default=True,
-    section="While the camera writes",
+    show_default="60",
+    section=_LIVE,
     help="End when no frame has come for so long, in s.",
 )
 @option(
     "--follow-interval",
     type=click.FloatRange(0),
     metavar="S",
-    default=30.0,
-    show_default=True,
-    section="While the camera writes",
+    show_default="30",
+    section=_LIVE,
     help="Make tables and report anew at most so often, in s.",
 )
 @option("--dry-run", is_flag=True, help="Show every setting with its origin, and stop.")
@@ -108,8 +105,8 @@ def analyze(
     no_overlay: bool,
     no_report: bool,
     follow: bool,
-    follow_timeout: float,
-    follow_interval: float,
+    follow_timeout: float | None,
+    follow_interval: float | None,
     dry_run: bool,
     quiet: bool,
     as_json: bool,
@@ -126,6 +123,10 @@ def analyze(
     A MOVIE is a video file, TIFF stack, DM3/DM4/EMD/MRC/SER file, folder or glob of images, or a Gatan
     in-situ tree. Without a scale in the file or here, results are in px and frames.
     """
+    times = {"timeout_s": follow_timeout, "interval_s": follow_interval}
+    times_given = {name: value for name, value in times.items() if value is not None}
+    if times_given and not follow:
+        raise click.UsageError("--follow-timeout and --follow-interval belong to --follow, which was not given.")
     settings = opt.settings_from(config, given)
     if dry_run:
         _show_plan(movies, settings, output)
@@ -134,8 +135,8 @@ def analyze(
 
     with progress(quiet=quiet or as_json) as bars:
         if follow:
-            times = {"timeout_s": follow_timeout, "interval_s": follow_interval}
-            runs = [_follow(movies, output, settings, bars, times, force=force, resume=resume, report=not no_report)]
+            about = {"force": force, "resume": resume, "report": not no_report}
+            runs = [_follow(movies, output, settings, bars, times_given, **about)]
         else:
             runs = analyze_sample(list(movies), output, settings=settings, force=force, resume=resume, progress=bars)
         for run in runs:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lptem_tracker.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
+PATH = click.Path(path_type=Path)
 Decorator = Callable[[F], F]
 
 SETTING_OF = {
@@ -116,11 +117,37 @@ scale_options = combined(
         help="Exposure of a frame in s.",
     ),
 )
-config_option = option(
-    "--config", type=click.Path(path_type=Path), metavar="TOML", help="File of settings; options given here win."
-)
-output_option = option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="RUN", required=True, help="Run folder to write."
+config_option = option("--config", type=PATH, metavar="TOML", help="File of settings; options given here win.")
+
+
+def output_to(metavar: str, help: str, *, default: str | None = None) -> Callable[[F], F]:
+    """Return the option ``-o``; it is required unless `default` says in words where the output goes without it."""
+    return option(
+        "-o", "--output", type=PATH, metavar=metavar, required=default is None, show_default=default or False, help=help
+    )
+
+
+def device_option(section: str = "") -> Callable[[F], F]:
+    """Return the option that chooses CPU or GPU."""
+    shown = "auto: a GPU where there is one"
+    return option("--device", metavar="NAME", show_default=shown, section=section, help="cpu, cuda or cuda:N.")
+
+
+def frames_option(section: str, *, default: str) -> Callable[[F], F]:
+    """Return the option that chooses a range of frames."""
+    told = "Only frames A to B-1, counted from 0."
+    return option("--frames", type=Frames(), metavar="A:B", show_default=default, section=section, help=told)
+
+
+def seed_option(help: str) -> Callable[[F], F]:
+    """Return the seed of whatever is drawn at random."""
+    return option("--seed", type=click.IntRange(0), metavar="N", default=0, show_default=True, help=help)
+
+
+output_option = output_to("RUN", "Run folder to write.")
+drawing_options = combined(
+    option("--no-overlay", is_flag=True, help="Do not draw overlay.mp4."),
+    option("--no-report", is_flag=True, help="Do not write report.html."),
 )
 force_option = option("--force", is_flag=True, help="Replace the results that the output already holds.")
 quiet_option = option("--quiet", is_flag=True, help="Print nothing but errors.")
@@ -141,13 +168,7 @@ detect_options = combined(
         section="Detection",
         help="Your own detector (.safetensors, .pt, .onnx).",
     ),
-    option(
-        "--device",
-        metavar="NAME",
-        show_default="auto: a GPU where there is one",
-        section="Detection",
-        help="cpu, cuda or cuda:N.",
-    ),
+    device_option("Detection"),
     option(
         "--confidence",
         type=float,
@@ -156,14 +177,7 @@ detect_options = combined(
         section="Detection",
         help="Drop detections below this probability, 0 to 1.",
     ),
-    option(
-        "--frames",
-        type=Frames(),
-        metavar="A:B",
-        show_default="all",
-        section="Detection",
-        help="Only frames A to B-1, counted from 0.",
-    ),
+    frames_option("Detection", default="all"),
     option("--roi", type=Roi(), show_default="the whole frame", section="Detection", help="Only this region, in px."),
 )
 link_options = combined(

@@ -10,20 +10,20 @@ import click
 
 from lptem_tracker.cli.console import progress, say, say_json
 from lptem_tracker.cli.help import command, option
-from lptem_tracker.cli.options import Frames, Roi, json_option, quiet_option
+from lptem_tracker.cli.options import PATH, Roi, frames_option, json_option, output_to, quiet_option
 
 if TYPE_CHECKING:
     from lptem_tracker.progress import Progress
     from lptem_tracker.run import Run
 
-_run_argument = click.argument("run", type=click.Path(path_type=Path))
-_PATH: dict[str, Any] = {"type": click.Path(path_type=Path), "metavar": "PATH", "show_default": "in the run folder"}
-_output = option("-o", "--output", **_PATH, help="File to write.")
+_run_argument = click.argument("run", type=PATH)
+_IN_RUN = "in the run folder"
+_PART = "Part of the movie"
 
 
 @command()
 @_run_argument
-@_output
+@output_to("PATH", "File to write.", default=_IN_RUN)
 @option(
     "--format",
     type=click.Choice(["mp4", "mkv", "gif"]),
@@ -63,28 +63,9 @@ _output = option("-o", "--output", **_PATH, help="File to write.")
 @option("--no-events", is_flag=True, section="Marks", help="Leave out the marks of events.")
 @option("--no-scale-bar", is_flag=True, section="Marks", help="Leave out the scale bar.")
 @option("--no-time-stamp", is_flag=True, section="Marks", help="Leave out the time.")
-@option(
-    "--frames",
-    type=Frames(),
-    metavar="A:B",
-    show_default="all that were analysed",
-    section="Part of the movie",
-    help="Only frames A to B-1, counted from 0.",
-)
-@option(
-    "--crop",
-    type=Roi(),
-    show_default="all that was analysed",
-    section="Part of the movie",
-    help="Only this region, in px.",
-)
-@option(
-    "--follow",
-    type=int,
-    metavar="PARTICLE",
-    section="Part of the movie",
-    help="Keep this particle in the centre, magnified.",
-)
+@frames_option(_PART, default="all that were analysed")
+@option("--crop", type=Roi(), show_default="all that was analysed", section=_PART, help="Only this region, in px.")
+@option("--follow", type=int, metavar="PARTICLE", section=_PART, help="Keep this particle in the centre, magnified.")
 @option(
     "--zoom",
     type=float,
@@ -196,7 +177,7 @@ def frames_drawn(bars: Progress) -> Callable[[int, int], None]:
 
 @command()
 @_run_argument
-@_output
+@output_to("PATH", "File to write.", default=_IN_RUN)
 @quiet_option
 @json_option
 def report(run: Path, output: Path | None, quiet: bool, as_json: bool) -> None:
@@ -216,7 +197,7 @@ def report(run: Path, output: Path | None, quiet: bool, as_json: bool) -> None:
 
 @command()
 @_run_argument
-@option("-o", "--output", **_PATH, help="File to write; csv, parquet, geff, napari and yolo write a folder.")
+@output_to("PATH", "File to write; csv, parquet, geff, napari and yolo write a folder.", default=_IN_RUN)
 @option(
     "--format",
     "fmt",

@@ -79,7 +79,7 @@ def link(
 @option("--field-px", type=opt.Size(), show_default="from the positions, with a warning", help="Field of view in px.")
 @option(
     "--rejected",
-    type=click.Path(path_type=Path),
+    type=opt.PATH,
     metavar="CSV",
     show_default="rejected_events.csv of the run",
     help="Events a person rejected (kind,frame,particle_a,particle_b).",

@@ -172,3 +172,23 @@ def test_no_traceback_reaches_the_terminal(tmp_path):
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["analyze", "a.tif", "-o", "run", "--follow-timeout", "5"], "--follow"),
+        (["analyze", "a.tif", "-o", "run", "--follow-interval", "5", "--dry-run"], "--follow"),
+        (["batch", "a.tif", "-o", "runs", "--scheduler", "tcp://a:8786", "--workers", "2"], "--workers"),
+        (["train", "--from-simulation", "--from", "mine.safetensors", "-o", "new"], "--from"),
+        (["train", "--data", "labels", "--workers", "2", "-o", "new"], "--workers"),
+        (["train", "--data", "labels", "--resume", "-o", "new"], "--resume"),
+        (["train", "-o", "new"], "--from-simulation"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(capsys, tmp_path, monkeypatch, words, named):
+    """What a command cannot heed in the company of another option is wrong usage, before anything is written."""
+    monkeypatch.chdir(tmp_path)
+    assert _run(words) == 2
+    assert named in capsys.readouterr().err.splitlines()[-1]
+    assert not list(tmp_path.iterdir())

@@ -82,6 +82,20 @@ def test_help_prints_on_any_terminal(encoding: str) -> None:
     assert ("movie → detections" if encoding == "utf-8" else "movie -> detections") in text
 
 
+def test_help_loads_no_heavy_library() -> None:
+    """Every command explains itself before any library for arrays, tables, pictures or networks is loaded."""
+    code = (
+        "import sys; from lptem_tracker.cli import main; from lptem_tracker.cli.app import _COMMANDS\n"
+        "for name in _COMMANDS:\n"
+        "    try: main([name, '--help'])\n"
+        "    except SystemExit as stop: assert stop.code == 0, name\n"
+        "heavy = {'torch', 'numba', 'pandas', 'scipy', 'cv2', 'matplotlib', 'pyarrow', 'ultralytics', 'numpy'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stderr.strip() == "[]"
+
+
 def test_signs_that_a_terminal_lacks_are_spelt_out() -> None:
     """An arrow becomes ->, a sign nobody spells becomes a question mark; what the encoding has stays."""
     from lptem_tracker.cli.console import PLAIN_SIGNS

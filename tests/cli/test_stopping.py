@@ -21,7 +21,8 @@ from lptem_tracker.cli.app import _how_to_go_on
     [
         (["analyze", "my movie.tif", "-o", "run"], "--resume"),
         (["analyze", "a.tif", "-o", "run", "--resume"], "go on with: lptem-tracker analyze a.tif -o run --resume"),
-        (["train", "--data", "labels", "-o", "mine"], "--resume"),
+        (["train", "--from-simulation", "-o", "mine"], "--resume"),
+        (["train", "--data", "labels", "-o", "mine"], "run the same command again"),
         (["batch", "*.tif", "-o", "runs"], "the same command does the others"),
         (["overlay", "run"], "run the same command again"),
         ([], "run the same command again"),
