@@ -12,6 +12,8 @@ Image = NDArray[np.float32]
 
 _CELL_PX = 8
 """Side of the cells on which background and noise are estimated."""
+_LEVELS = 12
+"""Steps of brightness, each of as many pixels, in which the noise is looked at."""
 _SMOOTH_PX = 80.0
 """Standard deviation of the local average; larger than the largest particle radius."""
 _NOISE_PX = 3.0
@@ -57,7 +59,7 @@ def normalise(pixels: NDArray[Any]) -> Image:
     image = _without_hot_pixels(image)
     background = _background(image, valid)
     residual = image - background
-    noise = _noise(image, residual, valid)
+    noise = _noise(image, background, valid)
     if noise is None:
         return np.zeros(image.shape, np.float32)
     signal = residual / noise
@@ -143,17 +145,34 @@ def _coarse(signal: Image) -> Image:
     return _upsample(cv2.GaussianBlur(_cells(signal), (0, 0), _COARSE_CELLS), signal.shape)
 
 
-def _noise(image: Image, residual: Image, valid: NDArray[np.bool_]) -> Image | None:
-    """Return the local standard deviation of fine structure, or None for a frame without any."""
+def _noise(image: Image, background: Image, valid: NDArray[np.bool_]) -> Image | None:
+    """Return the local standard deviation of fine structure, or None for a frame without any.
+
+    Brighter places of a film are noisier: the noise is that typical of the background's brightness, times what this
+    place departs from it. Limiting the departure keeps the particles out of it, not the bright places.
+    """
     fine = np.abs(image - cv2.GaussianBlur(image, (0, 0), _NOISE_PX))
     known = fine[valid][::3]
     typical = 1.4826 * float(np.median(known))
     if typical <= 0.0:
         typical = 1.2533 * float(known.mean())
-    spread = float(np.subtract(*np.percentile(residual[valid][::3], [99.0, 1.0])))
+    spread = float(np.subtract(*np.percentile((image - background)[valid][::3], [99.0, 1.0])))
     if max(typical, spread) <= 1e-9:
         return None
     floor = max(0.01 * spread, 1e-9)
-    cells = _cells(np.minimum(fine, 4.0 * max(typical, floor)))
-    local = 1.2533 * _smooth(cells, _cells(valid.astype(np.float32)))
-    return np.asarray(np.maximum(_upsample(local, image.shape), max(0.25 * typical, floor)), np.float32)
+    usual = np.maximum(_by_brightness(fine, background, valid), max(0.25 * typical, floor)).astype(np.float32)
+    ratio = _cells(np.minimum(fine / usual, 4.0))
+    local = 1.2533 * _smooth(ratio, _cells(valid.astype(np.float32)))
+    return np.asarray(np.maximum(_upsample(local, image.shape) * usual, max(0.25 * typical, floor)), np.float32)
+
+
+def _by_brightness(fine: Image, background: Image, valid: NDArray[np.bool_]) -> Image:
+    """Return the median noise of all places of the same background, (Y, X)."""
+    step = max(1, round(np.sqrt(fine.size) / 150))
+    some = valid[::step, ::step]
+    level, size = background[::step, ::step][some], fine[::step, ::step][some]
+    edges = np.quantile(level, np.linspace(0, 1, _LEVELS + 1))
+    part = np.clip(np.searchsorted(edges, level, side="right") - 1, 0, _LEVELS - 1)
+    middle = [float(np.median(level[part == k])) for k in np.unique(part)]
+    noise = [1.4826 * float(np.median(size[part == k])) for k in np.unique(part)]
+    return _upsample(np.interp(_cells(background), middle, noise).astype(np.float32), fine.shape)

@@ -117,7 +117,7 @@ def catalyst_dark_field(rng: np.random.Generator, shape: Size) -> Canvas:
     main = draw_population(plan, rng, shape)
     p = main.particles
     # from a faint particle on a thick support to one that outshines it
-    strength = loguniform(rng, 0.06, 0.5) if rng.random() < 0.5 else loguniform(rng, 0.2, 4.0)
+    strength = loguniform(rng, 0.1, 0.6) if rng.random() < 0.5 else loguniform(rng, 0.2, 4.0)
     p["depth"] = np.minimum(np.abs(p["depth"]) / np.log(2) * strength, 12 * strength)
     if rng.random() < 0.3:
         add_lattice_fringes(rng, main, share=rng.uniform(0.2, 1))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.float32]
 Boxes = NDArray[np.float32]
-"""Shape (N, 4): left, top, right, bottom in px, where pixel i covers [i, i + 1)."""
+"""Shape (N, 4): left, top, right, bottom in px, where pixel i covers [i, i + 1); or (N, 5), 1 last where faint."""
 
 _Step = Callable[[Image, Boxes, np.random.Generator], tuple[Image, Boxes]]
 
@@ -23,7 +23,7 @@ def augment(image: Image, boxes: Boxes, rng: np.random.Generator) -> tuple[Image
     image : numpy.ndarray
         float32, shape (S, S).
     boxes : numpy.ndarray
-        Shape (N, 4), left, top, right, bottom in px.
+        Shape (N, 4) or (N, 5), left, top, right, bottom in px; further columns go along.
     rng : numpy.random.Generator
 
     Returns
@@ -40,12 +40,12 @@ def augment(image: Image, boxes: Boxes, rng: np.random.Generator) -> tuple[Image
 def clip_boxes(boxes: Boxes, width: int, height: int, *, keep: float = 0.3) -> Boxes:
     """Cut boxes at the frame and drop those of which less than `keep` of the area is left."""
     if len(boxes) == 0:
-        return boxes.reshape(0, 4).astype(np.float32)
+        return boxes.astype(np.float32)
     cut = boxes.copy()
-    cut[:, 0::2] = cut[:, 0::2].clip(0, width)
-    cut[:, 1::2] = cut[:, 1::2].clip(0, height)
-    area = np.prod(boxes[:, 2:] - boxes[:, :2], 1)
-    left = np.prod(cut[:, 2:] - cut[:, :2], 1)
+    cut[:, 0:4:2] = cut[:, 0:4:2].clip(0, width)
+    cut[:, 1:4:2] = cut[:, 1:4:2].clip(0, height)
+    area = np.prod(boxes[:, 2:4] - boxes[:, :2], 1)
+    left = np.prod(cut[:, 2:4] - cut[:, :2], 1)
     return np.asarray(cut[(left >= keep * area) & (left >= 2.0)], np.float32)
 
 
@@ -54,12 +54,16 @@ def turn(image: Image, boxes: Boxes, rng: np.random.Generator) -> tuple[Image, B
     width = image.shape[1]
     if rng.random() < 0.5:
         image = image[:, ::-1]
-        boxes = np.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], 1)
+        boxes = _turned(boxes, width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3])
     for _ in range(int(rng.integers(4))):
         width = image.shape[1]
         image = np.rot90(image)
-        boxes = np.stack([boxes[:, 1], width - boxes[:, 2], boxes[:, 3], width - boxes[:, 0]], 1)
+        boxes = _turned(boxes, boxes[:, 1], width - boxes[:, 2], boxes[:, 3], width - boxes[:, 0])
     return image, boxes
+
+
+def _turned(boxes: Boxes, *sides: Boxes) -> Boxes:
+    return np.concatenate([np.stack(sides, 1), boxes[:, 4:]], 1)
 
 
 def invert(image: Image, boxes: Boxes, rng: np.random.Generator) -> tuple[Image, Boxes]:
@@ -93,7 +97,8 @@ def zoom(image: Image, boxes: Boxes, rng: np.random.Generator) -> tuple[Image, B
     y, x = (int(v) for v in rng.integers(0, size - part + 1, 2))
     how = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA)[int(rng.integers(3))]
     enlarged = cv2.resize(np.ascontiguousarray(image[y : y + part, x : x + part]), (size, size), interpolation=how)
-    moved = (boxes - np.array([x, y, x, y], np.float32)) * (size / part)
+    moved = boxes.copy()
+    moved[:, :4] = (boxes[:, :4] - np.array([x, y, x, y], np.float32)) * (size / part)
     return np.asarray(enlarged, np.float32), clip_boxes(moved, size, size)
 
 
@@ -137,7 +142,7 @@ def write_on(image: Image, boxes: Boxes, rng: np.random.Generator) -> tuple[Imag
         cv2.putText(ink, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, letter, 255, int(rng.integers(1, 3)), cv2.LINE_AA)
         image = image + (grey - image) * (ink.astype(np.float32) / 255.0)
         hidden = (x, int(y - 24 * letter), x + int(18 * letter * len(text)), y + 4)
-    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    centre = (boxes[:, :2] + boxes[:, 2:4]) / 2
     under = (centre > hidden[:2]).all(1) & (centre < hidden[2:]).all(1)
     return image, boxes[~under]
 

@@ -23,6 +23,7 @@ from lptem_tracker.detect.yolo import YoloDetector
 from lptem_tracker.evaluate.detection import match
 from lptem_tracker.movie.base import Frame
 from lptem_tracker.preprocess.normalise import normalise
+from lptem_tracker.training.stream import faint
 
 Float = NDArray[np.float64]
 
@@ -85,11 +86,11 @@ def score_simulated(
         found = detector.detect([Frame(0, pixels)])
         if len(found) == 0:
             continue
-        clear = everything["visibility"] >= 5.0
+        clear = ~faint(everything)
         correct = np.zeros(len(found), bool)
         correct[match(found, everything[clear])["detection"].to_numpy(int)] = True
-        faint = _on_faint(found, everything[~clear], correct)
-        some = rng.permutation(np.flatnonzero(~faint))[:_PER_IMAGE]
+        doubtful = _on_faint(found, everything[~clear], correct)
+        some = rng.permutation(np.flatnonzero(~doubtful))[:_PER_IMAGE]
         centre, side = found[["x", "y"]].to_numpy() + 0.5, found[["width", "height"]].to_numpy()
         boxes = np.hstack([centre - side / 2, centre + side / 2]).astype(np.float32)
         values.append(features(normalise(pixels), boxes, found["confidence"].to_numpy(np.float32))[some])
@@ -120,10 +121,10 @@ def fit_context(value: Float, correct: NDArray[np.bool_], *, penalty: float = 1.
     return {"mean": mean.tolist(), "scale": scale.tolist(), "weight": weight[:-1].tolist(), "bias": float(weight[-1])}
 
 
-def _on_faint(found: pd.DataFrame, faint: pd.DataFrame, correct: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _on_faint(found: pd.DataFrame, few: pd.DataFrame, correct: NDArray[np.bool_]) -> NDArray[np.bool_]:
     rest = np.flatnonzero(~correct)
     out = np.zeros(len(found), bool)
-    out[rest[match(found.iloc[rest], faint)["detection"].to_numpy(int)]] = True
+    out[rest[match(found.iloc[rest], few)["detection"].to_numpy(int)]] = True
     return out
 
 

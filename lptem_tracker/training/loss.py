@@ -38,6 +38,8 @@ class NearAssigner(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Assign truth boxes (B, N, 4) to anchors (A, 2), given scores (B, A, 1) and boxes (B, A, 4), all in px.
 
+        Truth of label 1 is faint: what the network thinks of the anchors within is taken for right.
+
         Returns
         -------
         labels (B, A), boxes (B, A, 4), scores (B, A, 1), is_positive (B, A), index of truth (B, A)
@@ -52,9 +54,13 @@ class NearAssigner(nn.Module):
         positive = torch.zeros((batch, n_anchors), dtype=torch.bool, device=scores.device)
         if len(image) == 0:
             return index, target_boxes, target_scores, positive, index
+        unsure = labels[image, row, 0] > 0
         box = truth[image, row]
         candidate, inside = self._candidates(box, anchors)
         flat = image[:, None] * n_anchors + candidate
+        left_alone = flat[inside & unsure[:, None]]
+        target_scores.view(-1)[left_alone] = scores.reshape(-1)[left_alone].to(target_scores.dtype)
+        inside &= ~unsure[:, None]
         overlap = _ciou(box[:, None], boxes.reshape(-1, 4)[flat]) * inside
         metric = scores.reshape(-1)[flat].clamp(min=1e-9).sqrt() * overlap.pow(6) + 1e-12 * inside
         chosen = _best(metric, self.topk) & inside
@@ -137,7 +143,8 @@ class DetectionLoss:
         maps : dict
             What the network returns in training.
         batch : dict
-            `batch_idx` (N,), `cls` (N, 1), `bboxes` (N, 4) as centre and size, as fractions of the image.
+            `batch_idx` (N,), `cls` (N, 1), 1 for particles too faint to be asked for, `bboxes` (N, 4) as centre and
+            size, as fractions of the image.
         """
         self.assigner.shapes = [(f.shape[2], f.shape[3]) for f in maps["feats"]]
         boxes, scores = maps["boxes"].float(), maps["scores"].float()

@@ -15,30 +15,48 @@ from lptem_tracker.preprocess.normalise import normalise
 from lptem_tracker.training.augment import Boxes, Image, augment, clip_boxes
 
 Draw = Callable[[np.random.Generator, int], tuple[NDArray[Any], Any]]
-"""(rng, size) -> pixels (Y, X) and a table of upright boxes `x, y, width, height` in px."""
+"""(rng, size) -> pixels (Y, X) and a table of upright boxes `x, y, width, height` in px, `faint` if it likes."""
 
 Sample = tuple[Tensor, Tensor]
 
+_HIDDEN = 3.0
+"""Visibility below which a particle is background."""
+
 
 def simulated(rng: np.random.Generator, size: int) -> tuple[NDArray[Any], Any]:
-    """Draw from the simulator."""
+    """Draw from the simulator, with a column `faint`."""
     from lptem_tracker.simulate import random_training_image
 
-    return random_training_image(rng, size=size)
+    pixels, table = random_training_image(rng, size=size, min_visibility=_HIDDEN)
+    return pixels, table.assign(faint=faint(table))
+
+
+def faint(table: Any) -> NDArray[np.bool_]:
+    """Tell which simulated particles are too faint to be asked for, shape (N,).
+
+    Below five standard deviations of the noise nobody can be sure of a particle. A support's texture looks like
+    particles as noise does not: there it takes eight.
+    """
+    visibility = table["visibility"].to_numpy(np.float64)
+    texture = table["integrated_snr"].to_numpy(np.float64) > 2.0 * visibility
+    return np.asarray(visibility < np.where(texture, 8.0, 5.0), np.bool_)
 
 
 def corner_boxes(table: Any) -> Boxes:
-    """Return the upright boxes of a table `x, y, width, height` as left, top, right, bottom.
+    """Return the upright boxes of a table `x, y, width, height` as left, top, right, bottom, and `faint` if it has it.
 
     A pixel centre at an integer becomes the middle of its cell: pixel i covers [i, i + 1).
     """
     x, y, width, height = (np.asarray(table[name], np.float64) for name in ("x", "y", "width", "height"))
     x, y = x + 0.5, y + 0.5
-    return np.stack([x - width / 2, y - height / 2, x + width / 2, y + height / 2], 1).astype(np.float32)
+    sides = [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
+    if "faint" in table:
+        sides.append(np.asarray(table["faint"], np.float64))
+    return np.stack(sides, 1).astype(np.float32)
 
 
 class TrainingStream(IterableDataset[Sample]):
-    """Endless (image (1, S, S) float16, boxes (N, 4) centre and size as fractions) pairs.
+    """Endless (image (1, S, S) float16, boxes (N, 5) centre and size as fractions and whether it is faint) pairs.
 
     Parameters
     ----------
@@ -78,9 +96,10 @@ def to_sample(image: Image, boxes: Boxes) -> Sample:
     """Normalise an image and turn its boxes into fractions of it."""
     height, width = image.shape
     size = np.array([width, height], np.float32)
-    centre, extent = (boxes[:, :2] + boxes[:, 2:]) / 2 / size, (boxes[:, 2:] - boxes[:, :2]) / size
+    centre, extent = (boxes[:, :2] + boxes[:, 2:4]) / 2 / size, (boxes[:, 2:4] - boxes[:, :2]) / size
+    unsure = boxes[:, 4:] if boxes.shape[1] > 4 else np.zeros((len(boxes), 1))
     return torch.from_numpy(normalise(image))[None].half(), torch.from_numpy(
-        np.concatenate([centre, extent], 1).astype(np.float32)
+        np.concatenate([centre, extent, unsure], 1).astype(np.float32)
     )
 
 
@@ -90,8 +109,8 @@ def collate(samples: list[Sample]) -> dict[str, Tensor]:
     index = torch.cat([torch.full((len(box),), float(i)) for i, (_, box) in enumerate(samples)])
     return {
         "img": torch.stack([image for image, _ in samples]),
-        "bboxes": boxes,
-        "cls": torch.zeros(len(boxes), 1),
+        "bboxes": boxes[:, :4],
+        "cls": boxes[:, 4:],
         "batch_idx": index,
     }
 

@@ -88,3 +88,18 @@ def test_loss_agrees_with_the_library_on_its_own_assignment():
     a = ours(maps, batch)[1]
     b = v8DetectionLoss(network).get_assigned_targets_and_loss(maps, batch)[1]
     assert a[:2].tolist() == pytest.approx(b[:2].tolist(), rel=0.15)
+
+
+def test_faint_particles_neither_raise_nor_lower_scores():
+    """Anchors within a faint particle get the network's own score as target and are not positive; others get 0."""
+    points = anchors()
+    boxes = torch.cat([points - 5, points + 5], 1)
+    assigner = NearAssigner(10)
+    assigner.shapes = SHAPES
+    scores = torch.linspace(0.1, 0.9, len(boxes))[None, :, None]
+    truth, known = torch.tensor([[[20.0, 20.0, 32.0, 32.0]]]), torch.ones(1, 1, 1)
+    _, _, target, positive, _ = assigner(scores, boxes[None], points, torch.ones(1, 1, 1), truth, known)
+    within = ((points > 20) & (points < 32)).all(1)
+    assert not positive.any()
+    assert torch.equal(target[0, within], scores[0, within])
+    assert (target[0, ~within] == 0).all()

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lptem_tracker.training import augment
-from lptem_tracker.training.stream import TrainingStream, collate, corner_boxes
+from lptem_tracker.training.stream import TrainingStream, collate, corner_boxes, faint
 
 
 def spots(seed=0, size=128):
@@ -86,7 +86,26 @@ def test_stream_is_reproducible_and_endless():
 def test_batches_tell_whose_box_is_whose():
     """Boxes of several images are listed with the index of their image."""
     image = torch.zeros(1, 32, 32)
-    batch = collate([(image, torch.rand(2, 4)), (image, torch.zeros(0, 4)), (image, torch.rand(1, 4))])
+    batch = collate([(image, torch.rand(2, 5)), (image, torch.zeros(0, 5)), (image, torch.rand(1, 5))])
     assert batch["batch_idx"].tolist() == [0, 0, 2]
     assert batch["img"].shape == (3, 1, 32, 32)
     assert batch["bboxes"].shape == (3, 4)
+
+
+def test_faint_flags_go_along_with_their_boxes():
+    """However a scene is turned and cut, each box keeps its flag: here the wide boxes are the faint ones."""
+    rng = np.random.default_rng(3)
+    corner = rng.uniform(10, 70, (12, 2))
+    unsure = np.arange(12) % 2
+    boxes = np.column_stack([corner, corner + 6 + 12 * unsure[:, None], unsure]).astype(np.float32)
+    for step in (augment.turn, augment.write_on):
+        for _ in range(8):
+            moved = step(np.zeros((100, 100), np.float32), boxes, rng)[1]
+            assert np.array_equal(moved[:, 2] - moved[:, 0] > 12, moved[:, 4] == 1)
+    assert len(augment.clip_boxes(boxes - np.array([40, 40, 40, 40, 0], np.float32), 100, 100)[0]) == 5
+
+
+def test_texture_makes_a_particle_faint_sooner_than_noise():
+    """Visibility 6 is enough where noise limits it, not where the support's texture does."""
+    table = pd.DataFrame({"visibility": [4.0, 6.0, 6.0, 9.0], "integrated_snr": [4.1, 6.1, 30.0, 40.0]})
+    assert faint(table).tolist() == [True, False, True, False]
