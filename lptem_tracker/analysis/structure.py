@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from lptem_tracker.analysis.contacts import MIN_ROWS
 from lptem_tracker.analysis.order import cluster_shapes, lattice_sites, mean_order, nematic_order
-from lptem_tracker.analysis.radial import PairCorrelation, pair_correlation, potential_well
+from lptem_tracker.analysis.potential import potential_well
+from lptem_tracker.analysis.radial import PairCorrelation, pair_correlation
 
 if TYPE_CHECKING:
     from lptem_tracker.analysis.bodies import Bodies
