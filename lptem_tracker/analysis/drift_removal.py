@@ -69,7 +69,8 @@ def remove_drift(tracks: TrackSet, imaging: Imaging, *, wanted: bool = True) -> 
         std = np.sqrt(np.maximum(_velocities(free, imaging)[1], 0).mean(0) / len(tracks))
         return Drift(free, None, mean + tracks.drift, std, "frame by frame", share, False)
     own, variance = _velocities(tracks, imaging)
-    between = np.array([_between(own[:, a], variance[:, a]) for a in (0, 1)])
+    common = _common_variance(tracks, imaging)
+    between = np.array([_between(own[:, a], variance[:, a], common) for a in (0, 1)])
     weight = 1 / (variance + between)
     total, moment = weight.sum(0), (weight * own).sum(0)
     mean, std = moment / total + tracks.drift, 1 / np.sqrt(total)
@@ -93,9 +94,19 @@ def _velocities(tracks: TrackSet, imaging: Imaging) -> tuple[Floats, Floats]:
     return stat[:, XK : XK + 2] / kk, np.repeat(np.maximum(fit.d[:, None], floor) / kk, 2, axis=1)
 
 
-def _between(v: Floats, variance: Floats) -> float:
-    """Variance of velocities beyond their errors (Paule & Mandel 1982); 0 where they agree."""
-    n = len(v)
+def _common_variance(tracks: TrackSet, imaging: Imaging) -> Floats:
+    """Variance (P,) of each particle's mean velocity if all have one D."""
+    fit = fit_pooled(tracks, imaging, own_velocity=True, bootstrap=0)
+    stat = stats(tracks, fit.fit.rho, imaging.blur, weighted=imaging.weighted)[:, 0]
+    return np.asarray(fit.d / np.maximum(stat[:, KK], 1e-300))
+
+
+def _between(v: Floats, variance: Floats, common: Floats) -> float:
+    """Variance of velocities beyond their errors (Paule & Mandel 1982); 0 where they agree.
+
+    A short track may give itself far too small an error: none counts as smaller than the `common` one.
+    """
+    n, variance = len(v), np.maximum(variance, common)
 
     def excess(tau: float) -> float:
         w = 1 / (variance + tau)

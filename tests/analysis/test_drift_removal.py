@@ -8,7 +8,7 @@ import pytest
 from lptem_tracker.analysis.diffusion import Imaging, fit_pooled
 from lptem_tracker.analysis.drift_removal import drift_changes, remove_drift
 from lptem_tracker.analysis.trackset import build_trackset
-from lptem_tracker.evaluate.known_paths import as_tracks, brownian_paths
+from lptem_tracker.evaluate.known_paths import as_tracks, brownian_paths, directed_paths
 
 IMAGING = Imaging(1 / 6)
 STEADY = np.arange(60)[None, :, None] * np.array([0.7, -0.4])
@@ -56,3 +56,16 @@ def test_drift_is_only_measured_where_it_shall_stay(wanted: bool) -> None:
     found = remove_drift(tracks, IMAGING, wanted=wanted)
     assert np.array_equal(found.tracks.xy, tracks.xy) is not wanted
     assert found.mean[0] == pytest.approx(0.7, abs=0.2)
+
+
+def test_noisy_particles_are_not_given_velocities_of_their_own() -> None:
+    """Equal particles with ten times more noise than motion move apart at random: no velocities differ in 60 movies."""
+    rng = np.random.default_rng(8)
+    movies = [build_trackset(as_tracks(brownian_paths(rng, 20, 50, 1.0, 10.0))) for _ in range(60)]
+    assert not any(remove_drift(tracks, IMAGING).velocities_differ for tracks in movies)
+
+
+def test_velocities_that_differ_are_seen() -> None:
+    """Particles that each go a way of their own, half a step a frame, are told from a common drift."""
+    rng = np.random.default_rng(9)
+    assert remove_drift(build_trackset(as_tracks(directed_paths(rng, 8, 60, 1.0, 0.7, 0.2))), IMAGING).velocities_differ
