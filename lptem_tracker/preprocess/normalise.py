@@ -152,27 +152,27 @@ def _noise(image: Image, background: Image, valid: NDArray[np.bool_]) -> Image |
     place departs from it. Limiting the departure keeps the particles out of it, not the bright places.
     """
     fine = np.abs(image - cv2.GaussianBlur(image, (0, 0), _NOISE_PX))
-    known = fine[valid][::3]
+    step = max(1, round(np.sqrt(fine.size) / 160))
+    some = valid[::step, ::step]
+    if not some.any():
+        step, some = 1, valid
+    known, level = fine[::step, ::step][some], background[::step, ::step][some]
     typical = 1.4826 * float(np.median(known))
     if typical <= 0.0:
         typical = 1.2533 * float(known.mean())
-    spread = float(np.subtract(*np.percentile((image - background)[valid][::3], [99.0, 1.0])))
+    spread = float(np.subtract(*np.percentile(image[::step, ::step][some] - level, [99.0, 1.0])))
     if max(typical, spread) <= 1e-9:
         return None
     floor = max(0.01 * spread, 1e-9)
-    usual = np.maximum(_by_brightness(fine, background, valid), max(0.25 * typical, floor)).astype(np.float32)
+    usual = np.maximum(_by_brightness(background, level, known), max(0.25 * typical, floor)).astype(np.float32)
     ratio = _cells(np.minimum(fine / usual, 4.0))
     local = 1.2533 * _smooth(ratio, _cells(valid.astype(np.float32)))
     return np.asarray(np.maximum(_upsample(local, image.shape) * usual, max(0.25 * typical, floor)), np.float32)
 
 
-def _by_brightness(fine: Image, background: Image, valid: NDArray[np.bool_]) -> Image:
-    """Return the median noise of all places of the same background, (Y, X)."""
-    step = max(1, round(np.sqrt(fine.size) / 150))
-    some = valid[::step, ::step]
-    level, size = background[::step, ::step][some], fine[::step, ::step][some]
-    edges = np.quantile(level, np.linspace(0, 1, _LEVELS + 1))
-    part = np.clip(np.searchsorted(edges, level, side="right") - 1, 0, _LEVELS - 1)
-    middle = [float(np.median(level[part == k])) for k in np.unique(part)]
-    noise = [1.4826 * float(np.median(size[part == k])) for k in np.unique(part)]
-    return _upsample(np.interp(_cells(background), middle, noise).astype(np.float32), fine.shape)
+def _by_brightness(background: Image, level: Image, fine: Image) -> Image:
+    """Return the median noise at the background of each place, (Y, X), given that of some places (N,)."""
+    parts = np.array_split(np.argsort(level, kind="stable"), min(_LEVELS, len(level)))
+    middle = [float(np.median(level[part])) for part in parts]
+    noise = [1.4826 * float(np.median(fine[part])) for part in parts]
+    return _upsample(np.interp(_cells(background), middle, noise).astype(np.float32), background.shape)

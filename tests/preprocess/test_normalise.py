@@ -42,6 +42,15 @@ def test_twofold_illumination_is_removed():
     assert left.std() == pytest.approx(right.std(), rel=0.08)
 
 
+def test_a_bright_support_is_no_noisier_than_the_vacuum_beside_it():
+    """Where three quarters of the frame get 2 electrons a pixel and the rest 100, each part's fine noise is 1."""
+    level = np.full((512, 512), 2.0)
+    level[:, 384:] = 100
+    out = normalise(np.random.default_rng(5).poisson(level))
+    for part in (out[:, 20:330], out[:, 430:500]):
+        assert (part - part.mean(0)).std() == pytest.approx(1.0, rel=0.12)
+
+
 def test_particle_contrast_keeps_its_sign_and_size():
     """A 40 % dip of a Poisson level of 60 is about 3 noise units deep, dark below zero and inverted above."""
     frame, inside = disks(np.random.default_rng(3))
