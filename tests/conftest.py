@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+# several test processes share the cores: threads of OpenMP that wait for one another by spinning take a hundred
+# times as long there; libraries read this when they are loaded, so it comes first
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pandas as pd

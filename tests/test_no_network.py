@@ -114,7 +114,7 @@ def test_demo_analyze_report_and_train_stay_at_home(watched, movie):
         "analyze images -o run --pixel-size-nm 1 --frame-interval-s 0.1",
         "report run",
         "info images",
-        "train --data . -o own --minutes 0.02 --workers 0 --device cpu",
+        "train --data . -o own --minutes 0.02 --device cpu",
     )
     for command in commands:
         assert _run(command.split()) == 0, command

@@ -7,7 +7,7 @@ import torch
 
 from lptem_tracker.detect.weights import load_weights
 from lptem_tracker.errors import WeightsError
-from lptem_tracker.training import checkpoint
+from lptem_tracker.training import checkpoint, from_simulation
 from lptem_tracker.training.from_simulation import Plan, Trainer, train_from_simulation
 from lptem_tracker.training.stream import TrainingStream, batches
 
@@ -25,18 +25,30 @@ def draw(rng, size):
     return rng.poisson(field).astype(np.float32), table
 
 
-def test_stops_resumes_and_leaves_weights(tmp_path):
+class _Clock:
+    """Stands in for `time`: each look is a twentieth of a second later, however fast the machine is."""
+
+    def __init__(self):
+        self.looks = 0
+
+    def monotonic(self):
+        self.looks += 1
+        return 0.05 * self.looks
+
+
+def test_stops_resumes_and_leaves_weights(tmp_path, monkeypatch):
     """A call ends within its time, a second goes on from its step, and the weights file holds a network."""
+    monkeypatch.setattr(from_simulation, "time", _Clock())
     lines = []
     path = train_from_simulation(tmp_path / "a", PLAN, draw=draw, say=lines.append)
     first = checkpoint.read_progress(tmp_path / "a")
-    assert first.step > 0
-    assert first.seconds < 30
+    assert 5 <= first.step <= 30
+    assert 60 * PLAN.minutes - 5 <= first.seconds <= 60 * PLAN.minutes
     train_from_simulation(tmp_path / "b", PLAN, resume=tmp_path / "a", draw=draw, say=lines.append)
     second = checkpoint.read_progress(tmp_path / "b")
     assert second.step > first.step
     assert second.resumes == 1
-    assert second.seconds > first.seconds
+    assert second.seconds == pytest.approx(first.seconds + 60 * PLAN.minutes - 5, abs=0.5)
     weights = load_weights(path)
     assert weights.record["training"]["settings"]["seed"] == 0
     assert any("parameters" in line for line in lines)
