@@ -13,7 +13,7 @@ import pandas as pd
 from lptem_tracker.analysis import MEASURED_COLUMNS, Measurement, measure, nothing_measured
 from lptem_tracker.detect import Detector, describe_quality
 from lptem_tracker.job import Job, Stored
-from lptem_tracker.link import link_stream_from_settings
+from lptem_tracker.link import LinkOptions, link_stream
 from lptem_tracker.run import GrowingTable, RunWriter, environment, read_rejected
 from lptem_tracker.tables import FRAME, OBSERVED, PARTICLE
 
@@ -77,9 +77,9 @@ def _link(writer: RunWriter, job: Job, store: Stored) -> Linked:
     """Write the detections that count, and the tracks."""
     settings = job.settings
     weak = settings.detect.detector == "yolo" and settings.link.faint
-    stream = link_stream_from_settings(
+    stream = link_stream(
         partial(job.detections, store),
-        settings.link,
+        LinkOptions.from_settings(settings.link),
         sure_confidence=settings.detect.confidence if weak else None,
     )
     columns = next(job.detections(store)).columns

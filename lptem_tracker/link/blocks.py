@@ -49,6 +49,16 @@ class Block(NamedTuple):
     rows: Ints
 
 
+def warn_of_lost(n_lost: int, n: int) -> None:
+    """Tell the user how many of `n` detections have no position, if any."""
+    if n_lost:
+        warnings.warn(
+            f"{n_lost} of {n} detections have no finite x, y; each is kept as a track of its own.",
+            LptemWarning,
+            stacklevel=6,
+        )
+
+
 class Source(ABC):
     """Detections that can be gone through several times.
 
@@ -73,13 +83,7 @@ class Source(ABC):
     def _found(self, frame: Ints, count: Ints, n_lost: int) -> None:
         self.frame, self.count, self.n_lost = frame, count, n_lost
         self.starts = np.concatenate(([0], np.cumsum(count))).astype(np.int64)
-        if n_lost:
-            warnings.warn(
-                f"{n_lost} of {n_lost + self.starts[-1]} detections have no finite x, y; each is kept as a track of "
-                "its own.",
-                LptemWarning,
-                stacklevel=5,
-            )
+        warn_of_lost(n_lost, n_lost + int(self.starts[-1]))
 
     @property
     def n_points(self) -> int:

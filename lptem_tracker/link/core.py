@@ -133,6 +133,11 @@ class SlidingWindow:
             f = g
         return joined(out)
 
+    def fresh_names(self, n: int) -> NDArray[np.int64]:
+        """Return `n` names that no track has or will have."""
+        self._counts[advance.TRACKS] += n
+        return np.arange(self._counts[advance.TRACKS] - n, self._counts[advance.TRACKS])
+
     def finish(self) -> Decided:
         """Make everything final."""
         c = self._counts

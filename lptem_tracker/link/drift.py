@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from lptem_tracker.link.blocks import Run, Source
 from lptem_tracker.link.candidates import grid_of, nearest_within
 from lptem_tracker.link.core import Points, frame_starts
 from lptem_tracker.link.jit import jit
-from lptem_tracker.link.jumps import ARM, CROSS, FEW, SQUARE, SUM_X, SUM_Y, N, find_jumps
+from lptem_tracker.link.jumps import ARM, CROSS, FEW, MOST, SQUARE, SUM_X, SUM_Y, N, find_jumps
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -31,11 +31,21 @@ Samples = Mapping[Run, Points]
 SIGNIFICANT = 4.0
 """Standard errors above which a common motion is believed."""
 
-MOST = 300
-"""About how many particles of a frame show its drift."""
-
 MEAN = slice(6, 8)
 """Place of the mean position in a frame's moments."""
+
+
+class Removal(Protocol):
+    """What can take a drift out of positions; see `Drift`."""
+
+    def still(self, frame: Ints, xy: Floats) -> Floats:
+        """Return positions `xy`, shape (n, 2), seen in `frame`, with the drift taken out."""
+
+    def moved_by(self, frame: Ints, xy: Floats) -> Floats:
+        """Return what has to be subtracted from positions `xy`, shape (n, 2), seen in `frame`."""
+
+    def moved(self, frame: Ints, still: Floats) -> Floats:
+        """Return where positions `still`, shape (n, 2), with the drift taken out were seen in `frame`."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +204,7 @@ def source_moments(source: Source, steps: Floats, reach: float) -> Floats:
 
 def drift_runs(source: Source) -> list[Run]:
     """Return the pairs of neighbouring frames that `particle_drift` wants samples of."""
-    return sorted({(int(f), int(f) + 2) for f in (*_steady_pick(source), *_spread_pick(source))})
+    return sorted({(int(f), int(f) + 2) for f in (*_steady_pick(source), *spread_pick(source))})
 
 
 def _steady_pick(source: Source) -> Ints:
@@ -206,9 +216,15 @@ def _steady_pick(source: Source) -> Ints:
     return np.asarray(pick[np.diff(source.frame)[pick] == 1])
 
 
-def _spread_pick(source: Source) -> Ints:
+def spread_pick(source: Source) -> Ints:
+    """Return some frames, spread over the movie, whose successors tell how far particles go."""
     pairs = len(source.frame) - 1
     return np.linspace(0, pairs - 1, min(pairs, 12)).astype(np.int64)
+
+
+def shows_drift(source: Source, spacing: float) -> bool:
+    """Whether there are enough frames and particles to show a drift."""
+    return len(source.frame) >= 2 and bool(np.median(source.count) >= FEW) and bool(np.isfinite(spacing))
 
 
 def particle_drift(source: Source, samples: Samples, spacing: float) -> Drift:
@@ -226,12 +242,12 @@ def particle_drift(source: Source, samples: Samples, spacing: float) -> Drift:
     -------
     Drift
     """
-    if len(source.frame) < 2 or np.median(source.count) < FEW or not np.isfinite(spacing):
+    if not shows_drift(source, spacing):
         return no_drift(source.frame)
     lag = np.diff(source.frame).astype(float)
     velocity = steady_velocity(samples, _steady_pick(source), float(np.median(source.count)), spacing)
     steps = velocity * np.minimum(lag, 10.0)[:, None]
-    picks = _spread_pick(source)
+    picks = spread_pick(source)
     moments = source_moments(source, steps, residual_reach(samples, picks, steps, spacing))
     jumped = find_jumps(source, moments, spacing, steps)
     if jumped.any():
@@ -270,12 +286,17 @@ def integrate(middle: Floats, frames: Ints, steps: Floats, angle: Floats, kind: 
     shift, total = np.zeros((len(frames), 2)), np.concatenate(([0.0], np.cumsum(angle)))
     if angle.any():
         for f in range(len(steps)):
-            arm = centre + shift[f] - middle[f]
-            c, s = math.cos(angle[f]) - 1, math.sin(angle[f])
-            shift[f + 1] = shift[f] + steps[f] + (c * arm[0] - s * arm[1], s * arm[0] + c * arm[1])
+            shift[f + 1] = rigid_step(centre, shift[f], middle[f], steps[f], angle[f])
     else:
         shift[1:] = np.cumsum(steps, 0)
     return Drift(frames, shift, total, centre, kind, error)
+
+
+def rigid_step(centre: Floats, shift: Floats, middle: Floats, step: Floats, angle: float) -> Floats:
+    """Return the shift at `centre` after a step and a turn about `middle`."""
+    arm = centre + shift - middle
+    c, s = math.cos(angle) - 1, math.sin(angle)
+    return np.asarray(shift + step + (c * arm[0] - s * arm[1], s * arm[0] + c * arm[1]), np.float64)
 
 
 def steady_velocity(samples: Samples, picks: Ints, per_frame: float, spacing: float) -> Floats:
@@ -329,11 +350,11 @@ def densest(d: Floats, spacing: float) -> tuple[Floats, float]:
     return centre, math.sqrt(v)
 
 
-def common_motion(moments: Floats) -> tuple[Floats, Floats, float, bool]:
+def common_motion(moments: Floats, *, turns: bool | None = None) -> tuple[Floats, Floats, float, bool]:
     """Return each frame's mean displacement and rotation, the error of the former, and whether they are real.
 
     They are when their spread over the frames exceeds what independent particles would show, which is
-    a chi-square of two degrees of freedom a frame.
+    a chi-square of two degrees of freedom a frame. `turns` says whether there is rotation, where that is known.
     """
     n = np.maximum(moments[:, N], 1)
     mean = moments[:, [SUM_X, SUM_Y]] / n[:, None]
@@ -348,6 +369,8 @@ def common_motion(moments: Floats) -> tuple[Floats, Floats, float, bool]:
     arm = np.maximum(moments[:, ARM], 1e-12)
     angle = moments[:, CROSS] / arm
     turned = (angle**2 * arm / max(var, 1e-12))[moments[:, N] >= FEW]
-    if not (real and turned.sum() > frames + 5 * math.sqrt(2 * frames)):
+    if turns is None:
+        turns = real and turned.sum() > frames + 5 * math.sqrt(2 * frames)
+    if not turns:
         angle = np.zeros(len(n))
     return mean, angle, math.sqrt(var / float(np.median(n))) if math.isfinite(var) else math.nan, bool(real)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from lptem_tracker.link import table as tab
-from lptem_tracker.link.drift import Drift
+from lptem_tracker.link.drift import Removal
 from lptem_tracker.link.gaps import CONTEXT, Filled, fill_gaps
 from lptem_tracker.link.rows import Rows, joined_rows, no_rows
 from lptem_tracker.link.survey import Survey
@@ -22,11 +24,11 @@ class Filler:
     Parameters
     ----------
     survey : Survey
-    drift : Drift
+    drift : Removal
         The one finally taken out.
     """
 
-    def __init__(self, survey: Survey, drift: Drift) -> None:
+    def __init__(self, survey: Survey, drift: Removal) -> None:
         self._drift = drift
         self._motion, self._velocity_var = survey.plan.smoothing()
         self._reach = survey.options.max_lag + CONTEXT
@@ -58,17 +60,7 @@ class Filler:
             tab.DRIFT_X: moved[:, 0],
             tab.DRIFT_Y: moved[:, 1],
         }
-        columns = {}
-        for name in before.columns:
-            if name in new:
-                columns[name] = new[name]
-            elif name == tab.MERGED:
-                columns[name] = pd.array([pd.NA] * len(before), dtype="Int64")
-            elif before[name].dtype.kind == "f":
-                columns[name] = np.full(len(before), np.nan)
-            else:
-                columns[name] = before[name].array
-        return pd.DataFrame(columns).astype(before.dtypes.to_dict())
+        return pd.DataFrame({name: _filled_column(before[name], new.get(name)) for name in before.columns}, copy=False)
 
     def push(self, rows: Rows, *, last: bool = False) -> Filled:
         """Take in final rows of whole frames; return filled ones, whose `before` counts over the whole movie.
@@ -101,3 +93,16 @@ class Filler:
                 self._done - keep,
             )
         return filled
+
+
+def _filled_column(before: pd.Series, value: NDArray[Any] | None) -> Any:
+    """Return `value` in the dtype of a column; without one, nothing for a measurement and for a merger, else `before`.
+
+    The dtype is kept here, because converting whole tables later takes longer than linking a short movie.
+    """
+    dtype = before.dtype
+    if value is not None:
+        return value.astype(dtype, copy=False) if isinstance(dtype, np.dtype) else pd.array(value, dtype=dtype)
+    if before.name == tab.MERGED or (dtype.kind == "f" and not isinstance(dtype, np.dtype)):
+        return pd.array([pd.NA] * len(before), dtype=dtype)
+    return np.full(len(before), np.nan, dtype) if dtype.kind == "f" else before.array

@@ -6,9 +6,11 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lptem_tracker.link.blocks import Block, Source
 from lptem_tracker.link.core import Decided, Points, SlidingWindow
+from lptem_tracker.link.drift import Removal
 from lptem_tracker.link.merging import Mergers
 from lptem_tracker.link.rows import Rows, joined_rows, no_rows
 from lptem_tracker.link.survey import Survey
@@ -22,11 +24,13 @@ class Flow:
     survey : Survey
     looks : int
         Likeness features of the detections.
+    drift : Removal
+        Taken out of the positions before they are linked.
     """
 
-    def __init__(self, survey: Survey, looks: int) -> None:
+    def __init__(self, survey: Survey, looks: int, drift: Removal) -> None:
         plan = survey.plan
-        self._drift, self._exact = survey.drift, plan.found is None
+        self._drift, self._exact = drift, plan.found is None
         adopt = math.isfinite(plan.costs.max_step)
         self._window = SlidingWindow(
             plan.costs,
@@ -45,6 +49,10 @@ class Flow:
     def absent(self) -> set[int]:
         """Particles that may come back although their tracks have ended: they are part of another one."""
         return self._mergers.absent if self._mergers is not None else set()
+
+    def fresh_names(self, n: int) -> NDArray[np.int64]:
+        """Return `n` names that no track has or will have."""
+        return self._window.fresh_names(n)
 
     def push(self, points: Points) -> Rows:
         """Take in whole frames, all later than those before, and return the rows that became final."""
@@ -83,7 +91,7 @@ def follow(source: Source, survey: Survey) -> Iterator[tuple[Block | None, Rows,
     """Link all blocks; yield each with the rows that became final by it, and at last None with the rest."""
     flow: Flow | None = None
     for block in source.blocks():
-        flow = flow or Flow(survey, block.points.looks.shape[1])
+        flow = flow or Flow(survey, block.points.looks.shape[1], survey.drift)
         yield block, flow.push(block.points), flow
     if flow is not None:
         yield None, flow.finish(), flow

@@ -12,6 +12,7 @@ from lptem_tracker.errors import TableError
 from lptem_tracker.link.blocks import Source
 from lptem_tracker.link.drift import Drift, source_moments
 from lptem_tracker.link.jumps import SQUARE, N
+from lptem_tracker.link.options import ImageDrift
 
 Floats = NDArray[np.float64]
 
@@ -19,7 +20,7 @@ SPARSE = 10
 """Particles a frame from which their own motion says better than the images whether there is a drift."""
 
 
-def drift_from_images(source: Source, spacing: float, image_drift: pd.DataFrame, found: Drift) -> Drift:
+def drift_from_images(source: Source, spacing: float, image_drift: ImageDrift, found: Drift) -> Drift:
     """Return the drift of the images where the particles move less without it, else `found`.
 
     Three readings of the images are tried, from the most to the least forgiving of their errors: a steady drift,
@@ -30,8 +31,9 @@ def drift_from_images(source: Source, spacing: float, image_drift: pd.DataFrame,
     source : Source
     spacing : float
         Mean distance of particles, px.
-    image_drift : pandas.DataFrame
-        Columns `frame, dx, dy`: displacement of the image content in px since any fixed moment.
+    image_drift : pandas.DataFrame or callable that returns one
+        Columns `frame, dx, dy`: displacement of the image content in px since any fixed moment. A callable is
+        called only where the particles are too few.
     found : Drift
         What the particles show.
 
@@ -40,9 +42,9 @@ def drift_from_images(source: Source, spacing: float, image_drift: pd.DataFrame,
     TableError
         A column is missing or not finite.
     """
-    shift = shift_at(image_drift, source.frame)
     if found.kind != "none" or len(source.frame) < 2 or np.median(source.count) >= SPARSE:
         return found
+    shift = shift_at(image_drift() if callable(image_drift) else image_drift, source.frame)
     steps = np.diff(shift, axis=0)
     lag = np.diff(source.frame)[:, None].astype(float)
     reach = 0.5 * spacing

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ Ints = NDArray[np.int64]
 FEW = 4
 """Particles a frame below which a common motion cannot be told from their own."""
 
+MOST = 300
+"""About how many particles of a frame show its drift."""
+
 PATIENCE = 6
 """Frames, worst first, in which no jump is found before the search is given up."""
 
@@ -31,6 +34,31 @@ N, SUM_X, SUM_Y, SQUARE, CROSS, ARM = range(6)
 """Places in a frame's moments: see `drift.pair_moments`."""
 
 
+class Usual(NamedTuple):
+    """How frames fit onto the next as a rule: mean square distance left, px², and share of particles found again."""
+
+    left: float
+    share: float
+
+
+def usual_fit(moments: Floats, count: Ints) -> Usual:
+    """Return the medians over frames with `count` detections and these moments."""
+    n = np.maximum(moments[:, N], 1)
+    share = min(float(np.median(n / np.minimum(count, MOST))), 1.0)
+    return Usual(float(np.median(moments[:, SQUARE] / n)), share)
+
+
+def badness(moments: Floats, count: Ints, spacing: float, usual: Usual) -> Floats:
+    """Return how badly each frame fits onto the next; 0 where it fits, or holds too few to say."""
+    n = np.maximum(moments[:, N], 1)
+    left, found = moments[:, SQUARE] / n, n / np.minimum(count, MOST)
+    mean = np.hypot(moments[:, SUM_X], moments[:, SUM_Y]) / n
+    few = found < usual.share - 3 * np.sqrt(usual.share * (1 - usual.share) / n) - 0.01
+    odd = (left > 1.3 * usual.left) | (mean > 0.12 * spacing) | few
+    bad = left / max(usual.left, 1e-300) + mean / spacing + 10 * (usual.share - found)
+    return np.where(odd & (count >= FEW), bad, 0.0)
+
+
 def find_jumps(source: Source, moments: Floats, spacing: float, steps: Floats) -> NDArray[np.bool_]:
     """Look for another shift where a frame fits badly onto the next; `steps` is updated in place.
 
@@ -39,19 +67,10 @@ def find_jumps(source: Source, moments: Floats, spacing: float, steps: Floats) -
     bool, shape (F − 1,)
         Frames after which the field jumped.
     """
-    n = np.maximum(moments[:, N], 1)
-    count = source.count[:-1]
-    left = moments[:, SQUARE] / n
-    found = n / np.minimum(count, 300)
-    mean = np.hypot(moments[:, SUM_X], moments[:, SUM_Y]) / n
-    typical = float(np.median(left))
-    share = min(float(np.median(found)), 1.0)
-    few = found < share - 3 * np.sqrt(share * (1 - share) / n) - 0.01
-    odd = (left > 1.3 * typical) | (mean > 0.12 * spacing) | few
-    badness = np.where(odd & (count >= FEW), left / max(typical, 1e-300) + mean / spacing + 10 * (share - found), 0.0)
+    bad = badness(moments, source.count[:-1], spacing, usual_fit(moments, source.count[:-1]))
     jumped = np.zeros(len(steps), bool)
     misses = 0
-    worst = np.argsort(-badness, kind="stable")[: int((badness > 0).sum())]
+    worst = np.argsort(-bad, kind="stable")[: int((bad > 0).sum())]
     ahead: dict[Run, Points] = {}
     for at, f in enumerate(worst):
         if misses >= PATIENCE:
@@ -76,7 +95,7 @@ def _affordable(source: Source, frames: Ints) -> Ints:
 
 def best_shift(a: Floats, b: Floats, first: Floats, spacing: float) -> Floats:
     """Return the shift that brings `a`, shape (n, 2), best onto `b`; `first` unless another is clearly better."""
-    a = a[:: max(len(a) // 300, 1)]
+    a = a[:: max(len(a) // MOST, 1)]
     tree = cKDTree(b)
     near, which = tree.query(a + first, k=min(12, len(b)), distance_upper_bound=1.5 * spacing)
     d = (b[np.minimum(which, len(b) - 1)] - a[:, None])[np.isfinite(near)]
@@ -84,9 +103,13 @@ def best_shift(a: Floats, b: Floats, first: Floats, spacing: float) -> Floats:
         return first
     bins = 0.1 * spacing
     starts = _most_voted((d - first) / bins, 24) * bins + first
-    # all are looked at once, the most promising are refined
+    # all are looked at once; of those that bring more onto a particle than `first` the most promising are refined
+    starts = np.vstack([first, starts])
     far = tree.query((a + starts[:, None]).reshape(-1, 2))[0].reshape(len(starts), -1)
-    starts = starts[np.argsort(-_fits(far, (0.15 * spacing) ** 2, spacing), kind="stable")[:REFINED]]
+    fits = _fits(far, (0.15 * spacing) ** 2, spacing)
+    starts = starts[[k for k in np.argsort(-fits, kind="stable")[:REFINED] if fits[k] > fits[0]]]
+    if len(starts) == 0:
+        return first
     old_fit = refine_shift(a, tree, b, first, spacing, still=True)[1]
     best, best_fit = first, old_fit + 10.0
     for start in [first, *starts]:

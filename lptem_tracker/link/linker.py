@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,13 +13,10 @@ from lptem_tracker.link import table as tab
 from lptem_tracker.link.blocks import Source, TableSource
 from lptem_tracker.link.drift import Drift
 from lptem_tracker.link.fill import Filler
+from lptem_tracker.link.options import WINDOW_FRAMES, ImageDrift, LinkOptions, Motion
 from lptem_tracker.link.rows import Rows
-from lptem_tracker.link.survey import WINDOW_FRAMES, Motion, Options, Survey, survey
+from lptem_tracker.link.survey import Survey, survey
 from lptem_tracker.link.tally import Tally
-from lptem_tracker.tables import OBSERVED, PARTICLE
-
-if TYPE_CHECKING:
-    from lptem_tracker.settings import LinkSettings
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -35,7 +32,7 @@ def link(
     motion: Motion = "auto",
     parameters: Mapping[str, float] | None = None,
     fill: bool = True,
-    image_drift: pd.DataFrame | None = None,
+    image_drift: ImageDrift | None = None,
 ) -> pd.DataFrame:
     """Give every detection the identity of its particle.
 
@@ -63,9 +60,9 @@ def link(
         Values of `Parameters` in px and frames that replace those estimated.
     fill : bool
         Append a row with `observed` False for each frame missed within a track.
-    image_drift : pandas.DataFrame, optional
-        Displacement of the image content, as `movie_drift` returns it: `frame, dx, dy` in px. Used where
-        there are too few particles to show the drift themselves, and only if they move less without it.
+    image_drift : pandas.DataFrame or callable that returns one, optional
+        Displacement of the image content, as `movie_drift` returns it: `frame, dx, dy` in px. Used (a callable:
+        called) where there are too few particles to show the drift themselves, and only if they move less without it.
 
     Returns
     -------
@@ -83,14 +80,36 @@ def link(
     SettingsError
         An option is out of its range.
     """
-    options = Options(
+    options = LinkOptions(
         max_displacement_px, max_gap_frames, window_frames, drift, motion, parameters or {}, fill, image_drift
     )
+    return link_with(detections, options)
+
+
+def link_with(detections: pd.DataFrame, options: LinkOptions) -> pd.DataFrame:
+    """Call `link` with all its options in one object.
+
+    Parameters
+    ----------
+    detections : pandas.DataFrame
+    options : LinkOptions
+
+    Returns
+    -------
+    pandas.DataFrame
+
+    Raises
+    ------
+    TableError
+    """
     source = TableSource(detections)
     known = survey(source, options)
     linked, common = _link_all(source, known, len(detections))
-    out = _with_tracks(detections, linked, _moved(source, common, len(detections)))
-    if fill:
+    moved = _moved(source, common, len(detections))
+    out = tab.with_columns(
+        detections, tab.linker_columns(linked.particle, linked.belief, linked.merged, linked.unmerged, moved)
+    )
+    if options.fill:
         out = tab.append_rows(out, _filled(out, source, Filler(known, common), linked.pred))
     out.attrs = {**detections.attrs, "link": known.report(common)}
     return out
@@ -128,21 +147,6 @@ def _link_all(source: TableSource, known: Survey, n: int) -> tuple[Linked, Drift
     return linked, tally.drift()
 
 
-def _with_tracks(detections: pd.DataFrame, linked: Linked, moved: Floats) -> pd.DataFrame:
-    """Return the table with the linker's columns; `moved`, shape (n, 2), is the drift of each row."""
-    return tab.with_columns(
-        detections,
-        {
-            PARTICLE: linked.particle,
-            OBSERVED: np.ones(len(detections), bool),
-            tab.CONFIDENCE: linked.belief,
-            tab.MERGED: pd.arrays.IntegerArray(linked.merged, linked.unmerged),
-            tab.DRIFT_X: moved[:, 0],
-            tab.DRIFT_Y: moved[:, 1],
-        },
-    )
-
-
 def _moved(source: Source, drift: Drift, n: int) -> Floats:
     """Return how far the drift has moved each row of the table, shape (n, 2), px."""
     out = np.zeros((n, 2), order="F")
@@ -176,18 +180,3 @@ def _filled(table: pd.DataFrame, source: Source, filler: Filler, pred: Ints) -> 
         filled = filler.push(rows, last=done == len(pred))
         parts.append(filler.frame(filled, table.iloc[places[filled.before - first]]))
     return pd.concat(parts, ignore_index=True) if parts else table.iloc[:0]
-
-
-def link_from_settings(
-    detections: pd.DataFrame, settings: LinkSettings, *, image_drift: pd.DataFrame | None = None
-) -> pd.DataFrame:
-    """Call `link` with the values of the settings' link section."""
-    return link(
-        detections,
-        max_displacement_px=settings.max_displacement_px,
-        max_gap_frames=settings.max_gap_frames,
-        window_frames=settings.window_frames,
-        drift=settings.drift,
-        motion=settings.motion,
-        image_drift=image_drift,
-    )

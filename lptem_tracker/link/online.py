@@ -1,62 +1,74 @@
-"""`Linker`: frames in as they come, finished tracks out, in bounded memory."""
+"""`Linker`: frames in as they come, finished tracks out."""
 
 from __future__ import annotations
 
-import math
-import warnings
-from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from lptem_tracker.errors import LptemWarning, TableError
+from lptem_tracker.errors import SettingsError, TableError
 from lptem_tracker.link import table as tab
-from lptem_tracker.link.blocks import TableSource
-from lptem_tracker.link.core import SlidingWindow
-from lptem_tracker.link.survey import WINDOW_FRAMES, Motion, Options, Plan, survey
-from lptem_tracker.tables import FRAME, OBSERVED, PARTICLE
+from lptem_tracker.link.blocks import Block, TableSource, warn_of_lost
+from lptem_tracker.link.finish import Finisher
+from lptem_tracker.link.flow import Flow
+from lptem_tracker.link.live_drift import LiveDrift
+from lptem_tracker.link.options import LinkOptions
+from lptem_tracker.link.stream import link_stream
+from lptem_tracker.link.survey import survey
 
-BURN_IN = 3000
-"""Detections that are collected before parameters are estimated and the first rows come out."""
+ENOUGH_DETECTIONS, ENOUGH_FRAMES, LONG_ENOUGH = 3000, 50, 500
+"""The beginning from which parameters and drift are taken: this many detections and frames, or `LONG_ENOUGH` frames."""
 
 
 class Linker:
-    """Link a stream of detections.
+    """Link detections while the movie is recorded.
 
-    Without drift the identities equal those of `link` on the whole table with the same parameters; here they
-    are estimated from the first `BURN_IN` detections only. Memory holds the window and the burn-in.
+    The first rows come out when the beginning of the movie has told its parameters and drift; it is all that is
+    known of both, except that the drift is followed. A movie that is over by then is linked as `link` does, and
+    whose parameters do not change, as `link` does up to the errors of the estimates. Memory holds the
+    beginning, the window, and 32 bytes a frame.
 
     Parameters
     ----------
-    max_displacement_px, max_gap_frames, window_frames, motion, parameters
-        As of `link`.
+    options : LinkOptions, optional
+        Without `image_drift`.
+
+    Attributes
+    ----------
+    report : dict or None
+        Parameters with unit and source, and the drift so far; None until the first rows come out.
+
+    Raises
+    ------
+    SettingsError
+        Drift of images is given.
 
     Examples
     --------
     >>> import pandas as pd
-    >>> linker = Linker(max_displacement_px=2.0)
+    >>> linker = Linker(LinkOptions(max_displacement_px=2.0))
     >>> a = linker.push(pd.DataFrame({"frame": [0, 1], "x": [5.0, 5.5], "y": [3.0, 3.0]}))
     >>> pd.concat([a, linker.finish()])["particle"].tolist()
     [0, 0]
     """
 
-    def __init__(
-        self,
-        *,
-        max_displacement_px: float | None = None,
-        max_gap_frames: int | None = None,
-        window_frames: int = WINDOW_FRAMES,
-        motion: Motion = "auto",
-        parameters: Mapping[str, float] | None = None,
-    ) -> None:
-        self._options = Options(
-            max_displacement_px, max_gap_frames, window_frames, False, motion, parameters or {}, False
-        )
+    def __init__(self, options: LinkOptions | None = None) -> None:
+        self._options = options or LinkOptions()
+        if self._options.image_drift is not None:
+            raise SettingsError(
+                "The drift of images is known when the movie is over; give it to link or link_stream, not to Linker."
+            )
         self._waiting: list[pd.DataFrame] = []
-        self._tables: list[pd.DataFrame] = []
-        self._window: SlidingWindow | None = None
+        self._frames = 0
+        self._engine: _Engine | None = None
         self._last_frame = -1
-        self.plan: Plan | None = None
+        self._report: dict[str, Any] | None = None
+
+    @property
+    def report(self) -> dict[str, Any] | None:
+        """Parameters and drift."""
+        return self._engine.report if self._engine is not None else self._report
 
     def push(self, detections: pd.DataFrame) -> pd.DataFrame:
         """Take in the detections of further whole frames and return the rows that became final.
@@ -69,73 +81,59 @@ class Linker:
         Returns
         -------
         pandas.DataFrame
-            Rows with their columns and index labels, plus `particle`, `observed` and `link_confidence`,
-            sorted by frame.
+            A chunk of what `link_stream` yields: whole frames, in order.
 
         Raises
         ------
         TableError
             A frame is not later than one given before, or the table is not valid.
         """
-        frame, _ = tab.read_columns(detections)
-        if len(frame) == 0:
-            return self._hand_out(0)
-        if frame.min() <= self._last_frame:
-            raise TableError(f"Frames must come in order; frame {frame.min()} came after frame {self._last_frame}.")
-        self._last_frame = int(frame.max())
-        if self._window is None:
-            self._waiting.append(detections)
-            if sum(map(len, self._waiting)) < BURN_IN:
-                return self._hand_out(0)
-            return self._start()
-        return self._take(detections)
+        frame, (x, y) = tab.read_columns(detections)
+        if len(frame):
+            if frame.min() <= self._last_frame:
+                raise TableError(f"Frames must come in order; frame {frame.min()} came after frame {self._last_frame}.")
+            self._last_frame = int(frame.max())
+        if self._engine is not None:
+            warn_of_lost(int((~np.isfinite(x + y)).sum()), len(x))
+            return self._engine.push(detections)
+        self._waiting.append(detections)
+        self._frames += len(np.unique(frame))
+        enough = sum(map(len, self._waiting)) >= ENOUGH_DETECTIONS or self._frames >= LONG_ENOUGH
+        if self._frames < ENOUGH_FRAMES or not enough:
+            return tab.no_tracks(detections.iloc[:0])
+        begin, self._waiting = pd.concat(self._waiting, ignore_index=True), []
+        self._engine = _Engine(begin, self._options)
+        return self._engine.push(begin)
 
     def finish(self) -> pd.DataFrame:
         """Return the rows that are left; the linker takes no more."""
-        parts = [] if self._window is not None else [self._start()]
-        if self._window is not None:
-            decided = self._window.finish()
-            parts.append(self._hand_out(len(decided.track), decided.track, decided.belief))
-        return pd.concat(parts)
+        if self._engine is not None:
+            return self._engine.finish()
+        stream = link_stream(lambda: self._waiting, self._options)
+        self._report = stream.report
+        return pd.concat([*stream])
 
-    def _start(self) -> pd.DataFrame:
-        if not self._waiting:
-            return self._hand_out(0)
-        table = pd.concat(self._waiting)
-        self._waiting = []
-        self.plan = survey(TableSource(table), self._options).plan
-        self._window = SlidingWindow(
-            self.plan.costs,
-            self._options.window_frames,
-            adopt=math.isfinite(self.plan.costs.max_step),
-            looks=len(tab.look_columns(table.iloc[:0], np.empty(0, np.int64)).T),
-            mixture=self.plan.mixture,
-            caution=self.plan.caution,
-        )
-        return self._take(table)
 
-    def _take(self, table: pd.DataFrame) -> pd.DataFrame:
-        assert self._window is not None
+class _Engine:
+    """The linker once the beginning of the movie is known; that table has to be pushed first."""
+
+    def __init__(self, begin: pd.DataFrame, options: LinkOptions) -> None:
+        source = TableSource(begin)
+        self._known = survey(source, options)
+        self._drift = LiveDrift(source, self._known)
+        looks = tab.look_columns(begin.iloc[:0], np.empty(0, np.int64)).shape[1]
+        self._flow = Flow(self._known, looks, self._drift)
+        self._finisher = Finisher(begin.iloc[:0], self._known, self._drift, self._flow.fresh_names)
+
+    @property
+    def report(self) -> dict[str, Any]:
+        return self._known.report(self._drift.drift)
+
+    def push(self, table: pd.DataFrame) -> pd.DataFrame:
         frame, _ = tab.read_columns(table)
         points, rows = tab.ordered_points(table, frame, np.arange(len(table)))
-        if len(rows) < len(table):
-            warnings.warn(
-                f"{len(table) - len(rows)} of {len(table)} detections have no finite x, y and are left out.",
-                LptemWarning,
-                stacklevel=4,
-            )
-        self._tables.append(table.iloc[rows])
-        decided = self._window.push(points)
-        return self._hand_out(len(decided.track), decided.track, decided.belief)
+        self._drift.push(points)
+        return self._finisher.push(Block(points, table, rows), self._flow.push(points))
 
-    def _hand_out(self, n: int, track: np.ndarray | None = None, belief: np.ndarray | None = None) -> pd.DataFrame:
-        waiting = pd.concat(self._tables) if self._tables else pd.DataFrame({FRAME: pd.Series(dtype="int64")})
-        done, left = waiting.iloc[:n], waiting.iloc[n:]
-        self._tables = [left] if len(left) else []
-        return done.assign(
-            **{
-                PARTICLE: np.empty(0, np.int64) if track is None else track,
-                OBSERVED: True,
-                tab.CONFIDENCE: np.empty(0) if belief is None else belief,
-            }
-        )
+    def finish(self) -> pd.DataFrame:
+        return self._finisher.push(None, self._flow.finish())

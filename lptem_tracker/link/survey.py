@@ -4,63 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from lptem_tracker.errors import SettingsError
 from lptem_tracker.link.blocks import Run, Source
 from lptem_tracker.link.candidates import Costs
 from lptem_tracker.link.core import CAUTION, Points, frame_starts
 from lptem_tracker.link.drift import Drift, drift_runs, no_drift, particle_drift
-from lptem_tracker.link.estimate import estimate, estimate_runs, scale_of, scale_runs
+from lptem_tracker.link.estimate import Scale, estimate, estimate_runs, scale_of, scale_runs
 from lptem_tracker.link.imagery import drift_from_images
 from lptem_tracker.link.imm import Mixture
 from lptem_tracker.link.kalman import Motion as KalmanMotion
+from lptem_tracker.link.options import LinkOptions
 from lptem_tracker.link.parameters import UNITS, Parameters, fallback_costs
-
-Motion = Literal["auto", "brownian", "velocity", "mixed"]
-GAP_FRAMES = 5
-WINDOW_FRAMES = 8
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the user asks of the linker; see `link`.
-
-    Raises
-    ------
-    SettingsError
-        An option is out of its range.
-    """
-
-    max_displacement_px: float | None = None
-    max_gap_frames: int | None = None
-    window_frames: int = WINDOW_FRAMES
-    drift: bool = True
-    motion: Motion = "auto"
-    parameters: Mapping[str, float] = field(default_factory=dict)
-    fill: bool = True
-    image_drift: pd.DataFrame | None = None
-
-    def __post_init__(self) -> None:
-        step, gap, window = self.max_displacement_px, self.max_gap_frames, self.window_frames
-        if step is not None and not step > 0:
-            raise SettingsError(f"max_displacement_px must be a positive number of px; got {step!r}.")
-        if gap is not None and (gap < 0 or gap != int(gap)):
-            raise SettingsError(f"max_gap_frames must be a whole number of at least 0; got {gap!r}.")
-        if window < 1 or window != int(window):
-            raise SettingsError(f"window_frames must be a whole number of at least 1; got {window!r}.")
-        if self.motion not in ("auto", "brownian", "velocity", "mixed"):
-            raise SettingsError(f"motion must be auto, brownian, velocity or mixed; got {self.motion!r}.")
-
-    @property
-    def max_lag(self) -> int:
-        """Largest frame difference of a link."""
-        return (GAP_FRAMES if self.max_gap_frames is None else int(self.max_gap_frames)) + 1
 
 
 @dataclass(frozen=True)
@@ -93,11 +52,12 @@ class Plan:
 
 @dataclass(frozen=True)
 class Survey:
-    """What is known before linking: the user's options, the costs, and the drift."""
+    """What is known before linking: the user's options, the costs, the drift, and the distance of particles in px."""
 
-    options: Options
+    options: LinkOptions
     plan: Plan
     drift: Drift
+    spacing: float = math.nan
 
     def report(self, drift: Drift) -> dict[str, Any]:
         """Return parameters and `drift`, the one finally taken out, for the record."""
@@ -105,28 +65,32 @@ class Survey:
         return {"parameters": self.plan.report(), "drift": drift.report(), **told}
 
 
-def survey(source: Source, options: Options) -> Survey:
+def survey(source: Source, options: LinkOptions) -> Survey:
     """Estimate drift and parameters of the detections of a source."""
     if len(source.frame) == 0:
-        return Survey(options, make_plan(source, {}, options), no_drift(source.frame))
+        return Survey(options, make_plan(source, {}, None, options), no_drift(source.frame))
     wanted = [*scale_runs(source), *estimate_runs(source, options.max_lag), _first_frames(source)]
     samples = source.runs([*wanted, *(drift_runs(source) if options.drift else [])])
-    drift = no_drift(source.frame)
+    drift, scale = no_drift(source.frame), scale_of(source, samples)
     if options.drift:
-        spacing = scale_of(source, samples).spacing
-        drift = particle_drift(source, samples, spacing)
+        drift = particle_drift(source, samples, scale.spacing)
         if options.image_drift is not None:
-            drift = drift_from_images(source, spacing, options.image_drift, drift)
+            drift = drift_from_images(source, scale.spacing, options.image_drift, drift)
     still = {run: samples[run]._replace(xy=drift.still(samples[run].frame, samples[run].xy)) for run in wanted}
-    return Survey(options, make_plan(source, still, options), drift)
+    if drift.kind != "none":
+        scale = scale_of(source, still)
+    return Survey(options, make_plan(source, still, scale, options), drift, scale.spacing)
 
 
-def make_plan(source: Source, samples: Mapping[Run, Points], options: Options) -> Plan:
-    """Estimate what is not given, from samples without drift, and return the costs that follow."""
+def make_plan(source: Source, samples: Mapping[Run, Points], scale: Scale | None, options: LinkOptions) -> Plan:
+    """Estimate what is not given, from samples without drift, and return the costs that follow.
+
+    `scale` is None without detections.
+    """
     user, max_step, max_lag = options.parameters, options.max_displacement_px, options.max_lag
     guess = None
-    if samples:
-        guess = estimate(source, samples, scale_of(source, samples), max_lag, max_step, options.motion)
+    if scale is not None:
+        guess = estimate(source, samples, scale, max_lag, max_step, options.motion)
     found = guess.parameters if guess is not None else None
     if found is None and "step_sigma_px" in user:
         found = Parameters((user["step_sigma_px"],), max_displacement_px=max_step)

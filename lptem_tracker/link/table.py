@@ -142,6 +142,24 @@ def look_columns(table: pd.DataFrame, rows: NDArray[np.int64]) -> NDArray[np.flo
     return out
 
 
+def linker_columns(
+    particle: NDArray[np.int64],
+    belief: NDArray[np.float64],
+    merged: NDArray[np.int64],
+    unmerged: NDArray[np.bool_],
+    moved: NDArray[np.float64],
+) -> dict[str, Any]:
+    """Return the columns of observed rows that the linker adds; `moved`, shape (n, 2), is the drift in px."""
+    return {
+        PARTICLE: particle,
+        OBSERVED: np.ones(len(particle), bool),
+        CONFIDENCE: belief,
+        MERGED: pd.arrays.IntegerArray(merged, unmerged),
+        DRIFT_X: moved[:, 0],
+        DRIFT_Y: moved[:, 1],
+    }
+
+
 def with_columns(table: pd.DataFrame, columns: dict[str, Any]) -> pd.DataFrame:
     """Return the table with `columns` added or replaced; the rest is shared, not copied."""
     keep = [name for name in table.columns if name not in columns]
@@ -152,8 +170,14 @@ def with_columns(table: pd.DataFrame, columns: dict[str, Any]) -> pd.DataFrame:
     return out
 
 
+def no_tracks(template: pd.DataFrame) -> pd.DataFrame:
+    """Return a tracks table without rows, with the columns of a detections table without rows."""
+    nothing = np.empty(0, np.int64)
+    return with_columns(template, linker_columns(nothing, np.empty(0), nothing, np.empty(0, bool), np.empty((0, 2))))
+
+
 def append_rows(table: pd.DataFrame, filled: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with filled rows at its end, under new index labels, in the table's dtypes."""
+    """Return the table with filled rows, of the same columns and dtypes, at its end, under new index labels."""
     if filled.empty:
         return table
     if isinstance(table.index, pd.MultiIndex) or table.index.dtype.kind not in "iu":
@@ -165,7 +189,7 @@ def append_rows(table: pd.DataFrame, filled: pd.DataFrame) -> pd.DataFrame:
             if isinstance(table.index, pd.RangeIndex) and table.index.start == 0 and table.index.step == 1
             else table.index.append(pd.RangeIndex(first, first + len(filled)))
         )
-    out = pd.concat([table.reset_index(drop=True), filled.astype(table.dtypes.to_dict())], ignore_index=True)
+    out = pd.concat([table, filled], ignore_index=True)
     out.index = label
     if table.index.name is not None:
         out.index.name = table.index.name

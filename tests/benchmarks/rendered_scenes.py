@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from lptem_tracker.job import Job
-from lptem_tracker.link import link_from_settings, supported
+from lptem_tracker.link import LinkOptions, link_with, supported
 from lptem_tracker.pipeline import chosen_detector
 from lptem_tracker.progress import Silent
 from lptem_tracker.settings import Settings
@@ -78,6 +78,6 @@ def rendered_scene(name: str, changes: dict[str, Any], seed: int, cache: Path | 
         if kept is not None:
             kept.parent.mkdir(parents=True, exist_ok=True)
             found.to_parquet(kept)
-    tracks = link_from_settings(found, settings.link)
+    tracks = link_with(found, LinkOptions.from_settings(settings.link))
     tracks = tracks[supported(tracks, settings.detect.confidence)]
     return RenderedScene(movie, found, tracks)

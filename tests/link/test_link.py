@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lptem_tracker.errors import LptemWarning, SettingsError, TableError
-from lptem_tracker.link import Linker, link
+from lptem_tracker.link import link
 
 
 def walkers(n: int = 40, frames: int = 60, sigma: float = 1.0, miss: float = 0.05, seed: int = 0) -> pd.DataFrame:
@@ -130,34 +130,6 @@ def test_clear_scenes_are_linked_without_error() -> None:
     table = table[table.groupby("true")["frame"].transform("size") > 1]
     out = link(table)
     assert same_partition(out[out["observed"]]["particle"], table["true"])
-
-
-def test_streaming_gives_the_same_identities() -> None:
-    """Frames pushed one by one are linked as the whole table is, under the same parameters."""
-    table = walkers(n=60, frames=90, sigma=1.5)
-    given = {
-        "step_sigma_px": 1.5,
-        "miss_rate": 0.05,
-        "death_rate": 0.002,
-        "density_px2": 0.01,
-        "birth_density": 2e-5,
-        "false_density": 2e-5,
-    }
-    linker = Linker(parameters=given)
-    parts = [linker.push(part) for _, part in table.groupby("frame")]
-    streamed = pd.concat([*parts, linker.finish()])
-    whole = link(table, parameters=given, drift=False, fill=False)
-    assert len(streamed) == len(table)
-    pd.testing.assert_series_equal(streamed["particle"].sort_index(), whole["particle"])
-    assert (np.diff(streamed["frame"]) >= 0).all()
-
-
-def test_streaming_refuses_frames_out_of_order() -> None:
-    """A frame that was already given is an error, not a silent mix-up."""
-    linker = Linker()
-    linker.push(pd.DataFrame({"frame": [3], "x": [0.0], "y": [0.0]}))
-    with pytest.raises(TableError, match="came after frame 3"):
-        linker.push(pd.DataFrame({"frame": [2], "x": [0.0], "y": [0.0]}))
 
 
 def test_empty_table_gives_an_empty_one() -> None:

@@ -3,44 +3,17 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from lptem_tracker.errors import LptemWarning, TableError
-from lptem_tracker.link import blocks, link, link_stream, supported
+from lptem_tracker.link import LinkOptions, blocks, link, link_stream, supported
 
-
-def movie(kind: str, n: int = 30, frames: int = 120, seed: int = 0) -> pd.DataFrame:
-    """Particles 12 px apart with radii, errors and confidences; misses, false detections, and what `kind` says."""
-    rng = np.random.default_rng(seed)
-    side = 12 * np.sqrt(n)
-    step = rng.normal(0, 1.0, (frames, n, 2))
-    if kind == "velocity":
-        angle = rng.uniform(0, 2 * np.pi, n)
-        step = 0.3 * step + 2.0 * np.column_stack([np.cos(angle), np.sin(angle)])
-    xy = rng.uniform(0, side, (n, 2)) + np.cumsum(step, 0)
-    if kind == "steady":
-        xy += 0.4 * np.arange(frames)[:, None, None]
-    if kind == "unsteady":
-        xy += np.cumsum(rng.normal(0, 1.5, (frames, 1, 2)), 0)
-    if kind == "jumps":
-        xy[40:] += [9.0, -4.0]
-    seen = rng.random((frames, n)) > 0.08
-    frame, who = np.nonzero(seen)
-    table = pd.DataFrame({"frame": frame, "x": xy[seen][:, 0], "y": xy[seen][:, 1], "true": who})
-    false = rng.random(len(table)) < 0.03
-    table.loc[false, ["x", "y"]] = rng.uniform(0, side, (false.sum(), 2))
-    size = 4 + who % 3
-    if kind == "mergers":
-        size = np.where((frame > 50) & (frame < 70) & (who % 4 == 0), 1.5 * size, size)
-        table = table.assign(radius=size * np.exp(rng.normal(0, 0.02, len(table))))
-        table = table[~((who % 4 == 1) & (frame > 50) & (frame < 70))].reset_index(drop=True)
-        table["x_std"] = table["y_std"] = 0.3
-    table["confidence"] = np.where(rng.random(len(table)) < 0.3, 0.3, 0.9)
-    return table
+Movie = Callable[..., pd.DataFrame]
+Streamed = Callable[[pd.DataFrame], pd.DataFrame]
 
 
 def cut(table: pd.DataFrame, rows: int) -> Iterator[pd.DataFrame]:
@@ -49,25 +22,22 @@ def cut(table: pd.DataFrame, rows: int) -> Iterator[pd.DataFrame]:
         yield table.iloc[a : a + rows]
 
 
-def as_streamed(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table of `link` in the order of `link_stream`."""
-    return table.sort_values(["frame", "particle"], kind="stable", ignore_index=True)
-
-
 @pytest.mark.parametrize("kind", ["still", "steady", "unsteady", "jumps", "velocity", "mergers"])
 @pytest.mark.parametrize("rows", [37, 1000])
-def test_stream_equals_link(kind: str, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stream_equals_link(
+    movie: Movie, as_streamed: Streamed, kind: str, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Cut anywhere, in blocks of a few frames, every column of every row is that of `link`, bit by bit."""
     monkeypatch.setattr(blocks, "BLOCK", 400)
     table = movie(kind)
     whole = link(table, max_gap_frames=4)
-    stream = link_stream(lambda: cut(table, rows), max_gap_frames=4)
+    stream = link_stream(lambda: cut(table, rows), LinkOptions(max_gap_frames=4))
     assert stream.report == whole.attrs["link"]
     pd.testing.assert_frame_equal(pd.concat([*stream]), as_streamed(whole), check_exact=True)
 
 
 @pytest.mark.parametrize("kind", ["still", "unsteady", "mergers"])
-def test_blocks_do_not_change_the_tracks(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_do_not_change_the_tracks(movie: Movie, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One block or many: the same identities, and positions without drift equal to rounding."""
     table = movie(kind)
     one = link(table)
@@ -79,12 +49,12 @@ def test_blocks_do_not_change_the_tracks(kind: str, monkeypatch: pytest.MonkeyPa
     assert (~seen).sum() == (~many["observed"]).sum()
 
 
-def test_mergers_happen_in_the_scene() -> None:
+def test_mergers_happen_in_the_scene(movie: Movie) -> None:
     """The scene that the stream is tested on holds tracks that merge, so that their identities are tested too."""
     assert link(movie("mergers"))["merged_into"].notna().sum() > 2
 
 
-def test_only_rows_that_count(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_rows_that_count(movie: Movie, as_streamed: Streamed, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a threshold the rows are those that `supported` marks, rows without position included."""
     monkeypatch.setattr(blocks, "BLOCK", 400)
     table = movie("still", seed=3)
@@ -100,7 +70,7 @@ def test_only_rows_that_count(monkeypatch: pytest.MonkeyPatch) -> None:
     pd.testing.assert_frame_equal(pd.concat([*stream]), counted, check_exact=True)
 
 
-def test_rows_of_a_chunk_come_in_any_order() -> None:
+def test_rows_of_a_chunk_come_in_any_order(movie: Movie) -> None:
     """Rows of a chunk may be shuffled; between chunks the order of frames counts and is checked."""
     table = movie("still", frames=30)
     early, late = table[table["frame"] < 10], table[table["frame"] >= 10]
@@ -111,7 +81,7 @@ def test_rows_of_a_chunk_come_in_any_order() -> None:
         link_stream(lambda: [late, early])
 
 
-def test_changed_chunks_are_refused() -> None:
+def test_changed_chunks_are_refused(movie: Movie) -> None:
     """A source that yields less at its second reading is an error, not a shorter movie."""
     table = movie("still", frames=30)
     readings = iter([table, table.iloc[:-5], table.iloc[:-5], table.iloc[:-5]])
@@ -127,7 +97,7 @@ def test_no_detections_are_one_empty_chunk(chunks: list[pd.DataFrame]) -> None:
     assert {"frame", "x", "y", "particle", "observed", "merged_into"} <= set(parts[0].columns)
 
 
-def test_chunks_come_while_the_movie_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks_come_while_the_movie_is_read(movie: Movie, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first tracks are handed out long before the last detections were read for the last time."""
     monkeypatch.setattr(blocks, "BLOCK", 300)
     table, read = movie("still"), [0]
@@ -156,7 +126,7 @@ def test_memory_does_not_grow_with_the_movie(monkeypatch: pytest.MonkeyPatch) ->
     peaks = []
     for many in (4, 4, 24):
         tracemalloc.start()
-        for _ in link_stream(lambda many=many: chunks(many), motion="brownian"):  # type: ignore[misc]
+        for _ in link_stream(lambda many=many: chunks(many), LinkOptions(motion="brownian")):  # type: ignore[misc]
             pass
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
