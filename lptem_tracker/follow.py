@@ -98,16 +98,18 @@ def follow(
 def _watch(
     recording: _Recording, arrivals: Arrivals, timeout_s: float, interval_s: float, told: Callable[[Run], None] | None
 ) -> None:
-    """Take frames and update the results until no more come."""
+    """Take frames and update the results until no more come; only a look that finds nothing new can be the last."""
     recording.progress.stage("follow", None)
     came = updated = time.monotonic()
     before, shown = 0, 0
-    while time.monotonic() - came < timeout_s and not recording.is_over:
+    while not recording.is_over:
         files = arrivals.ready()
         if len(files) != before:
             recording.take(files)
         if len(files) != before or arrivals.changed:
             came, before = time.monotonic(), len(files)
+        elif time.monotonic() - came >= timeout_s:
+            break
         if recording.n_done != shown and time.monotonic() - updated >= interval_s:
             run = recording.update()
             if told is not None:
