@@ -42,13 +42,13 @@ def link(
     """
     from lptem_tracker.cli.targets import Target
     from lptem_tracker.export import read_detections
-    from lptem_tracker.link import link_from_settings
+    from lptem_tracker.link import LinkOptions, link_with
     from lptem_tracker.run import open_run
 
     settings = opt.settings_from(config, given)
     table = open_run(detections).detections if Path(detections).is_dir() else read_detections(Path(detections))
     with Target(output, ("tracks.parquet", "tracks.csv"), force=force) as target:
-        tracks = link_from_settings(table, settings.link)
+        tracks = link_with(table, LinkOptions.from_settings(settings.link))
         report = tracks.attrs.get("link", {})
         tracks.attrs = {}
         ordered = (
