@@ -86,9 +86,8 @@ def assemble(
     bodies = bodies_from_tracks(table, field_px=field_px, n_frames=n_frames)
     noise = estimate_noise(bodies, table)
     rule, near = _rule(bodies, settings, noise)
-    bonds = find_bonds(bodies, near, rule)
-    bonds = keep_held(bodies, bonds, noise, rule)
     fates = find_fates(bodies, rule, noise, settings)
+    bonds = keep_held(bodies, find_bonds(bodies, near, rule), noise, rule, fates.mergers)
     history = follow_clusters(bodies, bonds, fates, rule.min_contact_frames, rule.min_separation_frames)
     return Assembly(bodies, noise, rule, bonds, fates, history)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from lptem_tracker.analysis.bodies import Bodies
+from lptem_tracker.analysis.coalescence import Merger
 from lptem_tracker.analysis.contacts import Bonds, ContactRule
 from lptem_tracker.analysis.joint_motion import common_motion
 from lptem_tracker.analysis.noise import Noise
@@ -27,6 +29,8 @@ LAGS = (1, 3, 9)  # frames: a pair that wobbles fast is seen to stay together ov
 OUTLASTING = 18.0  # a contact so many escape times long is a bond
 MIN_SURE = 3  # of such contacts, from which it is learnt how bonds move
 MIN_STEPS = 15  # free steps of a particle from which it has a mobility of its own
+BEFORE_BOUND = 5.0  # log-likelihood ratio for free motion of an end of a contact that is not yet, or no longer, bound
+MERGER_FRAMES = 5  # how far a contact may end from the coalescence of its two particles
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def _in_contact(bodies: Bodies, bonds: Bonds) -> Bools:
     return held
 
 
-def keep_held(bodies: Bodies, bonds: Bonds, noise: Noise, rule: ContactRule) -> Bonds:
+def keep_held(bodies: Bodies, bonds: Bonds, noise: Noise, rule: ContactRule, mergers: Sequence[Merger] = ()) -> Bonds:
     """Leave out contacts whose two particles move freely of each other.
 
     Each step of the one relative to the other has the variance 4σ² per axis if they are bound, with some wobble, and
@@ -78,7 +82,8 @@ def keep_held(bodies: Bodies, bonds: Bonds, noise: Noise, rule: ContactRule) -> 
     and roll. The odds to outweigh are those of the movie: where most contacts are collisions, the next is likely to
     be one. A contact is left out where a bound pair would have more evidence in 98 of 100 cases; where the motion is
     too small beside the error to tell, that is none. Contacts that last through the movie make no event and are
-    let be.
+    let be, and those that end in a coalescence were bonds. An end of a bond in which the two still, or again, move
+    freely is cut off where that is e⁵ times as likely as a bound pair, to which it happens once in 150 (Wald 1945).
 
     Parameters
     ----------
@@ -87,6 +92,8 @@ def keep_held(bodies: Bodies, bonds: Bonds, noise: Noise, rule: ContactRule) -> 
     noise : Noise
     rule : ContactRule
         A contact lasts up to its `off_px`, w, and for `min_contact_frames`, n.
+    mergers : sequence of Merger, optional
+        Coalescences.
     """
     motion = free_motion(bodies, bonds, noise)
     listed = [
@@ -101,16 +108,23 @@ def keep_held(bodies: Bodies, bonds: Bonds, noise: Noise, rule: ContactRule) -> 
     against = max(0.0, -_log_odds(evidence))
     keep = np.ones(len(bonds), bool)
     start, end = bonds.start.copy(), bonds.end.copy()
-    for (k, contact), held in zip(listed, evidence >= demand + against):
-        if not held:
-            stretch = _bound_stretch(contact, slack, rule, against)
-            keep[k] = stretch is not None
-            if stretch is not None:
-                start[k] = stretch[0] if bonds.formed[k] else start[k]
-                end[k] = stretch[1] if bonds.broken[k] else end[k]
+    held = (evidence >= demand + against) | _merging([k for k, _ in listed], bonds, mergers)
+    for (k, contact), sure in zip(listed, held):
+        stretch = _trimmed(contact, slack, rule) if sure else _bound_stretch(contact, slack, rule, against)
+        keep[k] = sure or stretch is not None
+        if stretch is not None:
+            start[k] = max(start[k], stretch[0]) if bonds.formed[k] else start[k]
+            end[k] = min(end[k], stretch[1]) if bonds.broken[k] else end[k]
     order = np.flatnonzero(keep)[np.argsort(start[keep], kind="stable")]
     trimmed = dataclasses.replace(bonds, start=start, end=end)
     return Bonds(*(getattr(trimmed, f.name)[order] for f in dataclasses.fields(Bonds)))
+
+
+def _merging(listed: list[int], bonds: Bonds, mergers: Sequence[Merger]) -> Bools:
+    """Which contacts end as their two particles become one."""
+    when = {frozenset((merger.a, merger.b)): merger.frame for merger in mergers}
+    at = [when.get(frozenset((int(bonds.a[k]), int(bonds.b[k])))) for k in listed]
+    return np.array([f is not None and abs(f - int(bonds.end[k])) <= MERGER_FRAMES for k, f in zip(listed, at)], bool)
 
 
 @dataclass(frozen=True)
@@ -125,12 +139,17 @@ class _Steps:
 
 @dataclass(frozen=True)
 class _Contact:
-    """Relative steps of a pair in contact by how many frames they span, and their variances if it is free or rigid."""
+    """Relative steps of a pair in contact by how many frames they span, and their variance if it is rigid.
+
+    `first` and `after` are the first frame of the contact and the one after its last.
+    """
 
     steps: list[_Steps]
     rigid: float
     escape_rate: float
     escape_times: float
+    first: int
+    after: int
 
 
 @dataclass(frozen=True)
@@ -157,7 +176,8 @@ def _contact(
     rigid = 4 * position_px**2
     steps = [_steps(x[::lag], y[::lag], frames[::lag], free, rigid) for lag in LAGS if lag == 1 or len(x) > 4 * lag]
     rate = np.pi**2 * free / (8 * (rule.off_px + 2 * position_px) ** 2)
-    return _Contact(steps, rigid, rate, rate * float(frames[-1] - frames[0]))
+    span = int(bonds.start[k]), int(bonds.end[k])
+    return _Contact(steps, rigid, rate, rate * float(frames[-1] - frames[0]), *span)
 
 
 def _steps(x: Floats, y: Floats, frames: Ints, free: float, rigid: float) -> _Steps:
@@ -185,6 +205,28 @@ def _weigh(contact: _Contact, slack: _Slack, rule: ContactRule) -> tuple[float, 
     evidence, demand = max(weighed)[0], weighed[0][1]
     chosen = contact.escape_rate * min(rule.min_contact_frames, len(contact.steps[0].loose) + 1)
     return evidence - chosen - float(np.log(len(contact.steps))), demand
+
+
+def _trimmed(contact: _Contact, slack: _Slack, rule: ContactRule) -> tuple[int, int] | None:
+    """First frame, and frame after the last, of a bond without ends in which the pair moves freely; None as it is.
+
+    Where the pair rolls, steps along the line of centres alone count.
+    """
+    steps = contact.steps[0]
+    tight = np.maximum(contact.rigid, slack.wobble * steps.loose)
+    ratio = _log_ratio(steps.radial, tight, steps.loose)
+    if np.mean(steps.tangential**2 / steps.loose) <= ROLLS:
+        ratio = ratio + _log_ratio(steps.tangential, tight, steps.loose)
+    ratio = np.maximum(ratio, WORST_OF_STRETCH)
+    before = np.concatenate([[0.0], np.cumsum(ratio)])
+    after = np.concatenate([np.cumsum(ratio[::-1])[::-1], [0.0]])
+    first = int(before.argmin()) if before.min() < -BEFORE_BOUND else 0
+    last = int(after.argmin()) if after.min() < -BEFORE_BOUND else len(ratio)
+    if (first, last) == (0, len(ratio)) or last - first + 1 < max(rule.min_contact_frames, 2):
+        return None
+    return contact.first if first == 0 else int(steps.frame[first - 1]), (
+        contact.after if last == len(ratio) else int(steps.frame[last - 1]) + 1
+    )
 
 
 def _bound_stretch(contact: _Contact, slack: _Slack, rule: ContactRule, against: float) -> tuple[int, int] | None:

@@ -163,7 +163,7 @@ def follow_clusters(bodies: Bodies, bonds: Bonds, fates: Fates, min_contact: int
 
     Attach: a bond joins two clusters that both were there before; a bond that closes a loop is no event.
     Detach: a broken bond leaves one cluster in two; the end of a track never is. A break and a reunion of the
-    same two within the dwell times cancel.
+    same two within the dwell times cancel. A particle counts from its nucleation to its end, be it seen or not.
     """
     return _Replay(bodies, bonds, fates).run(min_contact, min_separation)
 
@@ -177,6 +177,8 @@ class _Replay:
         self.ghosts: dict[int, list[tuple[int, int]]] = defaultdict(list)
         self.heirs = {k: m.survivor for m in fates.mergers for k in m.gone}
         self.until = {k: max(m.frame, int(bodies.last[k]) + 1) for m in fates.mergers for k in m.gone}
+        self.until |= {f.particle: f.frame for f in fates.single if f.kind == "dissolve"}
+        self.since = {f.particle: f.frame for f in fates.single if f.kind == "nucleate"}
         self.splits = {s.fresh: s for s in fates.splits}
         self.first_bond: dict[tuple[int, int], int] = {}
         for a, b, start in zip(bonds.a.tolist(), bonds.b.tolist(), bonds.start.tolist()):
@@ -189,7 +191,8 @@ class _Replay:
         bodies, bonds = self.bodies, self.bonds
         real = np.flatnonzero(bodies.n_rows >= MIN_ROWS)
         end = np.array([self.until.get(int(k), int(bodies.last[k]) + 1) for k in real], dtype=np.int64)
-        born, died = _by_frame(bodies.first[real], real), _by_frame(end, real)
+        start = np.array([self.since.get(int(k), int(bodies.first[k])) for k in real], dtype=np.int64)
+        born, died = _by_frame(start, real), _by_frame(end, real)
         on, off = _by_frame(bonds.start, np.arange(len(bonds))), _by_frame(bonds.end, np.arange(len(bonds)))
         first, last = bodies.frames
         series = np.zeros((last - first + 1, 5))

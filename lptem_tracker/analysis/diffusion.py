@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import chi2, norm, t
+from scipy.stats import chi2
 
+from lptem_tracker.analysis.between_tracks import DOUBT, Between, between, log_std, without_each
 from lptem_tracker.analysis.brownian import BLUR_MAX, KK, XK, stats
 from lptem_tracker.analysis.profile import OFFSET, ProfileFit, profile, reduce_stats, refine
 from lptem_tracker.analysis.trackset import Floats, TrackSet
@@ -66,7 +67,7 @@ class PooledFit:
         Of one row; its interval is the profile's.
     low, high, std : float
         The interval reported: bootstrap over tracks from 20 tracks on; below, the profile's, or where particles
-        differ that of a jackknife over tracks.
+        seem to differ that of a jackknife over tracks.
     method : str
     overdispersion : float
         Variance over tracks relative to what one common D would give; NaN with fewer than 3 tracks.
@@ -194,14 +195,15 @@ def fit_pooled(
         return _profiled(fit)
     rho = _around(fit, imaging.lowest)
     stat = stats(tracks, rho, imaging.blur, weighted=imaging.weighted)
+    expected = log_std(float(fit.low[0]), float(fit.high[0]), level)
+    found = between(_log_d(*pooled(stat, without_each(len(tracks)))), expected)
     if len(tracks) < MIN_BOOTSTRAP:
-        logs = _log_d(*pooled(stat, 1 - np.eye(len(tracks))))
         ratio = share * likelihood_ratio(tracks, imaging, fit, drift=drift, own_velocity=own_velocity, axes=axes)
-        return _jackknifed(fit, logs, ratio, level)
+        return _jackknifed(fit, found, ratio, level)
     rng = np.random.default_rng(seed)
     counts = rng.multinomial(len(tracks), np.full(len(tracks), 1 / len(tracks)), bootstrap).astype(np.float64)
     logs = np.concatenate([_log_d(*pooled(stat, part)) for part in np.array_split(counts, max(1, bootstrap // 50))])
-    return _bootstrapped(fit, logs, len(tracks), level)
+    return _bootstrapped(fit, logs, len(tracks), found, level)
 
 
 def likelihood_ratio(
@@ -256,22 +258,38 @@ def _profiled(fit: ProfileFit, overdispersion: float = float("nan")) -> PooledFi
     )
 
 
-def _expected(fit: ProfileFit, level: float) -> float:
-    """Standard error of log D if all tracks have one D."""
-    return float((np.log(fit.high[0]) - np.log(max(fit.low[0], 1e-300))) / (2 * norm.ppf(0.5 + level / 2)))
-
-
-def _jackknifed(fit: ProfileFit, logs: Floats, ratio: float, level: float) -> PooledFit:
-    """Profile interval, or where particles differ one from log D without each track in turn (Tukey 1958)."""
-    n, expected = len(logs), _expected(fit, level)
-    spread = float(np.std(logs)) * np.sqrt(n - 1)
-    over = (spread / expected) ** 2 if expected > 0 else float("nan")
-    if not ratio > chi2.ppf(1 - DIFFER, n - 1):
-        return _profiled(fit, over)
+def _jackknifed(fit: ProfileFit, found: Between, ratio: float, level: float) -> PooledFit:
+    """Profile interval, or where particles seem to differ one over tracks; they do differ by the likelihood ratio."""
+    if not ratio > chi2.ppf(1 - DOUBT, found.n - 1):
+        return _profiled(fit, found.overdispersion)
     d, low, high = float(fit.d[0]), float(fit.low[0]), float(fit.high[0])
-    factor = np.exp(min(t.ppf(0.5 + level / 2, n - 1) * max(spread, expected), 600.0))
-    method = f"jackknife over {n} tracks that differ"
-    return PooledFit(fit, min(low, d / factor), max(high, d * factor), d * spread, method, over, True)
+    below, above = found.ends(level, least=found.expected)
+    return PooledFit(
+        fit,
+        min(low, d * np.exp(-below)),
+        max(high, d * np.exp(above)),
+        d * max(found.std, found.expected),
+        f"jackknife over {found.n} tracks",
+        found.overdispersion,
+        bool(ratio > chi2.ppf(1 - DIFFER, found.n - 1)),
+    )
+
+
+def _bootstrapped(fit: ProfileFit, logs: Floats, n: int, found: Between, level: float) -> PooledFit:
+    """Interval from resampled log D, with the skewness of single tracks."""
+    d = float(fit.d[0])
+    skewness = found.skewness * np.sqrt(n / found.n)  # of tracks rather than groups of them
+    found = replace(found, std=float(np.std(logs)) * np.sqrt(n / (n - 1)), skewness=skewness, n=n)
+    below, above = found.ends(level)
+    return PooledFit(
+        fit,
+        d * np.exp(-below),
+        d * np.exp(above),
+        d * found.std,
+        f"bootstrap over {n} tracks",
+        found.overdispersion,
+        found.differ,
+    )
 
 
 def _log_d(q: Floats, logdet: Floats, m: Floats) -> Floats:
@@ -285,14 +303,3 @@ def _around(fit: ProfileFit, lowest: float) -> Floats:
     wide = 6 * max(s[2] - s[0], 0.05)
     low = max(np.log(OFFSET), s[1] - wide)
     return np.asarray(lowest + np.exp(np.linspace(low, s[1] + wide, 96)) - OFFSET)
-
-
-def _bootstrapped(fit: ProfileFit, logs: Floats, n: int, level: float) -> PooledFit:
-    """Interval from resampled log D, with Student's t for the number of tracks."""
-    spread = float(np.std(logs)) * np.sqrt(n / (n - 1))
-    d = float(fit.d[0])
-    factor = np.exp(t.ppf(0.5 + level / 2, n - 1) * spread)
-    expected = _expected(fit, level)
-    over = (spread / expected) ** 2 if expected > 0 else float("nan")
-    differ = over > 1.2 * chi2.ppf(0.999, n - 1) / (n - 1)
-    return PooledFit(fit, d / factor, d * factor, d * spread, f"bootstrap over {n} tracks", over, bool(differ))

@@ -61,7 +61,6 @@ def remove_drift(tracks: TrackSet, imaging: Imaging, *, wanted: bool = True) -> 
     Where the linker took out a drift that changes with time, that estimate was made from the same particles and
     is biased towards each of them; the frame-wise contrasts used here do not depend on what was taken out.
     """
-    zero = np.zeros(2)
     if len(tracks) < 2:
         return Drift(tracks, None, np.array(tracks.drift), np.full(2, np.nan), "none", 1.0, False)
     if wanted and (tracks.drift_varies or drift_changes(tracks, imaging)):
@@ -77,11 +76,12 @@ def remove_drift(tracks: TrackSet, imaging: Imaging, *, wanted: bool = True) -> 
     differ = bool((between > 0).any())
     if not wanted:
         return Drift(tracks, None, mean, std, "none", 1.0, differ)
-    rest = np.maximum(total - weight, 1e-300)
+    # all together tell most of the drift; what the others say of a particle's share in it is its prior
+    rest, common_drift = np.maximum(total - weight, 1e-300), moment / total
     others, width = (moment - weight * own) / rest, 1 / rest
     elapsed = (tracks.frame - tracks.frame_first[tracks.index])[:, None]
-    free = replace(tracks, xy=tracks.xy - elapsed * others[tracks.index])
-    return Drift(free, Velocity(np.zeros_like(others) + zero, width), mean, std, "steady", 1.0, differ)
+    free = replace(tracks, xy=tracks.xy - elapsed * common_drift)
+    return Drift(free, Velocity(others - common_drift, width), mean, std, "steady", 1.0, differ)
 
 
 def _velocities(tracks: TrackSet, imaging: Imaging) -> tuple[Floats, Floats]:

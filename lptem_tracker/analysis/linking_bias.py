@@ -56,12 +56,19 @@ class LinkCheck:
     d_free: float = math.nan
 
     @property
+    def corrected(self) -> bool:
+        """Whether links were drawn anew and D is corrected by them."""
+        return self.correction != 1.0
+
+    @property
     def disagrees(self) -> bool:
         """Whether the link-free D contradicts the corrected one."""
         return abs(self.free - self.correction) > 3 * math.hypot(self.free_std, self.correction_std) + 0.05
 
     def correct(self, d: Estimate) -> Estimate:
         """Return D corrected, its interval widened by what not knowing the links costs (Rubin 1987, eq. 3.1.5)."""
+        if not self.corrected:
+            return d
         z, c = float(norm.ppf(0.5 + d.level / 2)), self.correction
         own, add = d.std / d.value, self.correction_std / c * math.sqrt(1 + 1 / DRAWS)
         widen = math.exp(z * (math.hypot(own, add) - own))

@@ -85,7 +85,7 @@ def measure_motion(tracks: pd.DataFrame, calibration: Calibration, settings: Mot
         particles,
         msd,
         ensemble_dict(fit, estimates, calibration, links),
-        methods_paragraph(fit, calibration, settings),
+        methods_paragraph(fit, calibration, settings, links),
         collect_warnings(every, fit, estimates, calibration, settings, links),
         estimates,
     )

@@ -20,6 +20,7 @@ from lptem_tracker.analysis.diffusion import (
     imaging_of,
 )
 from lptem_tracker.analysis.drift_removal import Drift, remove_drift
+from lptem_tracker.analysis.ensemble_d import EnsembleD, brownian_d, class_d
 from lptem_tracker.analysis.family import Family
 from lptem_tracker.analysis.profile import ProfileFit
 from lptem_tracker.analysis.rotation import angle_imaging, angle_tracks
@@ -59,6 +60,7 @@ class Shapes:
     directed: ProfileFit
     velocity: Floats
     components: Components | None
+    ensemble: EnsembleD | None
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class MotionFit:
     each : ProfileFit
         Brownian D of each of `tracks`.
     pooled, pooled_x, pooled_y : PooledFit
+    ensemble : EnsembleD
+        D of all together, under their own class of motion where that has one.
     shapes : Shapes or None
         None where no track is long enough.
     rotation : Rotation or None
@@ -86,6 +90,7 @@ class MotionFit:
     pooled: PooledFit
     pooled_x: PooledFit
     pooled_y: PooledFit
+    ensemble: EnsembleD
     shapes: Shapes | None
     rotation: Rotation | None
 
@@ -110,14 +115,23 @@ def fit_motion(every: TrackSet, calibration: Calibration, settings: MotionSettin
             own_velocity=drift.velocities_differ,
             axes=axes,
             share=drift.share,
-            bootstrap=settings.bootstrap if len(axes) == 2 else 0,
+            bootstrap=settings.bootstrap,
             seed=settings.seed,
         )
         for axes in ((0, 1), (0,), (1,))
     )
     shapes = _fit_shapes(drift, each, pooled, imaging, settings)
     return MotionFit(
-        tracks, imaging, drift, each, pooled, pooled_x, pooled_y, shapes, _fit_rotation(tracks, imaging, settings)
+        tracks,
+        imaging,
+        drift,
+        each,
+        pooled,
+        pooled_x,
+        pooled_y,
+        (shapes.ensemble if shapes else None) or brownian_d(tracks, pooled),
+        shapes,
+        _fit_rotation(tracks, imaging, settings),
     )
 
 
@@ -182,6 +196,9 @@ def _fit_shapes(
         directed,
         mean_velocity(tracks, imaging, directed.rho),
         find_components(families[0], noise.best, floor) if simple and len(tracks) >= 8 else None,
+        class_d(
+            tracks, imaging, families, noise, classes, level=level, bootstrap=settings.bootstrap, seed=settings.seed
+        ),
     )
 
 

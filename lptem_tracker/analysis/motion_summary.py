@@ -7,23 +7,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
 
 from lptem_tracker.analysis.checks import cve, gls
-from lptem_tracker.analysis.diffusion import PooledFit, fit_pooled
 from lptem_tracker.analysis.displacements import van_hove, velocity_autocorrelation, waits_and_hops
+from lptem_tracker.analysis.ensemble_d import ML, EnsembleD, brownian_d
 from lptem_tracker.analysis.estimate import Estimate
-from lptem_tracker.analysis.family import pool
 from lptem_tracker.analysis.hydrodynamics import hydrodynamic_radius
 from lptem_tracker.analysis.linking_bias import LinkCheck
 from lptem_tracker.analysis.motion_fit import MotionFit, Shapes
-from lptem_tracker.analysis.motion_tables import chosen_d, class_shares, trap_variance
-from lptem_tracker.analysis.scale import profile_scale
+from lptem_tracker.analysis.motion_tables import class_shares, trap_variance
 from lptem_tracker.analysis.trackset import Floats
 from lptem_tracker.calibration import Calibration
 from lptem_tracker.settings import MotionSettings
 
-ML = "exact maximum likelihood of all tracks"
 NONE = 1e-3
 """Part of its upper bound below which a localisation error is one on its boundary, 0."""
 
@@ -35,19 +31,16 @@ def estimate_ensemble(
     units, level = calibration.units, settings.confidence_level
     px, d_scale = units.nm_per_px, units.nm_per_px**2 / units.s_per_frame
     d_unit, d_name = f"{units.length}2/{units.time}", f"D_{units.diffusion}"
-    n = int(fit.tracks.n_observed.sum() - len(fit.tracks))
 
-    def of(p: PooledFit) -> Estimate:
-        return Estimate(p.d, p.std, p.low, p.high, "px2/frame", f"{ML}, {p.method}", n, level)
+    def of(p: EnsembleD) -> Estimate:
+        method = f"{p.method}, {p.interval}"
+        return Estimate(p.value, p.std, p.low, p.high, "px2/frame", method, p.n_points, level)
 
-    d = of(fit.pooled)
-    if links.correction != 1.0:
-        d = links.correct(d)
-    elif fit.shapes is not None:
-        d = _by_class(fit, fit.shapes, d, level)
+    d = links.correct(of(reported_d(fit, links)))
     out = {d_name: d.scaled(d_scale, d_unit)}
     for axis, p in (("x", fit.pooled_x), ("y", fit.pooled_y)):
-        out[f"D_{axis}_{units.diffusion}"] = of(p).scaled(d_scale, d_unit)
+        out[f"D_{axis}_{units.diffusion}"] = of(brownian_d(fit.tracks, p)).scaled(d_scale, d_unit)
+    n = int(fit.tracks.n_observed.sum() - len(fit.tracks))
     sigma2 = fit.pooled.sigma2
     if fit.shapes is not None and fit.shapes.classes.pooled not in ("brownian", "directed"):
         sigma2 = fit.shapes.noise.best
@@ -78,34 +71,9 @@ def estimate_ensemble(
     return out
 
 
-def _by_class(fit: MotionFit, shapes: Shapes, brownian: Estimate, level: float) -> Estimate:
-    """Pooled D under the ensemble's own class of motion: one D, one shape, one localisation error."""
-    motion = shapes.classes.pooled
-    at = np.array(shapes.classes.motion) == motion
-    if not at.any() or motion not in ("confined", "directed", "subdiffusive", "superdiffusive"):
-        return brownian
-    d = chosen_d(fit, shapes)[0][at]
-    if motion == "directed":
-        joint = fit_pooled(shapes.tracks.select(at), fit.imaging, level=level, own_velocity=True, bootstrap=0)
-        value, ends = joint.d, (joint.low, joint.high)
-    else:
-        family = shapes.families[2 if motion == "confined" else 3]
-        one = profile_scale(pool(family, at[None].astype(np.float64)), shapes.noise, level)
-        value, ends = float(one.k[0]), (float(one.low[0]), float(one.high[0]))
-    z = float(norm.ppf(0.5 + level / 2))
-    std = math.log(ends[1] / max(ends[0], 1e-3 * ends[1])) / (2 * z)
-    if at.sum() >= 5:  # particles may differ more than one D lets them
-        std = max(std, float(np.std(np.log(np.maximum(d, 1e-3 * value)), ddof=1) / math.sqrt(at.sum())))
-    return Estimate(
-        value,
-        value * std,
-        value * math.exp(-z * std),
-        value * math.exp(z * std),
-        "px2/frame",
-        f"maximum likelihood of all {motion} tracks together",
-        brownian.n_points,
-        level,
-    )
+def reported_d(fit: MotionFit, links: LinkCheck) -> EnsembleD:
+    """Return the pooled D that is reported: the Brownian one where links are corrected, else that of the class."""
+    return brownian_d(fit.tracks, fit.pooled) if links.corrected else fit.ensemble
 
 
 def _shape_estimates(shapes: Shapes, calibration: Calibration, level: float) -> dict[str, Estimate]:
@@ -202,9 +170,11 @@ def anisotropy(fit: MotionFit) -> tuple[float, float, float] | None:
     Where particles differ the fastest weigh most, which widens the interval.
     """
     x, y = fit.pooled_x, fit.pooled_y
-    if not (x.std < x.d and y.std < y.d):
+    # what one particle has along both axes cancels: the profile's errors, not those over tracks
+    errors = [float(p.fit.std[0]) / p.d for p in (x, y)]
+    if not max(errors) < 1:
         return None
-    ratio, error = math.log(x.d) - math.log(y.d), math.hypot(x.std / x.d, y.std / y.d)
+    ratio, error = math.log(x.d) - math.log(y.d), math.hypot(*errors)
     if fit.pooled.differ:
         w, d = fit.each.m, fit.each.d / fit.each.d.max()
         error *= math.sqrt(float(w.sum() * (w * d**2).sum() / (w * d).sum() ** 2))

@@ -8,7 +8,7 @@ from lptem_tracker.analysis.estimate import Estimate
 from lptem_tracker.analysis.hydrodynamics import WINDOW_WARNING
 from lptem_tracker.analysis.linking_bias import LONG_STEP, LinkCheck
 from lptem_tracker.analysis.motion_fit import MotionFit
-from lptem_tracker.analysis.motion_summary import anisotropy
+from lptem_tracker.analysis.motion_summary import anisotropy, reported_d
 from lptem_tracker.analysis.trackset import TrackSet
 from lptem_tracker.calibration import Calibration
 from lptem_tracker.settings import MotionSettings
@@ -25,7 +25,20 @@ REFERENCES = (
 )
 
 
-def methods_paragraph(fit: MotionFit, calibration: Calibration, settings: MotionSettings) -> str:
+_SHAPES = (
+    " The anomalous exponent was estimated by the exact likelihood of fractional Brownian motion with localisation "
+    "error and blur, the localisation variance being shared by all particles. Classes of motion (immobile, Brownian, "
+    "trapped as an Ornstein-Uhlenbeck process, directed, fractional Brownian, two-state hidden Markov) were weighed by "
+    "Schwarz's criterion with shares of classes estimated from the ensemble."
+)
+_REDRAWN = (
+    " D was corrected for wrong links by the mean over sets of links drawn from their posterior by Metropolis moves "
+    "(Oh, Russell & Sastry, IEEE Trans. Autom. Control 54, 481, 2009), and its interval widened by their spread "
+    "(Rubin, Multiple Imputation, 1987)."
+)
+
+
+def methods_paragraph(fit: MotionFit, calibration: Calibration, settings: MotionSettings, links: LinkCheck) -> str:
     """Return how the numbers were made, for the methods section of a paper."""
     n, m = len(fit.tracks), int(fit.tracks.n_observed.sum())
     percent = f"{100 * settings.confidence_level:g} %"
@@ -43,16 +56,22 @@ def methods_paragraph(fit: MotionFit, calibration: Calibration, settings: Motion
         if fit.imaging.weighted
         else ""
     )
+    pooled = reported_d(fit, links)
+    shapes = "" if fit.shapes is None else _SHAPES
+    redrawn = _REDRAWN if links.corrected else ""
     return (
         f"Motion was measured from {m} positions of {n} particles. Diffusion coefficients and localisation errors are "
         f"maximum-likelihood estimates from all displacements with their exact covariance, gaps included; intervals "
-        f"({percent}) are profile-likelihood intervals for single particles, and for the ensemble "
-        f"{fit.pooled.method}. {blur}{weights} {drift} The anomalous exponent was estimated by the exact likelihood of "
-        "fractional Brownian motion with localisation error and blur, the localisation variance being shared by all "
-        "particles. Classes of motion (immobile, Brownian, trapped as an Ornstein-Uhlenbeck process, directed, "
-        "fractional Brownian, two-state hidden Markov) were weighed by Schwarz's criterion with shares of classes "
-        f"estimated from the ensemble. References: {REFERENCES}"
+        f"({percent}) are profile-likelihood intervals for single particles, and for the pooled D ({pooled.method}) "
+        f"{_interval_words(pooled.interval)}. {blur}{weights} {drift}{shapes}{redrawn} References: {REFERENCES}"
     )
+
+
+def _interval_words(interval: str) -> str:
+    """Return how the pooled interval was made, with its source where that is over tracks."""
+    if "over" not in interval:
+        return f"a {interval} interval"
+    return f"a {interval} (Student's t, corrected for skewness; Hall, J. R. Stat. Soc. B 54, 221, 1992)"
 
 
 def collect_warnings(
@@ -65,11 +84,12 @@ def collect_warnings(
 ) -> list[str]:
     """Return reservations, each with what to do about it."""
     out = _calibration_warnings(calibration, settings)
-    if fit.pooled.differ:
+    pooled = reported_d(fit, links)
+    if pooled.differ:
+        times = f" ({pooled.overdispersion:.1f} times the variance of equal ones)" if pooled.overdispersion > 1 else ""
         out.append(
-            "Particles differ more than their errors let them: the pooled D varies "
-            f"{fit.pooled.overdispersion:.1f} times as much between particles as one common D would, and its interval "
-            "was widened; report the distribution of D over particles (particles.csv) or its components, not one value."
+            f"Particles differ more than their errors let them{times}, and the interval of the pooled D was widened; "
+            "report the distribution of D over particles (particles.csv) or its components, not one value."
         )
     out += _direction_warning(fit)
     short = int((every.n_observed < settings.min_points).sum())
