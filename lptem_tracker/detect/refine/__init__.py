@@ -56,10 +56,11 @@ def refine(
         error, or the box itself where nothing is seen), `edge` (cut by the frame's border or by pixels
         without data), `saturated` (the particle or its surroundings reach the end of the grey scale),
         `profile` (`plate`: equally thick, its radius where the contrast falls to half; `dome`: thins out to
-        its rim as a sphere does, its radius the sphere's), `profile_probability` (of that, from all particles
-        of the frame; `settle_profile` pools a movie's), `profile_std` (what the other profile adds to the error
-        of the outline, px; part of the sizes' errors), `dome_growth` (by how many px a dome's outline lies
-        outside of a plate's), `dome_evidence` (log-likelihood ratio of dome to plate).
+        its rim as a sphere does, its radius the sphere's; `between`, as facetted crystals), `profile_share` (of
+        the way from plate to dome), `profile_probability` (of that, from all particles of the frame;
+        `settle_profile` pools a movie's), `profile_std` (what other profiles add to the error of the outline,
+        px; part of the sizes' errors), `dome_growth` (by how many px a dome's outline lies outside of a
+        plate's), `dome_score, dome_weight` (of the log-likelihood q score - q² weight/2 of a share q).
 
     Raises
     ------

@@ -13,7 +13,7 @@ from lptem_tracker.detect.refine import describe
 from lptem_tracker.detect.refine import shapes as sh
 from lptem_tracker.detect.refine.frame import State
 from lptem_tracker.detect.refine.outline import outline_columns
-from lptem_tracker.detect.refine.profile import DOME, PLATE, settled, true_size
+from lptem_tracker.detect.refine.profile import PLATE, settled, true_size
 from lptem_tracker.detect.refine.verdict import Verdict, centroids
 
 _BOX_SIZE_ERROR = 0.25  # a box's sides err by 5 to 20 %, and an unfitted one's by more
@@ -52,10 +52,10 @@ def columns(state: State, verdict: Verdict, box: NDArray[np.float64]) -> pd.Data
     out["edge_blur"] = np.exp(p[:, sh.LOG_S])
     out["shape"] = np.array(sh.SHAPE_NAMES, dtype=object)[kind]
     out["fit_ok"], out["edge"], out["saturated"] = verdict.fit_ok, verdict.edge, verdict.saturated
-    out["profile"] = np.where(domes, DOME, PLATE).astype(object)
-    out["profile_std"] = np.zeros(len(p))
-    out["dome_growth"], out["dome_evidence"] = state.growth, np.where(verdict.fit_ok, state.evidence, 0.0)
-    out |= settled(out, math.fsum(out["dome_evidence"]))
+    out["profile"] = np.full(len(p), PLATE, dtype=object)
+    out["profile_std"], out["profile_share"], out["dome_growth"] = np.zeros(len(p)), p[:, sh.Q], state.growth
+    out["dome_score"], out["dome_weight"] = np.where(verdict.fit_ok, state.evidence.T, 0.0)
+    out |= settled(out, (math.fsum(out["dome_score"]), math.fsum(out["dome_weight"])))
     table = pd.DataFrame(out)
     poor = np.flatnonzero(~verdict.fit_ok)
     if len(poor):
@@ -95,9 +95,10 @@ def fill_from_boxes(table: pd.DataFrame, rows: NDArray[np.int64], box: NDArray[n
         "snr",
         "edge_blur",
         "profile_probability",
+        "profile_share",
     ]
     table.loc[rows, blank] = np.nan
-    table.loc[rows, ["profile_std", "dome_growth", "dome_evidence"]] = 0.0
+    table.loc[rows, ["profile_std", "dome_growth", "dome_score", "dome_weight"]] = 0.0
     table.loc[rows, ["shape", "profile"]] = "unknown"
 
 

@@ -40,7 +40,8 @@ class State:
     covs, stats : numpy.ndarray
         Of the last fit, shape (n, 12, 12) and (n, N_STATS).
     evidence, growth : numpy.ndarray
-        Shape (n,): log-likelihood ratio of dome to plate, and by how many px the half width is larger as a dome.
+        Shape (n, 2): score and weight of the way from plate to dome, see `profile.evidence`; shape (n,): by how
+        many px the half width is larger as a dome.
     """
 
     image: NDArray[np.float32]
@@ -60,7 +61,7 @@ class State:
         n = len(self.kinds)
         self.priors, self.precisions = self.params.copy(), np.zeros((n, N))
         self.covs, self.stats = np.full((n, N, N), np.nan), np.zeros((n, N_STATS))
-        self.evidence, self.growth = np.zeros(n), np.zeros(n)
+        self.evidence, self.growth = np.zeros((n, 2)), np.zeros(n)
 
     def copy(self) -> State:
         """Return a state that can be changed without changing this one."""

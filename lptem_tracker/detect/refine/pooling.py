@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from lptem_tracker.detect.refine import shapes as sh
 from lptem_tracker.detect.refine.frame import State, run, subtracted
-from lptem_tracker.detect.refine.profile import evidence, nearest_dome, true_size
+from lptem_tracker.detect.refine.profile import Evidence, evidence, nearest_dome, true_size
 from lptem_tracker.detect.refine.scores import CONVERGED, DOME_SCORE, DOME_WEIGHT, SEEN
 from lptem_tracker.detect.refine.start import BLUR_MEAN, BLUR_SPREAD
 
-_SURE, _CLEAR = 4.0, 0.8  # log-likelihood ratio, of all and of each on average, above which domes are fitted
-_DOME_SPREAD = 0.15  # particles are not exactly spheres
+_SURE, _CLEAR = 4.0, 0.8  # gain in log-likelihood, of all and of each on average, above which domes are fitted
+_SHARE_MEAN, _SHARE_SPREAD = 0.7, 0.4  # of the way from plate to dome, where plates are excluded
+_LEAST_SHARE = 0.15  # below which plates will do
 _HOLD = np.array([100.0, 100.0])  # precision with which log blur and profile are held while what is common is sought
 _TEACHERS, _ROUNDS = 48, 3
 _LEAST_SPREAD = {sh.LOG_S: 0.03, sh.Q: 0.03, sh.SLOPE_X: 0.0, sh.SLOPE_Y: 0.0}
@@ -66,25 +67,27 @@ def lend(state: State, entry: int, rows: NDArray[np.int64], mean: float, precisi
 
 
 def prefer_domes(state: State) -> bool:
-    """Note how much likelier each particle is a dome than a plate; tell whether domes should be fitted.
+    """Note what each particle says of the way from plate to dome; tell whether domes should be fitted.
 
     Where single particles hardly differ from plates, a fit of domes gains nothing that the plates' sizes, brought
     to domes (`profile.settle_profile`), do not have.
     """
     rows = reliable(state)
-    found = evidence(state.stats[:, DOME_SCORE], state.stats[:, DOME_WEIGHT], state.noise.kappa)
-    state.evidence[rows] = found[rows]
-    return len(rows) > 0 and float(found[rows].sum()) > max(_SURE, _CLEAR * len(rows))
+    found = evidence(state.stats[rows, DOME_SCORE], state.stats[rows, DOME_WEIGHT], state.noise.kappa)
+    state.evidence[rows] = found
+    score, weight = found.sum(axis=0)
+    return bool(score > 0 and 0.5 * score * min(score / weight, 1.0) > max(_SURE, _CLEAR * len(rows)))
 
 
 def fit_domes(state: State, flat: NDArray[np.bool_], full: NDArray[np.bool_], pool: ThreadPoolExecutor | None) -> bool:
     """Fit domes in place of plates; False, and nothing changed, where the plates turn out likelier.
 
-    How far the particles thin out (`Q`: 0 of a plate, 1 of a sphere) is then the same of all, near a sphere's.
+    How far the particles thin out (`Q`: 0 of a plate, 1 of a sphere) is then nearly the same of all.
     """
     everyone = np.arange(len(state.kinds))
     trial = state.copy()
-    trial.params = nearest_dome(state.kinds, state.params)
+    score, weight = state.evidence.sum(axis=0)
+    trial.params = nearest_dome(state.kinds, state.params, float(min(score / weight, 1.0)))
     trial.priors[:, sh.LOG_S], trial.precisions[:, sh.LOG_S] = BLUR_MEAN, BLUR_SPREAD**-2
     for slack in (2.0, 1.5):
         run(trial, everyone, subtracted(trial), free=flat, slack=slack, max_iter=8, tol=0.1, pool=pool)
@@ -92,24 +95,31 @@ def fit_domes(state: State, flat: NDArray[np.bool_], full: NDArray[np.bool_], po
     gain = trial.log_likelihood()[rows] - state.log_likelihood()[rows]
     if not len(rows) or not np.clip(gain, -6.0, 6.0).sum() > 0:
         return False
-    _share_rim(trial, rows, full, pool)
-    # what the frame's particles share may differ little between them
+    score, weight = _share_rim(trial, rows, full, pool)
+    share = trial.params[:, sh.Q]
+    if not share[0] > _LEAST_SHARE:
+        return False
     moved = trial.params[:, sh.A] + true_size(trial.kinds, trial.params) - state.params[:, sh.A]
-    state.growth[:] = np.maximum(moved, 0.0)
-    trial.growth = state.growth
+    trial.growth = np.maximum(moved, 0.0) / share
+    trial.evidence[:] = 0.0
+    trial.evidence[rows] = np.array([score, weight]) / len(rows)
     state.adopt(trial, everyone)
     return True
 
 
-def _share_rim(state: State, rows: NDArray[np.int64], free: NDArray[np.bool_], pool: ThreadPoolExecutor | None) -> None:
+def _share_rim(
+    state: State, rows: NDArray[np.int64], free: NDArray[np.bool_], pool: ThreadPoolExecutor | None
+) -> Evidence:
     """Find the blur and profile that all particles of a frame share, and make them the prior of each.
+
+    Returns what the data alone say of the profile.
 
     Gauss-Newton on the joint likelihood: each particle is held near the common values, so that its posterior
     tells the gradient there, C⁻¹ (value - common), and the curvature, C⁻¹ less the hold.
     """
-    common, own = np.array([float(np.median(state.params[rows, sh.LOG_S])), 1.0]), np.diag(_HOLD)
-    prior, weight = np.array([BLUR_MEAN, 1.0]), np.diag([BLUR_SPREAD**-2, _DOME_SPREAD**-2])
     entries = [sh.LOG_S, sh.Q]
+    common, own = np.median(state.params[rows][:, entries], axis=0), np.diag(_HOLD)
+    prior, weight = np.array([BLUR_MEAN, _SHARE_MEAN]), np.diag([BLUR_SPREAD**-2, _SHARE_SPREAD**-2])
     best = rows[np.argsort(-state.significance()[rows], kind="stable")[:_TEACHERS]]
     for _ in range(_ROUNDS):
         state.params[:, entries], state.priors[:, entries], state.precisions[:, entries] = common, common, _HOLD
@@ -121,5 +131,7 @@ def _share_rim(state: State, rows: NDArray[np.int64], free: NDArray[np.bool_], p
         curvature = (inverse - own).sum(axis=0) + weight
         slope = np.einsum("nij,nj->i", inverse, shift) + weight @ (prior - common)
         common = common + np.clip(np.linalg.solve(curvature, slope), -0.3, 0.3)
-    spread = np.sqrt(np.diagonal(np.linalg.inv(curvature)) + np.array([_LEAST_SPREAD[e] ** 2 for e in entries]))
+    var = np.diagonal(np.linalg.inv(curvature))
+    spread = np.sqrt(var + np.array([_LEAST_SPREAD[e] ** 2 for e in entries]))
     state.params[:, entries], state.priors[:, entries], state.precisions[:, entries] = common, common, spread**-2
+    return float(common[1] / var[1] - prior[1] * weight[1, 1]), float(1 / var[1] - weight[1, 1])

@@ -1,16 +1,18 @@
-"""Plates and domes: whether particles are equally thick or thin out towards their rim, as spheres do.
+"""Plates, domes and what lies between: whether particles are equally thick or thin out towards their rim.
 
 A blurred sphere looks much like a smaller blurred plate: of radius 4 px under a blur of 1 px it differs by
-0.0024 in χ² per particle at a per-pixel SNR of 1, and by a fifth in radius. So every fit of a plate says what the
-nearest dome would be, and by how much the residuals prefer it; these log-likelihood ratios add up over all
-particles of a frame, and of a movie. What they leave open goes into the sizes' errors.
+0.0024 in χ² per particle at a per-pixel SNR of 1, and by a fifth in radius. So every fit of a plate says how well a
+share of the way to the nearest dome (0: plate, 1: a sphere's dome; facetted crystals lie between) agrees with the
+residuals. These log-likelihoods are parabolas; they add up over all particles of a frame, and of a movie. What they
+leave open goes into the sizes' errors.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -20,7 +22,11 @@ from lptem_tracker.detect.refine import shapes as sh
 from lptem_tracker.detect.refine.compiled import inlined
 from lptem_tracker.detect.refine.pixels import DX, DY, WEIGHT
 
-PLATE, DOME = "plate", "dome"
+PLATE, BETWEEN, DOME = PROFILES = "plate", "between", "dome"
+_PRIOR = np.array([0.5, 0.25, 0.25])  # of the three; between, every share alike
+
+Evidence: TypeAlias = tuple[float, float]
+"""Score S and weight W of a log-likelihood q S - q² W/2 of the share q of the way from plate to dome."""
 
 # The dome nearest to a plate, by least squares over the picture's area (first block) and across a straight strip
 # (second): blur over half width of the plate; then, over the plate's, half width, blur and contrast of the dome.
@@ -40,8 +46,12 @@ _CURVATURE = np.array([0.74, 0.22])
 # sums over 100 to 800 simulated particles scatter about twice as much as independent ratios would: a frame's blur is
 # itself estimated from them
 _TRUST = 0.5
+# no share q is known better than 0.01 + 0.04 q: thickness (1 - ρ²/R²)^p moves residuals nearly, but not exactly, as a
+# share of 2p does, and outlines in the middle lie by up to 0.08 of the way elsewhere
+_LEAST_SPREAD, _BEND = (0.01, 0.04), 0.08
 _SIZES = ("width", "height", "area", "radius", "aspect_ratio", "circularity")
-_MOST_DEVIATION, _MOST_EVIDENCE = 3.0, 32.0  # of one particle: what looks otherwise is no question of plate or dome
+# of one particle: what looks otherwise is no question of plate or dome; and what one among others may weigh
+_MOST_DEVIATION, _MOST_WEIGHT, _MOST_RATIO = 3.0, 64.0, 4.0
 
 
 @inlined
@@ -74,8 +84,8 @@ def dome_column(kind, p, origin, px, n, table, scaled, column):  # type: ignore[
         column[j] = -px[WEIGHT, j] * p[sh.CONTRAST] * (darker * dome - cdf)
 
 
-def nearest_dome(kinds: NDArray[np.int64], params: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the parameters of the domes nearest to plates, shape (n, 12)."""
+def nearest_dome(kinds: NDArray[np.int64], params: NDArray[np.float64], share: float = 1.0) -> NDArray[np.float64]:
+    """Return the parameters of the domes nearest to plates, or of a share of the way there, shape (n, 12)."""
     out = params.copy()
     b = np.where(kinds == sh.DISK, params[:, sh.A], params[:, sh.B])
     blur = np.exp(params[:, sh.LOG_S])
@@ -83,10 +93,10 @@ def nearest_dome(kinds: NDArray[np.int64], params: NDArray[np.float64]) -> NDArr
         x = (blur / np.maximum(b, 1e-9))[rows]
         wider, softer, darker = (np.interp(x, _NEAREST[block, :, 0], _NEAREST[block, :, k]) for k in (1, 2, 3))
         for entry in (sh.A, sh.B, sh.CORNER):
-            out[rows, entry] += (wider - 1) * b[rows]
-        out[rows, sh.LOG_S] += np.log(softer)
-        out[rows, sh.CONTRAST] *= darker
-    out[:, sh.Q] = 1.0
+            out[rows, entry] += share * (wider - 1) * b[rows]
+        out[rows, sh.LOG_S] += share * np.log(softer)
+        out[rows, sh.CONTRAST] *= darker**share
+    out[:, sh.Q] = share
     return out
 
 
@@ -107,66 +117,111 @@ def growth(kinds: NDArray[np.int64], params: NDArray[np.float64]) -> NDArray[np.
 
 
 def evidence(score: NDArray[np.float64], weight: NDArray[np.float64], kappa: float) -> NDArray[np.float64]:
-    """Return the log-likelihood ratio of dome to plate of each particle, shape (n,).
+    """Return score and weight of the log-likelihood of the share of the way to a dome, shape (n, 2).
+
+    Of the particles of one frame, none of which outweighs the others.
 
     For residuals r of the plate and the difference Δ of the dome, free of what the other parameters can take up, it
-    is Σ r Δ - Σ Δ²/2 (Neyman & Pearson 1933), over the noise's power at long wavelengths where it is correlated.
+    is q Σ r Δ - q² Σ Δ²/2 (Rao 1948), over the noise's power at long wavelengths where it is correlated.
     """
     good = np.isfinite(score) & np.isfinite(weight)
     score, weight = (np.where(good, value, 0.0) / max(kappa, 1.0) for value in (score, weight))
-    # under either the score has the variance `weight` and a mean between 0 and `weight`
+    # at any share the score has the variance `weight` and a mean between 0 and `weight`
     tail = _MOST_DEVIATION * np.sqrt(weight)
-    out: NDArray[np.float64] = np.clip(score, -tail, weight + tail) - 0.5 * weight
-    return np.clip(out, -_MOST_EVIDENCE, _MOST_EVIDENCE)
+    most = max(_MOST_WEIGHT, _MOST_RATIO * float(np.median(weight))) if len(weight) else _MOST_WEIGHT
+    cut = np.minimum(1.0, most / np.maximum(weight, 1e-300))
+    out: NDArray[np.float64] = np.column_stack([cut * np.clip(score, -tail, weight + tail), cut * weight])
+    return out
 
 
-def pooled_evidence(tables: Iterable[pd.DataFrame]) -> float:
-    """Return the log-likelihood ratio of domes to plates of all refined detections in some tables, 0 without any.
+def pooled_evidence(tables: Iterable[pd.DataFrame]) -> Evidence:
+    """Return the summed score and weight of the profile of all refined detections in some tables.
 
     Parameters
     ----------
     tables : iterable of pandas.DataFrame
-        From `refine`. The sum is exact, so that it does not depend on how a movie was cut.
+        From `refine`. The sums are exact, so that they do not depend on how a movie was cut.
     """
-    found = (table["dome_evidence"].to_numpy(float) for table in tables if "dome_evidence" in table)
-    return math.fsum(value for column in found for value in column[np.isfinite(column)])
+    found = [table[["dome_score", "dome_weight"]].to_numpy(float) for table in tables if "dome_score" in table]
+    pairs = np.concatenate([*found, np.zeros((0, 2))])
+    pairs = pairs[np.isfinite(pairs).all(axis=1)]
+    return math.fsum(pairs[:, 0]), math.fsum(pairs[:, 1])
 
 
-def settle_profile(table: pd.DataFrame, total: float | None = None) -> pd.DataFrame:
-    """Bring the sizes of refined detections to the likelier profile of all of them: plates or domes.
+@dataclass(frozen=True)
+class Profile:
+    """What is known of the thickness profile that particles share.
+
+    Attributes
+    ----------
+    name : str
+        The most probable of `PROFILES`.
+    probability : float
+        Of that.
+    share, spread : float
+        Of the way from plate to dome: 0 of plates, 1 of domes, the mean of what lies between; and the root mean
+        square by which the truth may be off, the other profiles included.
+    """
+
+    name: str
+    probability: float
+    share: float
+    spread: float
+
+
+def most_probable(found: Evidence) -> Profile:
+    """Return the most probable profile, from the summed score and weight of all particles."""
+    score, weight = found
+    top = min(max(score / weight, 0.0), 1.0) if weight > 0 else 0.0
+    trust = min(_TRUST, (_LEAST_SPREAD[0] + _LEAST_SPREAD[1] * top) ** -2 / max(weight, 1e-300))
+    q = np.linspace(0.0, 1.0, 401)
+    log = trust * (q * score - 0.5 * q**2 * weight)
+    likely = np.exp(log - log.max())
+    density = likely / likely.sum()
+    mean = float((q * density).sum())
+    mass = _PRIOR * np.array([likely[0], likely.mean(), likely[-1]])
+    mass /= mass.sum()
+    best = int(np.argmax(mass))
+    share = (0.0, mean, 1.0)[best]
+    apart = float(((q - share) ** 2 * density).sum()) + (4 * _BEND * mean * (1 - mean)) ** 2
+    spread = math.sqrt(float(mass @ np.array([share**2, apart, (1 - share) ** 2])))
+    return Profile(PROFILES[best], float(mass[best]), share, spread)
+
+
+def settle_profile(table: pd.DataFrame, total: Evidence | None = None) -> pd.DataFrame:
+    """Bring the sizes of refined detections to the most probable profile of all of them.
 
     Parameters
     ----------
     table : pandas.DataFrame
         From `refine`; any number of frames.
-    total : float, optional
-        Log-likelihood ratio of domes to plates of the whole movie, for its parts, from `pooled_evidence`; by
-        default this table's.
+    total : tuple of two floats, optional
+        Score and weight of the whole movie, for its parts, from `pooled_evidence`; by default this table's.
 
     Returns
     -------
     pandas.DataFrame
-        The same rows with `width, height, area, radius` and their errors under the likelier profile; `profile`
-        says which, `profile_probability` how sure it is. Errors hold the other profile's share.
+        The same rows with `width, height, area, radius` and their errors under that profile; `profile` and
+        `profile_share` say which, `profile_probability` how sure it is. Errors hold the other profiles' share.
     """
-    if "dome_evidence" not in table or not len(table):
+    if "dome_score" not in table or not len(table):
         return table
-    names = [*_SIZES, *(f"{name}_std" for name in _SIZES[:4]), "profile", "profile_std", "dome_growth"]
-    ratio = pooled_evidence([table]) if total is None else total
-    return table.assign(**settled({name: table[name].to_numpy() for name in names}, ratio))
+    names = [*_SIZES, *(f"{name}_std" for name in _SIZES[:4]), "profile", "profile_std", "profile_share", "dome_growth"]
+    found = pooled_evidence([table]) if total is None else total
+    return table.assign(**settled({name: table[name].to_numpy() for name in names}, found))
 
 
-def settled(columns: Mapping[str, NDArray[Any]], ratio: float) -> dict[str, NDArray[Any]]:
-    """Return the columns that `settle_profile` changes, from a log-likelihood ratio of domes to plates."""
-    dome = ratio > 0
-    other = 1.0 / (1.0 + math.exp(min(_TRUST * abs(ratio), 700.0)))
-    profile = columns["profile"]
-    known = (profile == PLATE) | (profile == DOME)
+def settled(columns: Mapping[str, NDArray[Any]], found: Evidence) -> dict[str, NDArray[Any]]:
+    """Return the columns that `settle_profile` changes, from a summed score and weight."""
+    likeliest, profile = most_probable(found), columns["profile"]
+    known = np.isin(profile.astype(str), PROFILES)
     grown = np.nan_to_num(columns["dome_growth"].astype(np.float64))
-    move = np.where(known & ((profile == DOME) != dome), grown if dome else -grown, 0.0)
-    new = _grown(columns, move, np.where(known, math.sqrt(other) * np.abs(grown), 0.0))
-    new["profile"] = np.where(known, DOME if dome else PLATE, profile).astype(object)
-    new["profile_probability"] = np.where(known, 1.0 - other, np.nan)
+    was = np.nan_to_num(columns["profile_share"].astype(np.float64))
+    move = np.where(known, (likeliest.share - was) * grown, 0.0)
+    new = _grown(columns, move, np.where(known, likeliest.spread * np.abs(grown), 0.0))
+    new["profile"] = np.where(known, likeliest.name, profile).astype(object)
+    new["profile_share"] = np.where(known, likeliest.share, np.nan)
+    new["profile_probability"] = np.where(known, likeliest.probability, np.nan)
     return new
 
 
