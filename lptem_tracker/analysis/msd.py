@@ -148,14 +148,18 @@ def msd_std(n_frames: int, structure: Floats, n_pairs: Ints) -> Floats:
     ``g(j) = (S(j + n) + S(|j - n|) - 2 S(j)) / 2``; the variance of their mean square is
     ``2/K² sum_j (K - |j|) g(j)²`` per axis (Michalet 2010, appendix A; Qian 1991).
     """
-    lag = np.arange(1, len(n_pairs) + 1)[:, None]
-    j = np.arange(n_frames)[None, :]
-    full = n_frames - lag
-    g = 0.5 * (structure[j + lag] + structure[np.abs(j - lag)] - 2 * structure[j])
-    weight = np.maximum(full - j, 0) * np.where(j > 0, 2.0, 1.0)
-    variance = 2 * 2 * (weight * g**2).sum(1) / np.maximum(full[:, 0], 1) ** 2
+    full = n_frames - np.arange(1, len(n_pairs) + 1)
+    variance = np.empty(len(full))
+    j = np.arange(n_frames)
+    step = max(1, BLOCK // max(n_frames, 1))
+    for start in range(0, len(full), step):
+        lag = np.arange(start + 1, min(start + step, len(full)) + 1)[:, None]
+        g = 0.5 * (structure[j + lag] + structure[np.abs(j - lag)] - 2 * structure[j])
+        weight = np.maximum(n_frames - lag - j, 0) * np.where(j > 0, 2.0, 1.0)
+        variance[start : start + step] = 4 * (weight * g**2).sum(1)
+    variance /= np.maximum(full, 1) ** 2
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(n_pairs > 0, np.sqrt(variance * full[:, 0] / n_pairs), np.nan)
+        return np.where(n_pairs > 0, np.sqrt(variance * full / n_pairs), np.nan)
 
 
 def ensemble_msd(msd: Floats, std: Floats, n_pairs: Ints, *, enough: int = 20) -> tuple[Floats, Floats, Ints]:
