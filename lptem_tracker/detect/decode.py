@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -75,11 +77,12 @@ def suppress(boxes: Float, scores: Float, *, max_overlap: float, max_nested: flo
     rival = shared > max_overlap * union
     if max_nested < 1.0:
         rival |= shared > max_nested * np.minimum(area[i], area[j])
-    alive = np.ones(len(wide), bool)
-    for better, worse in zip(i[rival], j[rival]):
+    alive = [True] * len(wide)
+    for better, worse in zip(i[rival].tolist(), j[rival].tolist()):
         if alive[better]:
             alive[worse] = False
-    return order[alive]
+    kept: NDArray[np.intp] = order[np.array(alive)]
+    return kept
 
 
 def _touching(boxes: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -90,8 +93,9 @@ def _touching(boxes: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.
     reach = np.hypot(*(boxes[:, 2:] - boxes[:, :2]).T) / 2
     tree = cKDTree(centre)
     near = tree.query_ball_point(centre, reach)
-    i = np.repeat(np.arange(len(boxes)), [len(n) for n in near])
-    j = np.array([k for n in near for k in n], dtype=np.intp)
+    i = np.repeat(np.arange(len(boxes)), np.fromiter(map(len, near), np.intp, len(near)))
+    j = np.fromiter(chain.from_iterable(near), np.intp, len(i))
     # one number a pair sorts many times faster than rows of two
-    pairs = np.unique(np.minimum(i, j)[i != j] * len(boxes) + np.maximum(i, j)[i != j])
+    pairs = np.sort((np.minimum(i, j) * len(boxes) + np.maximum(i, j))[i != j])
+    pairs = pairs[np.diff(pairs, prepend=-1) > 0]
     return pairs // len(boxes), pairs % len(boxes)

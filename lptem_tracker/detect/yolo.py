@@ -72,7 +72,6 @@ class YoloDetector(Detector):
 
     def detect(self, frames: Sequence[Frame]) -> pd.DataFrame:
         """Return the detections of a batch of frames; see `Detector.detect`."""
-        tables = [empty_table(DETECTION_DTYPES)]
         jobs = [(frame, level) for frame in frames for level in levels_for(frame.pixels.shape)]
         images = self._rendered(jobs)
         whole = {id(frame): image for (frame, level), image in zip(jobs, images) if level is FULL}
@@ -82,14 +81,14 @@ class YoloDetector(Detector):
         tiny = [(frame, DOUBLE) for frame in frames if self._is_tiny(found[id(frame)])]
         for (frame, level), boxes, scores in self._search(tiny, self._rendered(tiny)):
             found[id(frame)].append((level, boxes, scores))
+        rows: list[NDArray[np.float64]] = []
         for frame in frames:
             boxes, scores = merge(found[id(frame)], frame.pixels.shape)
             if not whole[id(frame)].any():  # a frame of one value holds nothing, whatever the network says of it
                 boxes, scores = boxes[:0], scores[:0]
             scores = judge(whole[id(frame)], boxes, scores, self.record.get("context"))
-            tables.append(self._table(frame.index, boxes, scores))
-        filled = [table for table in tables if len(table)]
-        return pd.concat(filled, ignore_index=True) if filled else tables[0]
+            rows.append(self._rows(frame.index, boxes, scores))
+        return _table(np.concatenate(rows)) if rows else empty_table(DETECTION_DTYPES)
 
     def _search(self, jobs: list[Job], images: list[Image]) -> list[tuple[Job, Float, Float]]:
         """Run the network on frames at scales, tiles of one shape together."""
@@ -138,20 +137,13 @@ class YoloDetector(Detector):
             return scores.astype(np.float64)
         return np.asarray(np.interp(scores, curve["score"], curve["probability"]), np.float64)
 
-    def _table(self, index: int, boxes: Float, scores: Float) -> pd.DataFrame:
+    def _rows(self, index: int, boxes: Float, scores: Float) -> NDArray[np.float64]:
+        """Return frame, left, top, right, bottom and probability of the boxes that count, the surest first."""
         probability = self._probability(scores)
         keep = probability >= self.confidence
-        boxes, probability = boxes[keep].astype(np.float64), probability[keep]
-        order = np.lexsort((boxes[:, 0], boxes[:, 1], -probability))
-        boxes, probability = boxes[order], probability[order]
-        width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
-        area = np.pi / 4 * width * height
-        columns = {
-            "frame": index, "x": (boxes[:, 0] + boxes[:, 2]) / 2 - 0.5, "y": (boxes[:, 1] + boxes[:, 3]) / 2 - 0.5,
-            "x_std": np.nan, "y_std": np.nan, "width": width, "height": height, "angle": 0.0, "area": area,
-            "radius": np.sqrt(area / np.pi), "confidence": probability, "class_id": 0,
-        }  # fmt: skip
-        return pd.DataFrame(columns, index=range(len(boxes))).astype(DETECTION_DTYPES)
+        sides, probability = boxes[keep].astype(np.float64), probability[keep]
+        order = np.lexsort((sides[:, 0], sides[:, 1], -probability))
+        return np.column_stack([np.full(len(order), float(index)), sides[order], probability[order]])
 
     def describe(self) -> dict[str, Any]:
         """Return name, weights, checksum, runtime and the range of radii the network was trained on."""
@@ -163,3 +155,17 @@ class YoloDetector(Detector):
             "confidence": self.confidence,
             "trained_radius_px": self.record.get("radius_px", [2.0, 60.0]),
         }
+
+
+def _table(rows: NDArray[np.float64]) -> pd.DataFrame:
+    """Return the detections table of `YoloDetector._rows`."""
+    frame, left, top, right, bottom, probability = rows.T
+    width, height = right - left, bottom - top
+    area = np.pi / 4 * width * height
+    unknown = np.full(len(rows), np.nan)
+    return pd.DataFrame({
+        "frame": frame.astype(np.int64), "x": (left + right) / 2 - 0.5, "y": (top + bottom) / 2 - 0.5,
+        "x_std": unknown, "y_std": unknown, "width": width, "height": height, "angle": np.zeros(len(rows)),
+        "area": area, "radius": np.sqrt(area / np.pi), "confidence": probability,
+        "class_id": np.zeros(len(rows), np.int64),
+    })  # fmt: skip

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 
+from lptem_tracker.detect.refine.columns import Columns
 from lptem_tracker.detect.refine.describe import unwrap_angles
 from lptem_tracker.detect.refine.one_frame import Options, refine_frame
 from lptem_tracker.detect.refine.profile import pooled_evidence, settle_profile
@@ -86,7 +87,7 @@ def refine(
     with ThreadPoolExecutor(count) as pool:
         alone = len(groups) < 2 * count
 
-        def one(group: tuple[int, np.ndarray]) -> pd.DataFrame:
+        def one(group: tuple[int, np.ndarray]) -> Columns:
             index, rows = group
             return refine_frame(
                 by_index[index].pixels, table.iloc[rows], options, pool if alone and count > 1 else None
@@ -96,6 +97,5 @@ def refine(
     if not parts:
         parts = [refine_frame(np.zeros((16, 16)), table, options, None)]
     order = np.argsort(np.concatenate([rows for _, rows in groups])) if groups else np.arange(0)
-    found = pd.concat(parts, ignore_index=True).iloc[order]
-    found.index = table.index
-    return table.assign(**{name: found[name] for name in found.columns})
+    found = {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]}
+    return pd.DataFrame({**{name: table[name].array for name in table.columns}, **found}, index=table.index)

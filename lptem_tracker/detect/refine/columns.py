@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from lptem_tracker.detect.refine import describe
@@ -16,11 +15,18 @@ from lptem_tracker.detect.refine.outline import outline_columns
 from lptem_tracker.detect.refine.profile import PLATE, settled, true_size
 from lptem_tracker.detect.refine.verdict import Verdict, centroids
 
+Columns: TypeAlias = dict[str, NDArray[Any]]
+"""Columns of a table, each of shape (n,); a frame's few rows cost a data frame's weight many times over."""
+
 _BOX_SIZE_ERROR = 0.25  # a box's sides err by 5 to 20 %, and an unfitted one's by more
+_BLANK = (
+    "aspect_ratio", "aspect_ratio_std", "circularity", "circularity_std", "solidity", "contrast", "snr", "edge_blur",
+    "profile_probability", "profile_share",
+)  # fmt: skip
 
 
-def columns(state: State, verdict: Verdict, box: NDArray[np.float64]) -> pd.DataFrame:
-    """Return the table of a frame's fits; rows whose fit failed hold centroids and their boxes' sizes.
+def columns(state: State, verdict: Verdict, box: NDArray[np.float64]) -> Columns:
+    """Return the columns of a frame's fits; rows whose fit failed hold centroids and their boxes' sizes.
 
     Parameters
     ----------
@@ -37,7 +43,7 @@ def columns(state: State, verdict: Verdict, box: NDArray[np.float64]) -> pd.Data
     describe.canonical(state.kinds, state.params, state.covs)
     p, cov, kind = state.params, state.covs, state.kinds
     std = np.sqrt(np.maximum(np.diagonal(cov, axis1=1, axis2=2), 0))
-    out: dict[str, Any] = {"x": p[:, sh.X], "y": p[:, sh.Y], "x_std": std[:, sh.X], "y_std": std[:, sh.Y]}
+    out: Columns = {"x": p[:, sh.X], "y": p[:, sh.Y], "x_std": std[:, sh.X], "y_std": std[:, sh.Y]}
     value, error = describe.sizes(kind, p), describe.sizes_std(kind, p, cov)
     for k, name in enumerate(describe.SIZES):
         out[name], out[f"{name}_std"] = value[:, k], error[:, k]
@@ -56,65 +62,59 @@ def columns(state: State, verdict: Verdict, box: NDArray[np.float64]) -> pd.Data
     out["profile_std"], out["profile_share"], out["dome_growth"] = np.zeros(len(p)), p[:, sh.Q], state.growth
     out["dome_score"], out["dome_weight"] = np.where(verdict.fit_ok, state.evidence.T, 0.0)
     out |= settled(out, (math.fsum(out["dome_score"]), math.fsum(out["dome_weight"])))
-    table = pd.DataFrame(out)
     poor = np.flatnonzero(~verdict.fit_ok)
     if len(poor):
-        table.loc[poor, ["x", "y", "x_std", "y_std"]] = centroids(state, box, poor)
-        fill_from_boxes(table, poor, box[poor])
-    return table
+        for name, value in zip(("x", "y", "x_std", "y_std"), centroids(state, box, poor).T):
+            out[name][poor] = value
+        fill_from_boxes(out, poor, box[poor])
+    return out
 
 
-def add_outlines(table: pd.DataFrame, radii: NDArray[np.float64]) -> None:
+def add_outlines(table: Columns, radii: NDArray[np.float64]) -> None:
     """Let free outlines give area, radius, circularity and solidity of the fits that hold, in place."""
     found = outline_columns(radii)
-    ok = table["fit_ok"].to_numpy() & np.isfinite(radii).all(axis=1)
-    rays = found.pop("outline")
-    table["outline"] = pd.Series([r if good else None for r, good in zip(rays, ok)], index=table.index, dtype=object)
+    ok = table["fit_ok"] & np.isfinite(radii).all(axis=1)
+    table["outline"] = np.full(len(ok), None, dtype=object)
+    for row, ray in enumerate(found.pop("outline")):
+        table["outline"][row] = ray if ok[row] else None
     for name, value in found.items():
         table[name] = np.where(ok, value, table[name])
 
 
-def fill_from_boxes(table: pd.DataFrame, rows: NDArray[np.int64], box: NDArray[np.float64]) -> None:
+def fill_from_boxes(table: Columns, rows: NDArray[np.int64], box: NDArray[np.float64]) -> None:
     """Write what a box alone tells of size and shape into some rows, in place."""
     width, height = box[:, 2], box[:, 3]
     area = np.pi / 4 * width * height
     radius = np.sqrt(width * height) / 2
     values = {"width": width, "height": height, "area": area, "radius": radius}
     for name, value in values.items():
-        table.loc[rows, name] = value
-        table.loc[rows, f"{name}_std"] = value * _BOX_SIZE_ERROR * (2 if name == "area" else 1)
-    table.loc[rows, "angle"] = describe.wrap(box[:, 4], np.pi)
-    table.loc[rows, "angle_std"] = describe.UNKNOWN_ANGLE_STD
-    blank = [
-        "aspect_ratio",
-        "aspect_ratio_std",
-        "circularity",
-        "circularity_std",
-        "solidity",
-        "contrast",
-        "snr",
-        "edge_blur",
-        "profile_probability",
-        "profile_share",
-    ]
-    table.loc[rows, blank] = np.nan
-    table.loc[rows, ["profile_std", "dome_growth", "dome_score", "dome_weight"]] = 0.0
-    table.loc[rows, ["shape", "profile"]] = "unknown"
+        table[name][rows] = value
+        table[f"{name}_std"][rows] = value * _BOX_SIZE_ERROR * (2 if name == "area" else 1)
+    table["angle"][rows] = describe.wrap(box[:, 4], np.pi)
+    table["angle_std"][rows] = describe.UNKNOWN_ANGLE_STD
+    for name in _BLANK:
+        table[name][rows] = np.nan
+    for name in ("profile_std", "dome_growth", "dome_score", "dome_weight"):
+        table[name][rows] = 0.0
+    for name in ("shape", "profile"):
+        table[name][rows] = "unknown"
 
 
-def spread_out(table: pd.DataFrame, rows: NDArray[np.int64], box: NDArray[np.float64]) -> pd.DataFrame:
+def spread_out(table: Columns, rows: NDArray[np.int64], box: NDArray[np.float64]) -> Columns:
     """Return a row for every box: the table's at `rows`, and what the boxes say elsewhere.
 
     Boxes outside of the frame or without a size are kept, flagged, with no standard error where they have none.
     """
     if len(rows) == len(box):
         return table
-    out = table.reindex(pd.Index(np.arange(len(box))).map(pd.Series(np.arange(len(rows)), index=rows)).to_numpy())
-    out.index = pd.RangeIndex(len(box))
+    nothing = {"f": np.nan, "b": False, "O": None}
+    out: Columns = {}
+    for name, value in table.items():
+        out[name] = np.full(len(box), nothing[value.dtype.kind], dtype=value.dtype)
+        out[name][rows] = value
     rest = np.setdiff1d(np.arange(len(box)), rows)
-    out.loc[rest, ["x", "y"]] = box[rest, 0:2]
-    out.loc[rest, ["x_std", "y_std"]] = box[rest, 2:4] / np.sqrt(12)
+    out["x"][rest], out["y"][rest] = box[rest, 0], box[rest, 1]
+    out["x_std"][rest], out["y_std"][rest] = (box[rest, 2:4] / np.sqrt(12)).T
     fill_from_boxes(out, rest, box[rest])
-    out.loc[rest, ["fit_ok", "saturated"]] = False
-    out.loc[rest, "edge"] = True
-    return out.astype({"fit_ok": bool, "edge": bool, "saturated": bool})
+    out["edge"][rest] = True
+    return out

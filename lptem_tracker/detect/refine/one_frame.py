@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lptem_tracker.detect.refine.columns import add_outlines, columns, spread_out
+from lptem_tracker.detect.refine.columns import Columns, add_outlines, columns, spread_out
 from lptem_tracker.detect.refine.outline import outlines
 from lptem_tracker.detect.refine.stages import fit_all_sizes
 from lptem_tracker.detect.refine.start import boxes, inside_frame, start_state
@@ -26,7 +26,7 @@ class Options:
 
 def refine_frame(
     pixels: NDArray[Any], table: pd.DataFrame, options: Options, pool: ThreadPoolExecutor | None
-) -> pd.DataFrame:
+) -> Columns:
     """Return the refined columns of one frame's detections, in their order.
 
     Parameters
