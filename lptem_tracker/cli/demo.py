@@ -57,7 +57,7 @@ def show_comparison(run: Run, scores: dict[str, dict[str, Any]]) -> None:
     """Print the truth of a simulated movie beside what a run found."""
     from rich.table import Table
 
-    from lptem_tracker.report.colouring import UNIT_TEXT
+    from lptem_tracker.report.labels import unit_text
 
     table = Table(title="Truth beside result", title_justify="left")
     for name in ("", "truth", "found"):
@@ -70,7 +70,7 @@ def show_comparison(run: Run, scores: dict[str, dict[str, Any]]) -> None:
     table.add_row("position error", "0 px", f"{found['error_px']:.2f} px (rms)")
     table.add_row("identities kept (IDF1)", "1", f"{scores['tracking']['idf1']:.3f}")
     low, high = motion["ci95"]
-    unit = UNIT_TEXT.get(motion["unit"], motion["unit"])
+    unit = unit_text(motion["unit"])
     table.add_row(f"D ({unit})", f"{motion['truth']:.4g}", f"{motion['found']:.4g}  [{low:.4g}, {high:.4g}] 95 %")
     for kind, counts in events.items():
         if kind != "all" and (counts["n_truth"] or counts["n_found"]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -13,18 +13,10 @@ from numpy.typing import NDArray
 from lptem_tracker.calibration import Calibration
 from lptem_tracker.errors import SettingsError
 from lptem_tracker.report import palette
+from lptem_tracker.report.labels import unit_text
+from lptem_tracker.settings import ReportSettings
 
-COLOUR_BY = ("particle", "speed", "D", "motion", "cluster")
-UNIT_TEXT = {
-    "nm2_s": "nm²/s",
-    "px2_frame": "px²/frame",
-    "nm2_frame": "nm²/frame",
-    "px2_s": "px²/s",
-    "nm_s": "nm/s",
-    "px_frame": "px/frame",
-    "nm_frame": "nm/frame",
-    "px_s": "px/s",
-}
+COLOUR_BY: tuple[str, ...] = get_args(ReportSettings.model_fields["colour_by"].annotation)
 
 
 @dataclass(frozen=True)
@@ -84,12 +76,12 @@ def colour_rows(
     if by == "speed":
         units = calibration.units
         speed = row_speeds(tracks) * units.nm_per_px / units.s_per_frame
-        scaled = _scaled(speed, f"speed ({UNIT_TEXT[units.speed]})", logarithmic=False)
+        scaled = _scaled(speed, f"speed ({unit_text(units.speed)})", logarithmic=False)
         return replace(scaled, varies=True)
     if by == "D":
         name = f"D_{calibration.units.diffusion}"
         values = _per_row(ids, particles, name)
-        return _scaled(values.to_numpy(dtype=float), f"D ({UNIT_TEXT[calibration.units.diffusion]})", logarithmic=True)
+        return _scaled(values.to_numpy(dtype=float), f"D ({unit_text(calibration.units.diffusion)})", logarithmic=True)
     if by == "motion":
         return _named(_per_row(ids, particles, "motion").fillna("unknown"), palette.MOTION)
     if by == "cluster":

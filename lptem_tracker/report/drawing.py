@@ -39,7 +39,7 @@ class Pen:
     def for_picture(cls, width: int, height: int) -> Pen:
         """Return the pen for a picture of this size."""
         side = min(width, height)
-        return cls(line=max(1, round(side / 420)), font=max(11, round(side / 42)))
+        return cls(line=max(1, round(side / 420)), font=max(14, round(side / 42)))
 
 
 def fixed(points: NDArray[Any]) -> NDArray[np.int32]:

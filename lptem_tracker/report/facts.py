@@ -7,8 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from lptem_tracker.report.colouring import UNIT_TEXT
-from lptem_tracker.report.labels import figure
+from lptem_tracker.report.labels import figure, unit_text
 from lptem_tracker.report.results import Results
 
 SOURCE_TEXT = {"metadata": "from the file", "user": "given by the user", "unknown": "not known"}
@@ -59,7 +58,7 @@ def key_figures(results: Results) -> list[tuple[str, str, str]]:
         out.append(
             (
                 "D, all tracks",
-                f"{figure(d)} {UNIT_TEXT[units.diffusion]}",
+                f"{figure(d)} {unit_text(units.diffusion)}",
                 _interval(ensemble.get("D_ci95"), results.level),
             )
         )

@@ -9,12 +9,15 @@ import numpy as np
 import pandas as pd
 
 from lptem_tracker.report import plots
-from lptem_tracker.report.colouring import UNIT_TEXT
+from lptem_tracker.report.labels import unit_text
 from lptem_tracker.report.msd_curves import ensemble_curve, model_msd, particle_curves
 from lptem_tracker.report.plots import axis, plot, series
 from lptem_tracker.report.results import Results
 
 MOST_CURVES = 400
+EVENT_COLOURS = {"leave": plots.GREY, "enter": plots.GREY, "dissolve": plots.ORANGE, "nucleate": plots.BLUE,
+                 "coalesce": plots.PINK, "detach": plots.VERMILION, "attach": plots.GREEN}  # fmt: skip
+"""In the order of the timeline's lanes, from the bottom."""
 
 
 def motion_plots(results: Results) -> list[dict[str, Any]]:
@@ -79,10 +82,8 @@ def _diffusion_plots(results: Results) -> list[dict[str, Any]]:
     table = results.particles
     if name not in table or not (table[name] > 0).any():
         return []
-    unit = UNIT_TEXT[results.calibration.units.diffusion]
-    left, right, counts = plots.histogram(table[name], log=True)
-    centre = np.sqrt(np.array(left) * np.array(right))
-    bars = series("bars", centre, counts, colour=plots.BLUE, low=left, high=right, name="")
+    unit = unit_text(results.calibration.units.diffusion)
+    bars, n = plots.histogram_bars(table[name], plots.BLUE, log=True)
     out = [
         plot(
             "D_histogram",
@@ -90,7 +91,7 @@ def _diffusion_plots(results: Results) -> list[dict[str, Any]]:
             axis(f"D ({unit})", log=True),
             axis("particles", low=0),
             [*plots.span(results.ensemble.get(name), results.ensemble.get("D_ci95"), _pooled(results)), bars],
-            caption=f"{sum(counts)} particles with a D of their own; part of their spread is the error of each.",
+            caption=f"{n} particles with a D of their own; part of their spread is the error of each.",
         )
     ]
     return [*out, _ranked(results, name, "D_ci_low", "D_ci_high", f"D ({unit})", "D", log=True)]
@@ -100,9 +101,7 @@ def _alpha_plots(results: Results) -> list[dict[str, Any]]:
     table = results.particles
     if "alpha" not in table or not table["alpha"].notna().any():
         return []
-    left, right, counts = plots.histogram(table["alpha"])
-    centre = (np.array(left) + np.array(right)) / 2
-    bars = series("bars", centre, counts, colour=plots.GREEN, low=left, high=right)
+    bars, _ = plots.histogram_bars(table["alpha"], plots.GREEN)
     pooled = plots.span(results.ensemble.get("alpha"), results.ensemble.get("alpha_ci95"), _pooled(results))
     caption = "α is 1 for Brownian motion, below 1 for hindered and above 1 for directed motion."
     out = [
@@ -162,9 +161,7 @@ def size_plots(results: Results) -> list[dict[str, Any]]:
         least = 2 if name == "aspect_ratio" else 1  # of spheres it is 1 for all, which is no distribution
         if name not in results.particles or results.particles[name].nunique() < least:
             continue
-        left, right, counts = plots.histogram(results.particles[name])
-        centre = (np.array(left) + np.array(right)) / 2
-        bars = series("bars", centre, counts, colour=colour, low=left, high=right)
+        bars, n = plots.histogram_bars(results.particles[name], colour)
         whole = (results.summary.get("population") or {}).get(name) or {}
         median = plots.span(whole.get("median"), whole.get("median_ci95"), "median, 95% interval")
         out.append(
@@ -174,7 +171,7 @@ def size_plots(results: Results) -> list[dict[str, Any]]:
                 axis(label),
                 axis("particles", low=0),
                 [*median, bars],
-                caption=f"Each of {sum(counts)} particles counted once.",
+                caption=f"Each of {n} particles counted once.",
             )
         )
     return out
@@ -185,7 +182,7 @@ def event_plots(results: Results) -> list[dict[str, Any]]:
     out = []
     events = results.events
     if len(events):
-        lanes = [kind for kind in plots_order() if kind in set(events["kind"])]
+        lanes = [kind for kind in EVENT_COLOURS if kind in set(events["kind"])]
         where = {kind: n for n, kind in enumerate(lanes)}
         marks = [
             series(
@@ -220,15 +217,6 @@ def event_plots(results: Results) -> list[dict[str, Any]]:
             content.insert(0, series("band", frames, clusters, colour=plots.GREEN, low=low, high=high))
         out.append(plot("n_clusters", "Clusters against time", axis("frame"), axis("clusters", low=0), content))
     return out
-
-
-EVENT_COLOURS = {"attach": plots.GREEN, "detach": plots.VERMILION, "coalesce": plots.PINK, "nucleate": plots.BLUE,
-                 "dissolve": plots.ORANGE, "enter": plots.GREY, "leave": plots.GREY}  # fmt: skip
-
-
-def plots_order() -> list[str]:
-    """Return the kinds of events in the order of the timeline's lanes, from the bottom."""
-    return ["leave", "enter", "dissolve", "nucleate", "coalesce", "detach", "attach"]
 
 
 def structure_plots(results: Results) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from lptem_tracker.report.writer import open_writer
 from lptem_tracker.run import Run
 
 FLASH_S = 0.9
+_QUALITY = 20
 
 
 def write_overlay(
@@ -85,6 +86,8 @@ def _options(given: dict[str, Any]) -> OverlayOptions:
 def _write(
     run: Run, movie: Movie, path: Path, options: OverlayOptions, progress: Callable[[int, int], None] | None
 ) -> Path:
+    if options.quality is not None and path.suffix.lower() != ".mp4":
+        raise SettingsError(f"quality of an overlay is H.264's, in .mp4; {path.name} has none. Leave it out.")
     start, stop = options.frames or (0, len(movie))
     shown = np.arange(len(movie))[slice(start, stop, options.every)]
     if not len(shown):
@@ -94,7 +97,8 @@ def _write(
     rate = Fraction(1 / max(float(np.median(np.diff(times))), 1e-3) if len(times) > 1 else 25.0).limit_denominator(1000)
     note = {"frame_first": int(shown[0]), "frame_step": options.every, "n": len(shown)}
     painter.flash_frames = max(3, round(FLASH_S * float(rate) * options.every))
-    with open_writer(path, painter.picture_size, rate, note=note, quality=options.quality) as writer:
+    quality = _QUALITY if options.quality is None else options.quality
+    with open_writer(path, painter.picture_size, rate, note=note, quality=quality) as writer:
         for n, (frame, pixels) in enumerate(_grouped(movie, shown, options)):
             writer.write(painter.paint(pixels, frame), float(times[n]))
             if progress is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 from contextlib import nullcontext
 from importlib.resources import files
 from pathlib import Path
@@ -24,7 +23,7 @@ from lptem_tracker.report.motion_rows import motion_tables
 from lptem_tracker.report.plots import numbers
 from lptem_tracker.report.results import Results, gather
 from lptem_tracker.report.source import frame_times, open_run_movie
-from lptem_tracker.run import Run, jsonable, writing
+from lptem_tracker.run import Run, jsonable, write_text
 
 MOST_CROP_FRAMES = 60
 BACKGROUND_PX = 900
@@ -65,10 +64,7 @@ def write_report(
         data = _data(run, results, frames, video)
         absences = facts.absences(results, movie=frames is not None, video=data["video"] is not None)
     html = _render(run, results, data, absences)
-    part = path.with_name(f".{path.name}.part")
-    with writing(path):
-        part.write_text(html, encoding="utf-8", newline="\n")
-        os.replace(part, path)
+    write_text(path, html)
     return path
 
 

@@ -122,3 +122,19 @@ def histogram(
     counts, edges = np.histogram(shown, bins=bins)
     edges = 10**edges if log else edges
     return edges[:-1].tolist(), edges[1:].tolist(), counts.tolist()
+
+
+def histogram_bars(values: Iterable[Any], colour: str, *, log: bool = False) -> tuple[dict[str, Any], int]:
+    """Return the bars of a `histogram` as a series, and how many values they hold.
+
+    Parameters
+    ----------
+    values : iterable of float
+    colour : str
+    log : bool
+        Bins of equal ratio; a bar then stands at the geometric mean of its edges.
+    """
+    left, right, counts = histogram(values, log=log)
+    a, b = np.array(left), np.array(right)
+    centre = np.sqrt(a * b) if log else (a + b) / 2
+    return series("bars", centre, counts, colour=colour, low=left, high=right), sum(counts)

@@ -175,10 +175,8 @@ def _waiting(results: Results) -> list[dict[str, Any]]:
                  "more than one.")
         )  # fmt: skip
     hops = _floats(ensemble.get(f"hop_lengths_{units.length}"))
-    left, right, counts = plots.histogram(hops)
     if len(hops) >= LEAST_WAITS:
-        centre = (np.array(left) + np.array(right)) / 2
-        bars = series("bars", centre, counts, colour=plots.PINK, low=left, high=right)
+        bars, _ = plots.histogram_bars(hops, plots.PINK)
         rms = ensemble.get(f"hop_rms_{units.length}")
         out.append(
             plot("hop_lengths", "Hop lengths", axis(f"hop length ({units.length})"), axis("hops", low=0), [bars],

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from lptem_tracker.errors import OutputError, SettingsError
 from lptem_tracker.run import writing
 
-FORMATS = ("mp4", "mkv", "gif")
 TIME_BASE = Fraction(1, 90_000)
 _AHEAD = 6
 
@@ -41,7 +40,7 @@ class MovieWriter(ABC):
     note : mapping
         What the pictures are, kept in the file as JSON.
     quality : int
-        H.264's constant rate factor: 18 looks lossless, 23 is small.
+        H.264's constant rate factor, which the other formats do not have.
     """
 
     container_format = ""

@@ -159,6 +159,14 @@ def test_bad_options_are_one_sentence(make_run: MakeRun, options: dict[str, obje
         write_overlay(open_run(make_run()), **options)  # type: ignore[arg-type]
 
 
+def test_a_quality_that_the_format_lacks_is_refused(make_run: MakeRun) -> None:
+    """Only H.264 has a rate factor: with a GIF it would be ignored."""
+    run = open_run(make_run())
+    with pytest.raises(SettingsError, match="talk.gif has none"):
+        write_overlay(run, run.path / "talk.gif", quality=30)
+    assert not (run.path / "talk.gif").exists()
+
+
 def test_playback_keeps_the_proportions_of_uneven_times() -> None:
     """A pause of ten frames is ten pictures long at any speed."""
     times = np.array([0.0, 1.0, 2.0, 12.0])
