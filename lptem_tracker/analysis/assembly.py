@@ -12,7 +12,6 @@ from lptem_tracker.analysis.bodies import Bodies, bodies_from_tracks
 from lptem_tracker.analysis.bond_evidence import keep_held
 from lptem_tracker.analysis.clusters import History, follow_clusters
 from lptem_tracker.analysis.contacts import (
-    MIN_ROWS,
     Bonds,
     ContactRule,
     NearPairs,
@@ -151,7 +150,7 @@ def measure_assembly(
         sizes.merge(growth, on="particle"),
         structure,
         _kinetics(found, growth, calibration),
-        summarise(sizes[bodies.n_rows >= MIN_ROWS]),
+        summarise(sizes[bodies.is_real]),
         [*_warnings(found), *warnings],
     )
 
@@ -172,7 +171,7 @@ def _kinetics(found: Assembly, growth: pd.DataFrame, calibration: Calibration) -
     out.update(measure_kinetics(found.history, calibration, found.bodies.field))
     out["bond_lifetimes"] = bond_lifetimes(found.bonds, calibration, rule.min_contact_frames)
     out.update(ripening(found.bodies, found.fates, growth, calibration))
-    out["fates"] = {str(k): int(v) for k, v in growth["fate"][found.bodies.n_rows >= MIN_ROWS].value_counts().items()}
+    out["fates"] = {str(k): int(v) for k, v in growth["fate"][found.bodies.is_real].value_counts().items()}
     return out
 
 

@@ -22,6 +22,7 @@ Ints = npt.NDArray[np.int64]
 
 ROUND_ASPECT = 1.15  # below this, noise in width and height is larger than the shape they describe
 FILTER_FRAMES = 5
+MIN_ROWS = 3  # rows below which a track of a longer movie is taken for a false detection
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,16 @@ class Bodies:
         """Observed frames of each particle, (P,)."""
         return np.diff(self.offset)
 
+    @property
+    def n_frames(self) -> int:
+        """Frames in the movie."""
+        return self.frames[1] - self.frames[0] + 1
+
+    @cached_property
+    def is_real(self) -> npt.NDArray[np.bool_]:
+        """Which particles were seen often enough to be no false detections, (P,); in one or two images all."""
+        return np.asarray(self.n_rows >= least_rows(self.n_frames))
+
     @cached_property
     def is_round(self) -> npt.NDArray[np.bool_]:
         """Which rows are plain disks, (M,)."""
@@ -124,6 +135,11 @@ class Bodies:
         """Distance of a row's centre from the nearest border of the field in px."""
         x, y = self.x[row] - self.origin[0], self.y[row] - self.origin[1]
         return np.minimum(np.minimum(x + 0.5, self.field[0] - 0.5 - x), np.minimum(y + 0.5, self.field[1] - 0.5 - y))
+
+
+def least_rows(n_frames: int) -> int:
+    """Rows from which a track counts as a particle, in a movie of so many frames."""
+    return min(MIN_ROWS, n_frames)
 
 
 def bodies_from_tracks(

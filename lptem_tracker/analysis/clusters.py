@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lptem_tracker.analysis.bodies import Bodies
-from lptem_tracker.analysis.contacts import MIN_ROWS, Bonds
+from lptem_tracker.analysis.contacts import Bonds
 from lptem_tracker.analysis.fates import Fates
 
 Floats = npt.NDArray[np.float64]
@@ -189,7 +189,7 @@ class _Replay:
     def run(self, min_contact: int, min_separation: int) -> History:
         """Play all bonds in the order of time."""
         bodies, bonds = self.bodies, self.bonds
-        real = np.flatnonzero(bodies.n_rows >= MIN_ROWS)
+        real = np.flatnonzero(bodies.is_real)
         end = np.array([self.until.get(int(k), int(bodies.last[k]) + 1) for k in real], dtype=np.int64)
         start = np.array([self.since.get(int(k), int(bodies.first[k])) for k in real], dtype=np.int64)
         born, died = _by_frame(start, real), _by_frame(end, real)

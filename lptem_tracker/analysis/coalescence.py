@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lptem_tracker.analysis.bodies import Bodies
-from lptem_tracker.analysis.contacts import MIN_ROWS, ContactRule
+from lptem_tracker.analysis.contacts import ContactRule
 from lptem_tracker.analysis.gaps import surface_gap
 from lptem_tracker.analysis.merging import (
     AREA_RANGE,
@@ -75,7 +75,7 @@ class _ByFrame:
     def __init__(self, bodies: Bodies) -> None:
         self.order = np.argsort(bodies.frame, kind="stable")
         self.sorted = bodies.frame[self.order]
-        real = np.flatnonzero(bodies.n_rows >= MIN_ROWS)
+        real = np.flatnonzero(bodies.is_real)
         self.starts = real[np.argsort(bodies.first[real], kind="stable")]
         self.when = bodies.first[self.starts]
 
@@ -99,7 +99,7 @@ def find_mergers(bodies: Bodies, rule: ContactRule, noise: Noise) -> tuple[list[
     index = _ByFrame(bodies)
     found: list[tuple[float, Merger]] = []
     splits: list[Split] = []
-    ends = np.flatnonzero((bodies.n_rows >= MIN_ROWS) & (bodies.last < bodies.frames[1]))
+    ends = np.flatnonzero(bodies.is_real & (bodies.last < bodies.frames[1]))
     typical = _recent_radius(bodies)
     for gone in ends[np.isfinite(typical[ends])]:
         for candidate in _candidates(bodies, index, rule, int(gone)):
@@ -136,7 +136,7 @@ def _candidates(bodies: Bodies, index: _ByFrame, rule: ContactRule, gone: int) -
     last_row = int(bodies.offset[gone + 1]) - 1
     rows = index.rows(end - LOOK_FRAMES, end + LOOK_FRAMES)
     rows = rows[(bodies.particle[rows] != gone) & np.isfinite(bodies.radius[rows])]
-    rows = rows[(bodies.n_rows[bodies.particle[rows]] >= MIN_ROWS) & (bodies.first[bodies.particle[rows]] <= end)]
+    rows = rows[bodies.is_real[bodies.particle[rows]] & (bodies.first[bodies.particle[rows]] <= end)]
     distance = np.hypot(bodies.x[rows] - bodies.x[last_row], bodies.y[rows] - bodies.y[last_row])
     sum_of_sizes = bodies.size[rows] + bodies.size[last_row]
     rows = rows[distance <= REACH * sum_of_sizes + rule.off_px]

@@ -21,7 +21,6 @@ Bools = npt.NDArray[np.bool_]
 
 PAD_FRAMES = 30  # how far around a touch it is looked whether the two were seen apart
 FILTER_FRAMES = 5
-MIN_ROWS = 3  # rows below which a track is taken for a false detection
 _CHUNK = 2_000_000
 
 
@@ -93,7 +92,8 @@ def contact_rule(bodies: Bodies, settings: EventSettings, noise: Noise, offset: 
     """Thresholds from the settings, the rest from the noise: on = max(2 px, 3 σ_g), off = 2 on.
 
     The gap of two disks has the variance σ_g² = 2 σ_x² + 2 σ_R². Motion in a trap looks like noise, so
-    on is at most half a radius. Both count from `offset` where they come from the data.
+    on is at most half a radius. Both count from `offset` where they come from the data. In a movie shorter than the
+    shortest contact, a contact is one that lasts throughout.
     """
     offset = offset or GapOffset()
     gap_std = float(np.sqrt(2 * noise.position_px**2 + 2 * noise.radius_px**2))
@@ -104,14 +104,14 @@ def contact_rule(bodies: Bodies, settings: EventSettings, noise: Noise, offset: 
     given = settings.contact_on_px is not None
     off = settings.contact_off_px if settings.contact_off_px is not None else (2 * on if given else on + base)
     return ContactRule(
-        on, max(on, off), settings.min_contact_frames, settings.min_separation_frames, gap_std,
+        on, max(on, off), min(settings.min_contact_frames, bodies.n_frames), settings.min_separation_frames, gap_std,
         0.0 if given else offset.px, 0 if given else offset.n_pairs,
     )  # fmt: skip
 
 
 def near_pairs(bodies: Bodies, within_px: float) -> NearPairs:
     """Find every pair whose outlines are within `within_px`, frame by frame with a k-d tree."""
-    use = np.isfinite(bodies.half_length) & (bodies.n_rows >= MIN_ROWS)[bodies.particle]
+    use = np.isfinite(bodies.half_length) & bodies.is_real[bodies.particle]
     rows = np.flatnonzero(use)
     rows = rows[np.argsort(bodies.frame[rows], kind="stable")]
     cuts = np.flatnonzero(np.diff(bodies.frame[rows])) + 1

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from lptem_tracker.analysis.bodies import Bodies, median_filter
 from lptem_tracker.analysis.coalescence import Merger, Split, find_mergers
-from lptem_tracker.analysis.contacts import MIN_ROWS, ContactRule
+from lptem_tracker.analysis.contacts import ContactRule
 from lptem_tracker.analysis.fading import measure_fading
 from lptem_tracker.analysis.noise import Noise
 from lptem_tracker.settings import EventSettings
@@ -82,7 +82,7 @@ def find_fates(bodies: Bodies, rule: ContactRule, noise: Noise, settings: EventS
     ends = _ends(bodies, noise, settings, mergers)
     first_frame, last_frame = bodies.frames
     alive = bodies.last - bodies.first + 1
-    real = bodies.n_rows >= MIN_ROWS
+    real = bodies.is_real
     begun = real & (bodies.first > first_frame) & ~ends.restarts
     begun[[m.survivor for m in mergers if m.fresh]] = False
     begun[[s.fresh for s in splits]] = False
@@ -179,7 +179,7 @@ def _restarts(bodies: Bodies, noise: Noise) -> tuple[Bools, Bools]:
     """Which starts follow the end of another track nearby within 5 frames, and which ends are so continued."""
     restarts = np.zeros(len(bodies.ids), bool)
     continued = np.zeros(len(bodies.ids), bool)
-    real = np.flatnonzero(bodies.n_rows >= MIN_ROWS)
+    real = np.flatnonzero(bodies.is_real)
     starts = real[np.argsort(bodies.first[real], kind="stable")]
     when = bodies.first[starts]
     for k in real:

@@ -9,8 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lptem_tracker.analysis.contacts import MIN_ROWS
-
 if TYPE_CHECKING:
     from lptem_tracker.analysis.bodies import Bodies
     from lptem_tracker.analysis.fates import Fates
@@ -151,7 +149,7 @@ def mean_radius(bodies: Bodies, fates: Fates) -> tuple[Floats, Floats, Ints]:
     out |= {f.particle for f in fates.single if f.kind in ("enter", "leave")}
     first, last = bodies.frames
     count, line, cube = (np.zeros(last - first + 1) for _ in range(3))
-    for k in np.flatnonzero(bodies.n_rows >= MIN_ROWS):
+    for k in np.flatnonzero(bodies.is_real):
         rows = bodies.rows(int(k))
         radius = bodies.raw_radius[rows]
         if k in out or not np.isfinite(radius).all():

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from lptem_tracker.analysis.bodies import least_rows
 from lptem_tracker.analysis.motion import measure_motion
-from lptem_tracker.analysis.population import combine, summarise
+from lptem_tracker.analysis.population import combine, compare_samples, summarise
 from lptem_tracker.calibration import Calibration
 from lptem_tracker.settings import Settings
 from lptem_tracker.tables import FRAME, OBSERVED, PARTICLE
@@ -34,6 +35,14 @@ class Part:
     particles: pd.DataFrame
     calibration: Calibration
 
+    @property
+    def counted(self) -> pd.DataFrame:
+        """Particles without those seen too rarely to be more than false detections."""
+        if "n_observed" not in self.particles or self.tracks.empty:
+            return self.particles
+        n_frames = int(self.tracks[FRAME].max() - self.tracks[FRAME].min()) + 1
+        return self.particles[self.particles["n_observed"] >= least_rows(n_frames)]
+
 
 def pool(parts: Sequence[Part], settings: Settings | None = None) -> dict[str, Any]:
     """Measure motion and population over all movies of a sample.
@@ -54,7 +63,7 @@ def pool(parts: Sequence[Part], settings: Settings | None = None) -> dict[str, A
     """
     settings = settings or Settings()
     scales = {(p.calibration.pixel_size_nm, p.calibration.frame_interval_s, p.calibration.exposure_s) for p in parts}
-    population = summarise(combine({part.name: part.particles for part in parts}))
+    population = summarise(combine({part.name: part.counted for part in parts}))
     warnings: list[str] = []
     ensemble: dict[str, Any] = {}
     if len(scales) == 1:
@@ -73,6 +82,13 @@ def pool(parts: Sequence[Part], settings: Settings | None = None) -> dict[str, A
         "population": population,
         "quality": {"warnings": warnings},
     }
+
+
+def differences(samples: Mapping[str, Sequence[Part]]) -> list[dict[str, Any]]:
+    """Test whether samples of one or more movies each differ in size or shape; see `compare_samples`."""
+    return compare_samples(
+        {name: combine({part.name: part.counted for part in parts}) for name, parts in samples.items()}
+    )
 
 
 def _one_after_the_other(parts: Sequence[Part]) -> pd.DataFrame:

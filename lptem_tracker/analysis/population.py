@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,23 +51,19 @@ def particle_sizes(bodies: Bodies, table: pd.DataFrame, calibration: Calibration
     return out
 
 
-def summarise(particles: pd.DataFrame, *, min_rows: int = 0) -> dict[str, Any]:
+def summarise(particles: pd.DataFrame) -> dict[str, Any]:
     """Distributions of size and shape over particles, ready for JSON.
 
     Parameters
     ----------
     particles : pandas.DataFrame
-        One row a particle; `n_observed` is used where it is there.
-    min_rows : int
-        Particles seen in fewer frames are left out.
+        One row a particle.
 
     Returns
     -------
     dict
         `n`, and per quantity `n, mean, mean_ci95, std, std_ci95, cv, median, median_ci95, quantiles, histogram`.
     """
-    if min_rows and "n_observed" in particles:
-        particles = particles[particles["n_observed"] >= min_rows]
     out: dict[str, Any] = {"n": len(particles)}
     for name in _quantities(particles):
         values = particles[name].to_numpy(float)
@@ -146,6 +143,32 @@ def combine(tables: Sequence[pd.DataFrame] | Mapping[str, pd.DataFrame]) -> pd.D
         odd = next(name for name, u in units.items() if u == {"px"})
         raise TableError(f"Sizes of {odd} are in px and of others in nm; give every movie its --pixel-size-nm.")
     return pd.concat([table.assign(movie=name) for name, table in named.items()], ignore_index=True)
+
+
+def compare_samples(samples: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
+    """Test every pair of samples for a difference in size or shape.
+
+    Parameters
+    ----------
+    samples : mapping of str to pandas.DataFrame
+        The particles of each sample, one row a particle.
+
+    Returns
+    -------
+    list of dict
+        Per pair `samples` (both names) and what `compare` gives, where each p value also stands as `<name>_holm`,
+        raised for the number of pairs tested on the same quantity (Holm 1979).
+    """
+    out = [{"samples": [a, b], **compare(samples[a], samples[b])} for a, b in combinations(samples, 2)]
+    for quantity in {name for row in out for name in row if name != "samples"}:
+        tested = [row[quantity] for row in out if quantity in row]
+        for name in ("ks_p", "mann_whitney_p"):
+            p = np.array([test[name] for test in tested])
+            order = np.argsort(p)
+            raised = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
+            for k, value in zip(order, raised):
+                tested[k][f"{name}_holm"] = float(value)
+    return out
 
 
 def compare(first: pd.DataFrame, second: pd.DataFrame) -> dict[str, Any]:

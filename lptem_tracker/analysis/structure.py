@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from lptem_tracker.analysis.contacts import MIN_ROWS
 from lptem_tracker.analysis.order import cluster_shapes, lattice_sites, mean_order, nematic_order
 from lptem_tracker.analysis.potential import potential_well
 from lptem_tracker.analysis.radial import PairCorrelation, pair_correlation
@@ -37,7 +36,7 @@ def measure_structure(bodies: Bodies, history: History, calibration: Calibration
     warnings : list of str
     """
     unit, scale = calibration.units.length, calibration.units.nm_per_px
-    rows = np.flatnonzero((bodies.n_rows >= MIN_ROWS)[bodies.particle])
+    rows = np.flatnonzero(bodies.is_real[bodies.particle])
     out: dict[str, Any] = {"g_r": None, "pair_potential": None, "psi6_interior_mean": None}
     if len(rows) == 0:
         return out, []

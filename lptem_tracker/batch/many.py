@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from lptem_tracker.analysis.pool import Part, pool
+from lptem_tracker.analysis.pool import Part, differences, pool
 from lptem_tracker.batch.plan import Item
 from lptem_tracker.errors import InputError, LptemError, MissingExtraError
 from lptem_tracker.job import CHUNK_FRAMES, Job, open_for
@@ -283,5 +283,9 @@ def _sum_up(outcomes: list[Outcome], output: Path, settings: Settings) -> None:
     failed = [{"movie": o.source, "reason": o.reason} for o in outcomes if o.state == "failed"]
     write_json(
         output / "summary.json",
-        {"samples": {name: pool(parts, settings) for name, parts in samples.items()}, "failed": failed},
+        {
+            "samples": {name: pool(parts, settings) for name, parts in samples.items()},
+            "differences": differences(samples),
+            "failed": failed,
+        },
     )

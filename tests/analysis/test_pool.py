@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from lptem_tracker.analysis.pool import Part, pool
+from lptem_tracker.analysis.pool import Part, differences, pool
 from lptem_tracker.calibration import Calibration
 from lptem_tracker.evaluate.known_paths import as_tracks, brownian_paths
 from lptem_tracker.settings import Settings
@@ -32,3 +32,18 @@ def test_movies_of_one_kind_are_one_likelihood() -> None:
     estimate = found["ensemble"]["estimates"]["D_nm2_s"]
     assert (found["n_movies"], found["n_particles"]) == (2, 8)
     assert abs(estimate["value"] - 1) < 4 * estimate["std"]
+
+
+def test_ghosts_count_in_no_sample_and_images_do() -> None:
+    """A track of one frame in forty is left out of the sizes; the particles of a single image are not."""
+    calibration = Calibration(1.0, 1.0, 1.0)
+    rows = {"x": 0.0, "y": 0.0, "observed": True}
+    movie = pd.DataFrame({"particle": [0] * 40 + [1], "frame": [*range(40), 7], **rows})
+    image = pd.DataFrame({"particle": range(3), "frame": 0, **rows})
+    sizes = pd.DataFrame({"particle": [0, 1], "radius_nm": [5.0, 50.0], "n_observed": [40, 1]})
+    others = pd.DataFrame({"particle": range(3), "radius_nm": [5.0, 6.0, 7.0], "n_observed": 1})
+    one, two = Part("movie", movie, sizes, calibration), Part("image", image, others, calibration)
+    assert one.counted["radius_nm"].tolist() == [5.0]
+    assert len(two.counted) == 3
+    found = differences({"first": [one, two], "second": [two]})
+    assert found[0]["radius_nm"]["n"] == [4, 3]

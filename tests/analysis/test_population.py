@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lptem_tracker.analysis.assembly import measure_assembly
-from lptem_tracker.analysis.population import combine, compare, distribution, summarise
+from lptem_tracker.analysis.population import combine, compare, compare_samples, distribution, summarise
 from lptem_tracker.calibration import Calibration
 from lptem_tracker.errors import TableError
 from lptem_tracker.settings import EventSettings
@@ -79,3 +79,27 @@ def test_tests_tell_samples_apart_and_leave_equal_ones_alone():
     assert compare(first, other)["radius_nm"]["ks_p"] < 1e-3
     assert compare(first, same)["radius_nm"]["mann_whitney_p"] > 0.01
     assert compare(other, first)["radius_nm"]["probability_larger"] > 0.65
+
+
+def test_p_values_of_many_pairs_are_raised_by_their_number():
+    """Holm: of three pairs the smallest p counts three times, and none is raised less than a smaller one."""
+    rng = np.random.default_rng(1)
+    samples = {name: pd.DataFrame({"radius_nm": rng.normal(m, 1, 60)}) for name, m in zip("abc", (10, 10.2, 11))}
+    found = compare_samples(samples)
+    assert [row["samples"] for row in found] == [["a", "b"], ["a", "c"], ["b", "c"]]
+    tests = sorted((row["radius_nm"] for row in found), key=lambda test: test["ks_p"])
+    assert tests[0]["ks_p_holm"] == pytest.approx(3 * tests[0]["ks_p"])
+    assert tests[1]["ks_p_holm"] == pytest.approx(max(2 * tests[1]["ks_p"], tests[0]["ks_p_holm"]))
+    assert all(low["ks_p_holm"] <= high["ks_p_holm"] for low, high in zip(tests, tests[1:]))
+
+
+@pytest.mark.parametrize("n_frames", [1, 2, 3])
+def test_single_images_count_all_their_particles(n_frames: int):
+    """In one image nobody is seen three times: 40 particles are 40, of which two that touch are one cluster."""
+    k = np.arange(40)
+    image = pd.DataFrame({"particle": k, "x": 30.0 + 60 * (k % 8), "y": 30.0 + 60 * (k // 8), "radius": 8.0 + k / 20})
+    image.loc[1, "x"] = 30 + 16.5
+    table = pd.concat([image.assign(frame=frame) for frame in range(n_frames)])
+    found = measure_assembly(table, Calibration(), EventSettings(), field_px=(512, 512))
+    assert found.population["radius_px"]["n"] == 40
+    assert found.kinetics["n_clusters"] == [39] * n_frames
