@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -62,8 +62,6 @@ def conclude(writer: RunWriter, job: Job, detector: Detector, store: Stored, che
         result = _measure(job, writer.path)
     quality = _quality(job, detector, writer.path, linked.n_detections)
     warnings = [*job.warnings, *quality.pop("warnings", [])]
-    for sentence in warnings:
-        job.progress.note(sentence)
     result.summary["quality"] = {**quality, "warnings": [*warnings, *result.summary["quality"]["warnings"]]}
     writer.write_table("particles.csv", result.particles)
     writer.write_table("msd.csv", result.msd)
@@ -97,14 +95,16 @@ def _link(writer: RunWriter, job: Job, store: Stored) -> Linked:
 
 def _measure(job: Job, folder: Path) -> Measurement:
     """Measure the tracks that are long enough; positions count from the region's corner."""
-    tracks = _columns(folder / "tracks.parquet", MEASURED_COLUMNS)
-    counts = tracks.loc[tracks[OBSERVED], PARTICLE].value_counts()
+    path = folder / "tracks.parquet"
+    seen = _columns(path, [PARTICLE, OBSERVED])
+    counts = seen.loc[seen[OBSERVED], PARTICLE].value_counts()
     shortest = min(job.settings.link.min_track_frames, job.stop - job.start)
     kept = counts.index[(counts >= shortest) & (counts.index >= 0)]
-    chosen = tracks[tracks[PARTICLE].isin(kept)]
-    if chosen.empty:
+    if kept.empty:
         reason = f"No particle was followed for {shortest} frames, so nothing was measured; look at the overlay."
-        return nothing_measured(job.movie.calibration, reason if len(tracks) else "No particle was found in the movie.")
+        return nothing_measured(job.movie.calibration, reason if len(seen) else "No particle was found in the movie.")
+    del seen
+    chosen = _columns(path, MEASURED_COLUMNS, {PARTICLE: set(kept)})
     return measure(
         job.in_region(chosen),
         job.movie.calibration,
@@ -117,14 +117,14 @@ def _measure(job: Job, folder: Path) -> Measurement:
 
 def _quality(job: Job, detector: Detector, folder: Path, n_detections: int) -> dict[str, Any]:
     step = max(1, n_detections // QUALITY_ROWS)
-    wanted = set(range(job.start, job.stop, step)) if step > 1 else None
-    some = _columns(folder / "detections.parquet", _QUALITY_COLUMNS, frames=wanted)
+    wanted = {FRAME: set(range(job.start, job.stop, step))} if step > 1 else {}
+    some = _columns(folder / "detections.parquet", _QUALITY_COLUMNS, wanted)
     frames = len(range(job.start, job.stop, step))
     return describe_quality(job.movie, some, detector, n_frames=frames)
 
 
-def _columns(path: Path, names: list[str] | tuple[str, ...], frames: set[int] | None = None) -> pd.DataFrame:
-    """Read some columns of a Parquet table, of all frames or of some, one row group at a time."""
+def _columns(path: Path, names: Sequence[str], wanted: Mapping[str, set[int]] | None = None) -> pd.DataFrame:
+    """Read some columns of a Parquet table, of all rows or of those with wanted values, one row group at a time."""
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
@@ -132,7 +132,9 @@ def _columns(path: Path, names: list[str] | tuple[str, ...], frames: set[int] | 
         blocks = []
         for group in range(file.num_row_groups):
             block = file.read_row_group(group, columns=present).to_pandas()
-            blocks.append(block if frames is None else block[block[FRAME].isin(frames)])
+            for name, values in (wanted or {}).items():
+                block = block[block[name].isin(values)]
+            blocks.append(block)
     return pd.concat(blocks, ignore_index=True)
 
 

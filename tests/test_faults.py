@@ -9,11 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from walking_disks import walking_disks
 
 from lptem_tracker import job
 from lptem_tracker.errors import OutputError
 from lptem_tracker.movie import ArrayMovie
 from lptem_tracker.pipeline import analyze
+from lptem_tracker.report.overlay import write_overlay
+from lptem_tracker.report.page import write_report
 from lptem_tracker.run import open_run
 from lptem_tracker.settings import Settings
 
@@ -23,26 +26,11 @@ FILES = (*TABLES, "summary.json", "settings.toml", "run.json")
 FUZZ = Path(__file__).parent / "benchmarks" / "fuzz_kill.py"
 
 
-def _pixels(n=8, seed=2):
-    """Return (T, 64, 80) counts with three dark disks that walk."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[:64, :80]
-    at = np.array([[18.0, 18], [60, 20], [38, 46]])
-    out = []
-    for _ in range(n):
-        at = at + rng.normal(0, 0.7, at.shape)
-        mean = np.full((64, 80), 400.0)
-        for cx, cy in at:
-            mean[np.hypot(x - cx, y - cy) < 7] = 240
-        out.append(rng.poisson(mean))
-    return np.array(out, np.uint16)
-
-
 @pytest.fixture
 def whole(tmp_path, monkeypatch):
     """A run of several chunks that nothing disturbed."""
     monkeypatch.setattr(job, "CHUNK_FRAMES", 3)
-    return analyze(ArrayMovie(_pixels()), tmp_path / "whole", settings=SETTINGS)
+    return analyze(ArrayMovie(walking_disks(8, seed=2)), tmp_path / "whole", settings=SETTINGS)
 
 
 def test_thirty_kills_at_random_moments_change_nothing():
@@ -84,21 +72,49 @@ def test_a_disk_that_fills_costs_nothing_that_was_done(tmp_path, whole, name):
     with pytest.MonkeyPatch.context() as patch:
         _fill_disk(patch, name)
         with pytest.raises(OutputError, match="disk is full") as caught:
-            analyze(ArrayMovie(_pixels()), folder, settings=SETTINGS)
+            analyze(ArrayMovie(walking_disks(8, seed=2)), folder, settings=SETTINGS)
     assert "\n" not in str(caught.value)
     assert "--resume" in str(caught.value)
     assert not list(folder.rglob("*.part"))
     if (folder / "tracks.parquet").exists():
         assert len(open_run(folder).tracks) == len(whole.tracks)
-    resumed = analyze(ArrayMovie(_pixels()), folder, settings=SETTINGS, resume=True)
+    resumed = analyze(ArrayMovie(walking_disks(8, seed=2)), folder, settings=SETTINGS, resume=True)
     for file in TABLES:
         assert (resumed.path / file).read_bytes() == (whole.path / file).read_bytes(), file
     assert {path.name for path in folder.iterdir()} == {path.name for path in whole.path.iterdir()}
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk that is always full")
+def test_an_overlay_that_does_not_fit_leaves_the_run_as_it_was(tmp_path, whole):
+    """The encoder's writes fail as on a full disk: one sentence with the command that draws it; then it is drawn."""
+    before = {path.name: path.read_bytes() for path in whole.path.iterdir()}
+    part = whole.path / ".overlay.mp4.part"
+    part.symlink_to("/dev/full")
+    movie = ArrayMovie(walking_disks(8, seed=2))
+    with pytest.raises(OutputError, match="disk is full") as caught:
+        write_overlay(whole, movie=movie)
+    assert str(caught.value).endswith(f"lptem-tracker overlay {whole.path}.")
+    assert "\n" not in str(caught.value)
+    assert {path.name: path.read_bytes() for path in whole.path.iterdir()} == before
+    assert write_overlay(whole, movie=movie).stat().st_size > 0
+
+
+def test_a_report_that_does_not_fit_leaves_the_run_as_it_was(tmp_path, whole, monkeypatch):
+    """The page is given up in one sentence with the command that writes it; then it is written."""
+    before = {path.name: path.read_bytes() for path in whole.path.iterdir()}
+    movie = ArrayMovie(walking_disks(8, seed=2))
+    with monkeypatch.context() as patch:
+        _fill_disk(patch, "report.html")
+        with pytest.raises(OutputError, match="disk is full") as caught:
+            write_report(whole, movie=movie)
+    assert str(caught.value).endswith(f"lptem-tracker report {whole.path}.")
+    assert {path.name: path.read_bytes() for path in whole.path.iterdir()} == before
+    assert "</html>" in write_report(whole, movie=movie).read_text(encoding="utf-8")
+
+
 def test_frames_that_are_no_pictures_cost_themselves_alone(tmp_path):
     """Black, saturated and NaN frames are named; infinities and negative values within a frame are no data or data."""
-    pixels = _pixels(10).astype(np.float32)
+    pixels = walking_disks(10, seed=2).astype(np.float32)
     pixels[1] = 65535.0
     pixels[3] = np.nan
     pixels[5, :20] = np.inf
@@ -116,7 +132,7 @@ def test_frames_that_are_no_pictures_cost_themselves_alone(tmp_path):
 
 def test_saturated_particles_are_still_found(tmp_path):
     """An 8-bit film whose background is at the end of its scale."""
-    pixels = np.clip(_pixels().astype(float) / 400 * 255, 0, 255).astype(np.uint8)
+    pixels = np.clip(walking_disks(8, seed=2).astype(float) / 400 * 255, 0, 255).astype(np.uint8)
     run = analyze(ArrayMovie(pixels), tmp_path / "run", settings=SETTINGS)
     assert (run.detections.groupby("frame").size() == 3).all()
 
@@ -125,7 +141,7 @@ def test_a_frame_size_that_changes_is_left_out_and_named(tmp_path):
     """Three frames of another size in a folder of eight."""
     folder = tmp_path / "frames"
     folder.mkdir()
-    for index, pixels in enumerate(_pixels()):
+    for index, pixels in enumerate(walking_disks(8, seed=2)):
         tifffile.imwrite(folder / f"f{index}.tif", pixels[:48] if index in {2, 5, 6} else pixels)
     run = analyze(folder, tmp_path / "run", settings=SETTINGS)
     assert set(run.detections["frame"]) == {0, 1, 3, 4, 7}
@@ -139,7 +155,7 @@ def test_a_resumed_end_without_a_readable_frame_is_like_the_whole(tmp_path, monk
     monkeypatch.setattr(job, "CHUNK_FRAMES", 3)
     folder = tmp_path / "frames"
     folder.mkdir()
-    for index, pixels in enumerate(_pixels()):
+    for index, pixels in enumerate(walking_disks(8, seed=2)):
         tifffile.imwrite(folder / f"f{index}.tif", pixels)
     for index in (6, 7):
         (folder / f"f{index}.tif").write_bytes(b"II*\x00")
@@ -176,5 +192,5 @@ def test_leftovers_of_a_killed_run_are_removed(tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / ".tracks.csv.0a1b2c3d.part").write_text("half", encoding="utf-8")
-    run = analyze(ArrayMovie(_pixels(4)), folder, settings=SETTINGS)
+    run = analyze(ArrayMovie(walking_disks(4, seed=2)), folder, settings=SETTINGS)
     assert not list(run.path.glob(".*"))

@@ -3,9 +3,9 @@
 import threading
 import time
 
-import numpy as np
 import pytest
 import tifffile
+from walking_disks import walking_disks
 
 from lptem_tracker import conclude, follow, job, pipeline
 from lptem_tracker.errors import MovieError, SettingsError
@@ -14,20 +14,6 @@ from lptem_tracker.settings import Settings
 TABLES = ("detections.parquet", "tracks.parquet", "tracks.csv", "particles.csv", "msd.csv", "events.csv")
 SETTINGS = Settings.load(overrides={"detect.detector": "blob", "detect.blob_diameter_px": 15.0, "detect.refine": False})
 FAST = {"timeout_s": 1.0, "interval_s": 0.2, "poll_s": 0.05}
-
-
-def _frames(n=14, seed=3):
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[:80, :96]
-    at = np.array([[20.0, 20], [70, 24], [48, 58]])
-    out = []
-    for _ in range(n):
-        at = at + rng.normal(0, 0.8, at.shape)
-        mean = np.full((80, 96), 400.0)
-        for cx, cy in at:
-            mean[np.hypot(x - cx, y - cy) < 7] = 240
-        out.append(rng.poisson(mean).astype(np.uint16))
-    return out
 
 
 @pytest.fixture
@@ -64,7 +50,7 @@ def test_followed_frames_give_the_run_of_the_finished_folder(tmp_path, chunks_of
     folder.mkdir()
     settings = Settings.load(overrides={**SETTINGS.flat(), "movie.frames": ":14"})
     seen = []
-    camera = threading.Thread(target=_film, args=(folder, _frames(), order))
+    camera = threading.Thread(target=_film, args=(folder, walking_disks(14, seed=3), order))
     camera.start()
     # the last frame ends it: however long a busy machine keeps the camera waiting, nothing is cut short
     limits = {**FAST, "timeout_s": 600}
@@ -83,7 +69,7 @@ def test_time_spent_on_work_is_no_time_without_frames(tmp_path, chunks_of_5, mon
     """Frames that come while an update takes longer than the time-out are still taken."""
     folder = tmp_path / "frames"
     folder.mkdir()
-    frames = _frames(9)
+    frames = walking_disks(9, seed=3)
     for index, pixels in enumerate(frames[:6]):
         tifffile.imwrite(folder / f"frame_{index:03d}.tif", pixels)
 
@@ -106,7 +92,7 @@ def test_a_frame_that_stays_broken_is_left_out_at_last(tmp_path, chunks_of_5, mo
     monkeypatch.setattr(follow, "PATIENCE_S", 0.3)
     folder = tmp_path / "frames"
     folder.mkdir()
-    frames = _frames(8)
+    frames = walking_disks(8, seed=3)
     for index, pixels in enumerate(frames):
         tifffile.imwrite(folder / f"frame_{index:03d}.tif", pixels)
     (folder / "frame_004.tif").write_bytes(b"II*\x00broken")
@@ -120,7 +106,7 @@ def test_ctrl_c_ends_with_a_whole_run(tmp_path, chunks_of_5, monkeypatch):
     """Stopped in the middle, all frames that have come are in the tables."""
     folder = tmp_path / "frames"
     folder.mkdir()
-    for index, pixels in enumerate(_frames(12)):
+    for index, pixels in enumerate(walking_disks(12, seed=3)):
         tifffile.imwrite(folder / f"frame_{index:03d}.tif", pixels)
     looks = []
 
@@ -139,7 +125,7 @@ def test_a_killed_watch_is_gone_on_with(tmp_path, chunks_of_5, monkeypatch):
     """What was found before a crash is kept, and the end is the same."""
     folder = tmp_path / "frames"
     folder.mkdir()
-    frames = _frames(12)
+    frames = walking_disks(12, seed=3)
     for index, pixels in enumerate(frames[:7]):
         tifffile.imwrite(folder / f"frame_{index:03d}.tif", pixels)
     with monkeypatch.context() as patch:
@@ -161,7 +147,7 @@ def test_a_range_of_frames_ends_by_itself(tmp_path, chunks_of_5):
     """--frames 2:9 is over when frame 8 has come: the test would hang if it waited for the time-out."""
     folder = tmp_path / "frames"
     folder.mkdir()
-    for index, pixels in enumerate(_frames(10)):
+    for index, pixels in enumerate(walking_disks(10, seed=3)):
         tifffile.imwrite(folder / f"frame_{index:03d}.tif", pixels)
     settings = Settings.load(overrides={**SETTINGS.flat(), "movie.frames": "2:9"})
     run = follow.follow(folder, tmp_path / "run", settings=settings, timeout_s=600, interval_s=600, poll_s=0.02)
@@ -183,24 +169,16 @@ def test_a_file_is_no_folder(tmp_path):
         follow.follow(tmp_path / "stack.tif", tmp_path / "run")
 
 
-def test_updates_are_quiet_and_the_end_tells(tmp_path, chunks_of_5, monkeypatch):
-    """A frame that holds no picture is told once, however often the results were updated."""
-    notes = []
-
-    class Told(pipeline.Silent):
-        def note(self, text):
-            notes.append(text)
-
+def test_a_frame_without_a_picture_is_in_the_warnings_once(tmp_path, chunks_of_5, monkeypatch):
+    """However often the results were updated, the summary names it once."""
     folder = tmp_path / "frames"
     folder.mkdir()
-    frames = _frames(9)
+    frames = walking_disks(9, seed=3)
     frames[3][:] = 7
     for index, pixels in enumerate(frames):
         tifffile.imwrite(folder / f"frame_{index:03d}.tif", pixels)
     updates = []
     monkeypatch.setattr(follow, "conclude", lambda *a: (updates.append(1), conclude.conclude(*a)))
-    follow.follow(
-        folder, tmp_path / "run", settings=SETTINGS, timeout_s=0.5, interval_s=0, poll_s=0.02, progress=Told()
-    )
+    run = follow.follow(folder, tmp_path / "run", settings=SETTINGS, timeout_s=0.5, interval_s=0, poll_s=0.02)
     assert len(updates) >= 2
-    assert len([note for note in notes if "constant" in note]) == 1
+    assert len([text for text in run.summary["quality"]["warnings"] if "constant" in text]) == 1

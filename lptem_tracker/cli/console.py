@@ -6,7 +6,7 @@ import codecs
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -77,6 +77,10 @@ class _Plain(Silent):
         """Print a warning line on standard error."""
         click.echo(f"Warning: {text}", err=True)
 
+    def tell(self, text: str) -> None:
+        """Print a line on standard error."""
+        click.echo(text, err=True)
+
 
 class _Bars:
     """Progress bars on a terminal, with the rate and the time left.
@@ -136,6 +140,10 @@ class _Bars:
 
         self._rich.console.print(f"[yellow]Warning:[/] {escape(text)}", highlight=False)
 
+    def tell(self, text: str) -> None:
+        """Print a line above the bars."""
+        self._rich.console.print(text, highlight=False, markup=False)
+
 
 @contextmanager
 def progress(*, quiet: bool = False) -> Iterator[Progress]:
@@ -143,14 +151,37 @@ def progress(*, quiet: bool = False) -> Iterator[Progress]:
     if quiet:
         yield Silent()
     elif not sys.stderr.isatty():
-        yield _Plain()
+        plain = _Plain()
+        with _compilation_told(plain.tell):
+            yield plain
     else:
         bars = _Bars()
         bars.start()
         try:
-            yield bars
+            with _compilation_told(bars.tell):
+                yield bars
         finally:
             bars.stop()
+
+
+@contextmanager
+def _compilation_told(tell: Callable[[str], None]) -> Iterator[None]:
+    """Say once that loops are being compiled, which a first run does for about a minute without another sign."""
+    from numba.core import event
+
+    class Told(event.Listener):  # type: ignore[misc]
+        told = False
+
+        def on_start(self, begun: Any) -> None:
+            if not self.told and begun.data["dispatcher"].py_func.__module__.startswith("lptem_tracker."):
+                self.told = True
+                tell("Compiling for this machine, once; this takes about a minute.")
+
+        def on_end(self, ended: Any) -> None:
+            """Nothing is said."""
+
+    with event.install_listener("numba:compile", Told()):
+        yield
 
 
 def say(text: str, *, quiet: bool = False) -> None:

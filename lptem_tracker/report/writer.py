@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -129,7 +129,9 @@ class MovieWriter(ABC):
         finally:
             self._encoder.shutdown(cancel_futures=True)
             if self._part.exists():
-                self._container.close()
+                # what does not fit on the disk does not fit when the file is closed either, and was told
+                with suppress(av.error.FFmpegError):
+                    self._container.close()
                 self._part.unlink(missing_ok=True)
 
 

@@ -75,11 +75,17 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT if hasattr(errno, "EDQUOT") else errno.ENOSPC}:
             raise OutputError(
-                f"The disk is full: {path} could not be written; free some space and go on with --resume."
+                f"The disk is full: {path} could not be written; free some space and {_remedy(path)}."
             ) from None
         if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
             raise OutputError(f"{path} cannot be written (read-only or no permission); give another -o.") from None
         raise OutputError(f"{path} cannot be written ({error.strerror or error}); give another -o.") from None
+
+
+def _remedy(path: Path) -> str:
+    """Return how to make a file that did not fit; drawings are made when a run is already whole."""
+    drawing = {"overlay": "overlay", "report": "report"}.get(path.stem)
+    return f"make it with: lptem-tracker {drawing} {path.parent}" if drawing else "go on with --resume"
 
 
 def jsonable(value: Any) -> Any:

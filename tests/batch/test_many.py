@@ -3,10 +3,10 @@
 import json
 import sys
 
-import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from walking_disks import walking_disks
 
 pytest.importorskip("distributed", reason="dask.distributed is not installed")
 
@@ -23,18 +23,7 @@ SETTINGS = Settings.load(overrides={"detect.detector": "blob", "detect.blob_diam
 
 
 def _movie(path, n_frames=8, seed=0):
-    """Write three dark disks that walk at random."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[:80, :96]
-    at = np.array([[20.0, 20], [70, 24], [48, 58]])
-    frames = []
-    for _ in range(n_frames):
-        at = at + rng.normal(0, 0.8, at.shape)
-        mean = np.full((80, 96), 400.0)
-        for cx, cy in at:
-            mean[np.hypot(x - cx, y - cy) < 7] = 240
-        frames.append(rng.poisson(mean))
-    tifffile.imwrite(path, np.array(frames, np.uint16), imagej=True)
+    tifffile.imwrite(path, walking_disks(n_frames, seed=seed), imagej=True)
     return str(path)
 
 

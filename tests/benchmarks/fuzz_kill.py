@@ -21,6 +21,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
+from walking_disks import walking_disks
 
 TABLES = (
     "detections.parquet",
@@ -37,21 +38,6 @@ N_FRAMES = 24
 CHUNK_FRAMES = 2
 
 
-def movie() -> np.ndarray:
-    """Return (T, 64, 80) counts with three dark disks that walk."""
-    rng = np.random.default_rng(1)
-    y, x = np.mgrid[:64, :80]
-    at = np.array([[18.0, 18], [60, 20], [38, 46]])
-    frames = []
-    for _ in range(N_FRAMES):
-        at = at + rng.normal(0, 0.7, at.shape)
-        mean = np.full((64, 80), 400.0)
-        for cx, cy in at:
-            mean[np.hypot(x - cx, y - cy) < 7] = 240
-        frames.append(rng.poisson(mean))
-    return np.array(frames, np.uint16)
-
-
 def analyse(folder: str, boundary: int | None = None) -> None:
     """Analyse the movie into a folder, going on with what is there; end at a renaming if one is given."""
     from lptem_tracker import job
@@ -63,7 +49,7 @@ def analyse(folder: str, boundary: int | None = None) -> None:
     if boundary is not None:
         _end_at(boundary)
     values = {"detect.detector": "blob", "detect.blob_diameter_px": 15.0, "motion.bootstrap": 20}
-    analyze(ArrayMovie(movie()), folder, settings=Settings.load(overrides=values), resume=True)
+    analyze(ArrayMovie(walking_disks(N_FRAMES, seed=1)), folder, settings=Settings.load(overrides=values), resume=True)
 
 
 def _end_at(boundary: int) -> None:

@@ -85,7 +85,7 @@ def test_a_stopped_run_goes_on_where_it_was(long_movie: Path) -> None:
     lines = [
         line
         for line in said.splitlines()
-        if line and not line.startswith(("Warning:", "detect: ", "link: ", "measure: "))
+        if line and not line.startswith(("Warning:", "Compiling", "detect: ", "link: ", "measure: "))
     ]
     assert len(lines) == 1, said
     assert lines[0].startswith("Error: Stopped. What was finished is kept; go on with: lptem-tracker analyze ")
