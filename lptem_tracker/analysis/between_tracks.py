@@ -91,9 +91,9 @@ def between(logs: Floats, expected: float) -> Between:
     """
     n = len(logs)
     influence = logs.mean() - logs
-    std = float(np.sqrt((n - 1) * (influence**2).mean()))
-    skewness = float((influence**3).mean() / max((influence**2).mean(), 1e-300) ** 1.5)
-    return Between(std, skewness, n, expected)
+    spread = float(np.sqrt((influence**2).mean()))
+    skewness = float(((influence / spread) ** 3).mean()) if spread > 0 else 0.0
+    return Between(math.sqrt(n - 1) * spread, skewness, n, expected)
 
 
 def without_each(n: int) -> Floats:
