@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from lptem_tracker.errors import InputError, MovieError, SettingsError
+from lptem_tracker.errors import InputError, SettingsError
 from lptem_tracker.export.geff_files import write_geff
 from lptem_tracker.export.imagej_roi import write_imagej_roi
 from lptem_tracker.export.labels import write_coco, write_yolo
 from lptem_tracker.export.napari_files import write_napari
 from lptem_tracker.export.trackmate_write import write_trackmate
-from lptem_tracker.movie import open_movie
 from lptem_tracker.movie.base import Movie
-from lptem_tracker.run import Run, write_csv, write_parquet, writing
+from lptem_tracker.report.source import open_run_movie
+from lptem_tracker.run import Run, atomically, write_csv, write_parquet, writing
 
 TABLES = ("tracks", "detections", "particles", "msd", "events")
 
@@ -91,7 +91,9 @@ def _parquet(run: Run, target: Path, movie: Movie | None) -> list[Path]:
 
 def _trackmate(run: Run, target: Path, movie: Movie | None) -> list[Path]:
     source = str(run.record.get("movie", {}).get("source") or "")
-    return [write_trackmate(target, run.tracks, run.calibration, shape=run_shape(run, run.tracks), source=source)]
+    shape = run_shape(run, run.tracks)
+    atomically(target, lambda part: write_trackmate(part, run.tracks, run.calibration, shape=shape, source=source))
+    return [target]
 
 
 def _geff(run: Run, target: Path, movie: Movie | None) -> list[Path]:
@@ -103,29 +105,27 @@ def _napari(run: Run, target: Path, movie: Movie | None) -> list[Path]:
 
 
 def _imagej_roi(run: Run, target: Path, movie: Movie | None) -> list[Path]:
-    return [write_imagej_roi(target, run.tracks)]
+    atomically(target, lambda part: write_imagej_roi(part, run.tracks))
+    return [target]
 
 
 def _yolo(run: Run, target: Path, movie: Movie | None) -> list[Path]:
     shape = run_shape(run, run.detections)
     if movie is not None:
         return write_yolo(target, run.detections, shape, movie)
-    source = run.record.get("movie", {}).get("source")
     try:
-        with open_movie(source) if source else _no_movie() as opened:
-            return write_yolo(target, run.detections, shape, opened)
-    except MovieError:
+        opened = open_run_movie(run)
+    except InputError:
         return write_yolo(target, run.detections, shape)
-
-
-def _no_movie() -> Movie:
-    raise MovieError("The run was made from a table.")
+    with opened:
+        return write_yolo(target, run.detections, shape, opened)
 
 
 def _coco(run: Run, target: Path, movie: Movie | None) -> list[Path]:
     tracks = run.tracks
     seen = tracks[tracks["observed"]] if "observed" in tracks else tracks
-    return [write_coco(target, seen, run_shape(run, seen))]
+    atomically(target, lambda part: write_coco(part, seen, run_shape(run, seen)))
+    return [target]
 
 
 FORMATS: dict[str, tuple[str, Callable[[Run, Path, Movie | None], list[Path]]]] = {

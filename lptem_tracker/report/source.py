@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -16,6 +18,9 @@ from lptem_tracker.tables import FRAME, OBSERVED, PARTICLE, TRACK_DTYPES, empty_
 def open_run_movie(run: Run) -> Movie:
     """Open the movie that a run was made from.
 
+    A name that was given from a working folder is also looked for from the folders around the run, so that a run
+    can be drawn from anywhere, and moved together with its movie.
+
     Raises
     ------
     InputError
@@ -24,7 +29,19 @@ def open_run_movie(run: Run) -> Movie:
     source = run.record.get("movie", {}).get("source")
     if not source:
         raise InputError(f"The run {run.path} was made from a table: there are no frames to draw on.")
-    return open_movie(source)
+    return open_movie(_found(str(source), run.path.resolve()))
+
+
+def _found(source: str, folder: Path) -> str | Path:
+    """Return where a movie is: as it was named, or seen from one of the folders around the run."""
+    name = Path(source)
+    if name.is_absolute() or name.exists():
+        return source
+    pattern = any(sign in source for sign in "*?[")
+    for around in folder.parents:
+        if (around / name).exists() or (pattern and ".." not in name.parts and any(around.glob(source))):
+            return around / name
+    return source
 
 
 def analysed_part(run: Run) -> dict[str, tuple[int, ...]]:

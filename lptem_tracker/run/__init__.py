@@ -1,7 +1,16 @@
 """A run folder: what is written where, atomically, and how it is read again."""
 
 from lptem_tracker.run.chunks import Chunk, ChunkStore
-from lptem_tracker.run.files import jsonable, write_csv, write_json, write_parquet, write_table, write_text, writing
+from lptem_tracker.run.files import (
+    atomically,
+    jsonable,
+    write_csv,
+    write_json,
+    write_parquet,
+    write_table,
+    write_text,
+    writing,
+)
 from lptem_tracker.run.folder import Run, open_run, read_rejected, read_table
 from lptem_tracker.run.growing import GrowingTable
 from lptem_tracker.run.provenance import environment
@@ -15,6 +24,7 @@ __all__ = [
     "GrowingTable",
     "Run",
     "RunWriter",
+    "atomically",
     "environment",
     "jsonable",
     "open_run",

@@ -14,7 +14,7 @@ import pytest
 
 from lptem_tracker.calibration import Calibration
 from lptem_tracker.errors import InputError, MissingExtraError, SettingsError
-from lptem_tracker.export import FORMATS, export_run, geff_files, read_detections, read_tracks
+from lptem_tracker.export import FORMATS, export_run, geff_files, read_detections, read_tracks, run_files
 from lptem_tracker.export.imagej_roi import polygon_roi
 from lptem_tracker.export.outlines import bounding_boxes
 from lptem_tracker.export.trackmate_write import write_trackmate
@@ -171,6 +171,29 @@ def test_the_same_run_gives_the_same_bytes(make_run: MakeRun) -> None:
     for format in ("csv", "parquet", "trackmate", "napari", "imagej-roi", "coco"):
         first = [p.read_bytes() for p in export_run(run, format)]
         assert [p.read_bytes() for p in export_run(run, format)] == first
+
+
+@pytest.mark.parametrize(
+    ("format", "writer"),
+    [("trackmate", "write_trackmate"), ("imagej-roi", "write_imagej_roi"), ("coco", "write_coco")],
+)
+def test_an_export_that_fails_leaves_the_earlier_one(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, format: str, writer: str
+) -> None:
+    """A file is written whole or not at all: one that is stopped midway is not there, and what was there stays."""
+    run = open_run(make_run())
+    (path,) = export_run(run, format)
+    before = path.read_bytes()
+
+    def stopped(part: Path, *_: object, **__: object) -> None:
+        part.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run_files, writer, stopped)
+    with pytest.raises(KeyboardInterrupt):
+        export_run(run, format)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
 
 def test_an_unknown_format_names_the_known_ones(make_run: MakeRun) -> None:

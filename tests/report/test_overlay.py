@@ -136,6 +136,17 @@ def test_a_run_without_frames_says_so(make_run: MakeRun) -> None:
         write_overlay(open_run(make_run(movie=False)))
 
 
+def test_a_run_is_drawn_from_any_working_folder(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A movie named from the folder that holds the run is found from elsewhere, by its name or its pattern."""
+    folder = make_run("run")
+    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    monkeypatch.chdir(folder)
+    for named in ("run.tif", "r?n.tif"):
+        record["movie"]["source"] = named
+        (folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
+        assert len(_frames(write_overlay(open_run(Path()), frames=(0, 3)))) == 3
+
+
 def test_a_particle_that_is_not_there_is_named(make_run: MakeRun) -> None:
     """Following particle 99 of five is refused in one sentence."""
     with pytest.raises(InputError, match="Particle 99 is not in the tracks"):
@@ -162,7 +173,7 @@ def test_bad_options_are_one_sentence(make_run: MakeRun, options: dict[str, obje
 def test_a_quality_that_the_format_lacks_is_refused(make_run: MakeRun) -> None:
     """Only H.264 has a rate factor: with a GIF it would be ignored."""
     run = open_run(make_run())
-    with pytest.raises(SettingsError, match="talk.gif has none"):
+    with pytest.raises(SettingsError, match=r"talk\.gif has none"):
         write_overlay(run, run.path / "talk.gif", quality=30)
     assert not (run.path / "talk.gif").exists()
 
