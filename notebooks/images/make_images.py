@@ -1,15 +1,13 @@
-"""Makes the pictures of the README from a run of the demo: overlay, report page and terminal.
+"""Makes the pictures of the README from a run of the demo: overlay and report page.
 
     lptem-tracker demo -o lptem-demo
     python notebooks/images/make_images.py lptem-demo
 
-Needs Chromium (or Chrome) for the page and the terminal; without it only the overlay is made.
+Needs Chromium (or Chrome) for the page; without it only the overlay is made.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
 import shutil
 import subprocess
 import sys
@@ -19,11 +17,7 @@ from pathlib import Path
 import av
 import numpy as np
 from PIL import Image
-from rich.console import Console
-from rich.text import Text
 
-from lptem_tracker.cli.demo import show_comparison
-from lptem_tracker.evaluate import evaluate_run
 from lptem_tracker.report.overlay import write_overlay
 from lptem_tracker.run import Run, open_run
 
@@ -54,19 +48,13 @@ def save(picture: Image.Image, name: str) -> None:
 
 
 def overlay(run: Run, folder: Path) -> None:
-    """Save the frame of the first coalescence, and a short movie of it as a GIF."""
+    """Save the frame of the first coalescence."""
     events = run.events[run.events["kind"] == "coalesce"]
     frame = int(events["frame"].iloc[0]) if len(events) else 10
     path = write_overlay(run, folder / "frame.mkv", frames=(frame + 2, frame + 3), outline="ellipse", zoom=2.0)
     with av.open(str(path)) as file:
         picture = next(file.decode(video=0)).to_ndarray(format="rgb24")
     save(Image.fromarray(np.ascontiguousarray(picture)), "overlay.png")
-    x, y = (round(float(events[axis].iloc[0])) for axis in ("x", "y"))
-    height, width = (int(n) for n in run.record["movie"]["shape"][1:])
-    crop = (int(np.clip(x - 80, 0, width - 160)), int(np.clip(y - 60, 0, height - 120)), 160, 120)
-    part = {"frames": (max(frame - 14, 0), frame + 16), "crop": crop, "zoom": 2.0}
-    gif = write_overlay(run, HERE / "overlay.gif", **part, fps=10.0, outline="ellipse")
-    print(f"{gif}: {gif.stat().st_size / 1000:.0f} kB")
 
 
 def shot(page: Path, size: tuple[int, int]) -> Image.Image:
@@ -96,30 +84,14 @@ def report(run: Run, folder: Path) -> None:
     save(picture.resize((1000, round(picture.height * 1000 / picture.width)), Image.Resampling.LANCZOS), "report.png")
 
 
-def terminal(run: Run, folder: Path) -> None:
-    """Save what the demo prints at its end."""
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):
-        show_comparison(run, evaluate_run(run, run.path / "simulation"))
-    text = said.getvalue().replace(str(run.path), "lptem-demo")
-    console = Console(record=True, width=78, file=io.StringIO(), force_terminal=True)
-    console.print(Text.from_ansi("$ lptem-tracker demo\n" + text.rstrip()))
-    page = folder / "terminal.html"
-    svg = console.export_svg(title="lptem-tracker", font_aspect_ratio=0.61)
-    page.write_text(f"<body style='margin:0'>{svg}</body>", encoding="utf-8")
-    picture = shot(page, (1000, 700))
-    used = np.flatnonzero((np.asarray(picture) != 255).any(axis=(1, 2)))
-    save(picture.crop((0, 0, picture.width, int(used[-1]) + 6)), "terminal.png")
-
-
 def main() -> None:
+    """Make the pictures of the run that is named on the command line."""
     run = open_run(Path(sys.argv[1]).resolve())
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
         overlay(run, folder)
         if BROWSER is not None:
             report(run, folder)
-            terminal(run, folder)
 
 
 if __name__ == "__main__":
