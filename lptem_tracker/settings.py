@@ -82,7 +82,9 @@ class MotionSettings(_Section):
     confidence_level: float = Field(0.95, gt=0.5, lt=1, description="Level of every interval reported.")
     bootstrap: int = Field(400, ge=0, description="Resamplings over tracks for ensemble intervals.")
     seed: int = Field(0, ge=0, description="Seed of the resampling.")
-    temperature_k: float | None = Field(None, gt=0, description="Liquid temperature in K, for the hydrodynamic radius.")
+    temperature_k: float | None = Field(
+        None, ge=100, le=5000, description="Liquid temperature in K (not in °C), for the hydrodynamic radius."
+    )
     viscosity_pa_s: float | None = Field(
         None, gt=0, description="Liquid viscosity in Pa s, for the hydrodynamic radius."
     )
@@ -234,7 +236,18 @@ def _explain(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         known = _names(first["loc"])
         return f"Unknown setting {name}; known here: {', '.join(known)}."
-    return f"Setting {name} = {first['input']!r} is not valid: {first['msg']}."
+    meaning = _meaning(first["loc"])
+    return f"Setting {name} = {first['input']!r} is not valid: {first['msg']}." + (
+        f" It is: {meaning}" if meaning else ""
+    )
+
+
+def _meaning(loc: tuple[int | str, ...]) -> str:
+    """Return the description of the setting at a place of the tree; nothing where there is none."""
+    if len(loc) < 2 or loc[0] not in _SECTIONS:
+        return ""
+    field = type(getattr(Settings(), str(loc[0]))).model_fields.get(str(loc[1]))
+    return (field.description or "") if field else ""
 
 
 def _names(loc: tuple[int | str, ...]) -> list[str]:

@@ -147,17 +147,23 @@ def _cast(column: pd.Series, name: str, dtype: str, what: str) -> pd.Series:
         )
         if words.isna().any():
             raise TableError(
-                f"The column {name} of the {what} table must be True or False; found {column[words.isna()].iloc[0]!r}."
+                f"The column {name} of the {what} table must be True or False; found {_first(column[words.isna()])}."
             )
         return words.astype(bool)
     numbers = pd.to_numeric(column, errors="coerce")
     bad = numbers.isna() & column.notna()
     if bad.any():
-        raise TableError(f"The column {name} of the {what} table must be numeric; found {column[bad].iloc[0]!r}.")
+        raise TableError(f"The column {name} of the {what} table must be numeric; found {_first(column[bad])}.")
     if dtype == "int64":
         whole = numbers.notna() & np.isfinite(numbers) & (numbers == np.round(numbers)) & (numbers.abs() < 2**62)
         if not whole.all():
             raise TableError(
-                f"The column {name} of the {what} table must hold whole numbers; found {column[~whole].iloc[0]!r}."
+                f"The column {name} of the {what} table must hold whole numbers; found {_first(column[~whole])}."
             )
     return numbers.astype(dtype)
+
+
+def _first(values: pd.Series) -> str:
+    """Return the first value as it would be typed."""
+    value = values.iloc[0]
+    return repr(value.item() if isinstance(value, np.generic) else value)

@@ -129,7 +129,7 @@ def analyze(
         raise click.UsageError("--follow-timeout and --follow-interval belong to --follow, which was not given.")
     settings = opt.settings_from(config, given)
     if dry_run:
-        _show_plan(movies, settings, output)
+        _show_plan(movies, settings, output, replaces=force or resume)
         return
     from lptem_tracker.batch import analyze_sample
 
@@ -186,7 +186,7 @@ def draw(run: Run, settings: Settings, bars: Progress, *, overlay: bool = True, 
         write_report(run)
 
 
-def _show_plan(movies: tuple[str, ...], settings: Settings, output: Path) -> None:
+def _show_plan(movies: tuple[str, ...], settings: Settings, output: Path, *, replaces: bool) -> None:
     from lptem_tracker.job import Job, open_for
     from lptem_tracker.progress import Silent
 
@@ -197,7 +197,8 @@ def _show_plan(movies: tuple[str, ...], settings: Settings, output: Path) -> Non
             say(f"{source}: {movie.format}, {t} frames of {x}x{y} px, {movie.dtype}")
             rows(_calibration_rows(movie.calibration))
             rows([("warning", sentence) for sentence in job.warnings])
-    say(f"Output: {output}")
+    taken = not replaces and output.is_dir() and any(output.iterdir())
+    say(f"Output: {output}" + (", which is not empty: give another -o, or --force or --resume" if taken else ""))
     origins = settings.origins
     rows([(name, f"{value}   ({origins[name]})") for name, value in settings.shown().items()])
 

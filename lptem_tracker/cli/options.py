@@ -231,10 +231,15 @@ def settings_from(config: Path | None, options: Mapping[str, Any]) -> Settings:
 
     Raises
     ------
+    click.UsageError
+        Weights were given for a detector that has none.
     SettingsError
         A value is out of range, or the file has an unknown setting.
     """
     from lptem_tracker.settings import Settings
 
     given = {SETTING_OF[name]: value for name, value in options.items() if name in SETTING_OF}
-    return Settings.load(config, given)
+    settings = Settings.load(config, given)
+    if options.get("weights") is not None and settings.detect.detector != "yolo":
+        raise click.UsageError("--weights are those of --detector yolo; the classical detector has none.")
+    return settings

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lptem_tracker.settings import Settings
 
 TABLE_ENDINGS = (".csv", ".parquet")
+_OTHER_FILES = frozenset({".xlsx", ".xls", ".ods", ".json", ".xml", ".txt", ".tsv", ".feather", ".h5", ".pq", ".geff"})
 
 
 class Target:
@@ -31,7 +32,7 @@ class Target:
     Raises
     ------
     OutputError
-        They exist and `force` was not given, or cannot be written.
+        They exist and `force` was not given, or cannot be written; or the name is that of a file of another kind.
     """
 
     def __init__(self, output: Path, names: tuple[str, ...], *, force: bool) -> None:
@@ -43,6 +44,10 @@ class Target:
                 raise OutputError(f"{output} exists; give another -o, or --force to replace it.")
             if not output.parent.is_dir():
                 raise OutputError(f"The folder {output.parent} does not exist; make it, or give another -o.")
+        elif output.suffix.lower() in _OTHER_FILES and not output.exists():
+            raise OutputError(
+                f"A table is written as .csv or .parquet; got {output.name!r}. For a run folder, drop the ending."
+            )
         else:
             self._writer = RunWriter(output, force=force, only=names)
 

@@ -77,6 +77,7 @@ def _read(folder: Path, name: str) -> Any:
             return json.loads(path.read_text(encoding="utf-8"))
         return pd.read_csv(path)
     except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise InputError(
-            f"The truth {path} cannot be read ({error}); --truth is the folder that lptem-tracker simulate wrote."
+            f"The truth {path} cannot be read ({reason}); --truth is the folder that lptem-tracker simulate wrote."
         ) from None

@@ -51,6 +51,8 @@ def atomically(path: Path, write: Callable[[Path], object]) -> None:
     OutputError
         It cannot be written; what was there before is untouched.
     """
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; give -o (output) the name of a file.")
     # processes on several machines may write the same file
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     with writing(path):

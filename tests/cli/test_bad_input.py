@@ -184,6 +184,7 @@ def test_no_traceback_reaches_the_terminal(tmp_path):
         (["train", "--data", "labels", "--workers", "2", "-o", "new"], "--workers"),
         (["train", "--data", "labels", "--resume", "-o", "new"], "--resume"),
         (["train", "-o", "new"], "--from-simulation"),
+        (["analyze", "a.tif", "-o", "run", "--detector", "blob", "--weights", "mine.pt"], "--weights"),
     ],
 )
 def test_an_option_that_would_do_nothing_is_refused(capsys, tmp_path, monkeypatch, words, named):
@@ -192,3 +193,41 @@ def test_an_option_that_would_do_nothing_is_refused(capsys, tmp_path, monkeypatc
     assert _run(words) == 2
     assert named in capsys.readouterr().err.splitlines()[-1]
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["tracks.xlsx", "tracks.JSON", "tracks.geff"])
+def test_a_table_of_another_kind_is_no_folder(capsys, tmp_path, name):
+    """A name that asks for a file which link does not write is refused, not made into a folder of that name."""
+    (tmp_path / "found.csv").write_text("frame,x,y\n0,1,2\n", encoding="utf-8")
+    assert ".parquet" in _fails(capsys, "link", tmp_path / "found.csv", "-o", tmp_path / name)
+    assert not (tmp_path / name).exists()
+
+
+def test_a_page_is_a_file(capsys, make_run, monkeypatch):
+    """-o names a folder, even the present one: a file is asked for."""
+    run = make_run("run", movie=False)
+    monkeypatch.chdir(run)
+    for folder in (".", str(run)):
+        assert "name of a file" in _fails(capsys, "report", run, "-o", folder)
+        assert "name of a file" in _fails(capsys, "export", run, "--format", "trackmate", "-o", folder)
+
+
+def test_a_number_is_told_as_it_was_typed(capsys, tmp_path):
+    """Half a frame is 0.5 in the sentence, whatever type the table had."""
+    (tmp_path / "found.csv").write_text("frame,x,y\n0.5,1,2\n", encoding="utf-8")
+    assert _fails(capsys, "link", tmp_path / "found.csv", "-o", tmp_path / "t.csv").endswith("found 0.5.")
+
+
+def test_degrees_celsius_are_not_taken_for_kelvin(capsys, tmp_path, small_movie):
+    """25 K is no liquid: the sentence says what the number means."""
+    words = ["--temperature-k", "25", "--viscosity-pa-s", "0.001"]
+    assert "not in °C" in _fails(capsys, "analyze", small_movie, "-o", tmp_path / "run", *words)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_dry_run_sees_that_the_folder_is_taken(capsys, tmp_path, small_movie):
+    """What would stop the analysis at its start is said by the plan."""
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    for words, told in (([], True), (["--force"], False)):
+        assert _run(["analyze", str(small_movie), "-o", str(tmp_path), "--dry-run", *words]) == 0
+        assert ("which is not empty" in capsys.readouterr().out) == told
