@@ -22,6 +22,7 @@ Bools = npt.NDArray[np.bool_]
 LEAST_WOBBLE, MOST_WOBBLE = 0.12, 0.5  # of the relative motion of free particles; bonds are no steel rods
 FEW_ROLL = 0.03  # share of bonds that let two particles roll about each other, where nothing else is known
 ROLLS = 0.4  # motion across the line of centres over that of free particles from which a pair rolls
+CHI2_MEDIAN = 0.455  # of one degree of freedom
 SURE = 6.0  # log-likelihood ratio that is always enough
 WORST_STEP = -4.0  # one wrong link counts no more than this
 WORST_OF_STRETCH = -2.5  # the same where a contact is searched for its bound part
@@ -210,12 +211,12 @@ def _weigh(contact: _Contact, slack: _Slack, rule: ContactRule) -> tuple[float, 
 def _trimmed(contact: _Contact, slack: _Slack, rule: ContactRule) -> tuple[int, int] | None:
     """First frame, and frame after the last, of a bond without ends in which the pair moves freely; None as it is.
 
-    Where the pair rolls, steps along the line of centres alone count.
+    Where the pair rolls through most of the contact, steps along the line of centres alone count.
     """
     steps = contact.steps[0]
     tight = np.maximum(contact.rigid, slack.wobble * steps.loose)
     ratio = _log_ratio(steps.radial, tight, steps.loose)
-    if np.mean(steps.tangential**2 / steps.loose) <= ROLLS:
+    if np.median(steps.tangential**2 / steps.loose) <= ROLLS * CHI2_MEDIAN:
         ratio = ratio + _log_ratio(steps.tangential, tight, steps.loose)
     ratio = np.maximum(ratio, WORST_OF_STRETCH)
     before = np.concatenate([[0.0], np.cumsum(ratio)])

@@ -85,3 +85,25 @@ def test_a_pair_that_wanders_close_by_is_not_bound() -> None:
 def test_a_contact_that_outlasts_diffusion_by_far_is_a_bond() -> None:
     """Two particles that roll and wobble, but stay together for 150 frames, are bound."""
     assert [bond[:3] for bond in bonds_of(pair(2, meet=10, part=None, wander=True, frames=280))] == [(0, 1, 10)]
+
+
+def test_a_bond_begins_when_the_two_stop_moving_freely() -> None:
+    """Twenty frames of free motion within 2 px of contact before a bond of 100 frames are no part of it."""
+    wander, bound = pair(4, meet=40, part=60, wander=True), pair(4, meet=60, part=160, wander=False)
+    table = pd.concat([wander[wander["frame"] < 60], bound[bound["frame"] >= 60]])
+    found = bonds_of(table)
+    assert [bond[:2] for bond in found] == [(0, 1)]
+    assert abs(found[0][2] - 60) <= 5
+
+
+def test_a_contact_that_ends_in_a_coalescence_was_a_bond() -> None:
+    """Two that wander about each other for 12 frames and then become one were attached before."""
+    table = pair(6, meet=60, part=72, wander=True)
+    one = (table["particle"] == 0) & (table["frame"] >= 72)
+    table = table[~((table["particle"] == 1) & (table["frame"] >= 72))].copy()
+    table.loc[one[table.index], "radius"] = RADIUS * 2 ** (1 / 3)
+    last = table[(table["frame"] == 71) & (table["particle"] < 2)]
+    shift = last[["x", "y"]].mean().to_numpy() - table.loc[one[table.index], ["x", "y"]].iloc[0].to_numpy()
+    table.loc[one[table.index], ["x", "y"]] += shift
+    assert [bond[:2] for bond in bonds_of(table)] == [(0, 1)]
+    assert bonds_of(pair(6, meet=60, part=72, wander=True)) == []

@@ -8,7 +8,8 @@ import pytest
 
 from lptem_tracker.analysis.bodies import bodies_from_tracks
 from lptem_tracker.analysis.order import bond_order, lattice_sites, nematic_order
-from lptem_tracker.analysis.radial import PairCorrelation, _peak, pair_correlation
+from lptem_tracker.analysis.potential import _peak
+from lptem_tracker.analysis.radial import PairCorrelation, pair_correlation
 from lptem_tracker.tables import validate_tracks
 
 
