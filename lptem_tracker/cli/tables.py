@@ -51,9 +51,7 @@ def link(
         tracks = link_with(table, LinkOptions.from_settings(settings.link))
         report = tracks.attrs.get("link", {})
         tracks.attrs = {}
-        ordered = (
-            tracks.sort_values(["particle", "frame"], kind="stable", ignore_index=True) if target.is_folder else tracks
-        )
+        ordered = _in_order(tracks) if target.is_folder else tracks
         target.write("tracks.parquet", ordered)
         target.write("tracks.csv", ordered)
         target.write_record({"link": report}, settings)
@@ -122,7 +120,7 @@ def measure(
             field_px=field_px or known_field,
             rejected_events=_rejected(rejected, tracks),
         )
-        ordered = table.sort_values(["particle", "frame"], kind="stable", ignore_index=True)
+        ordered = _in_order(table)
         target.write("particles.csv", result.particles)
         target.write("msd.csv", result.msd)
         target.write("events.csv", result.events)
@@ -137,6 +135,11 @@ def measure(
         if not quiet:
             click.echo(f"Warning: {sentence}", err=True)
     say(f"{result.summary['n_particles']} particles, {len(result.events)} events → {output}", quiet=quiet)
+
+
+def _in_order(tracks: pd.DataFrame) -> pd.DataFrame:
+    """Return tracks as a run folder holds them: by frame, then particle."""
+    return tracks.sort_values(["frame", "particle"], kind="stable", ignore_index=True)
 
 
 def _tracks(source: str, settings: Settings) -> tuple[pd.DataFrame, Calibration, tuple[int, int] | None]:

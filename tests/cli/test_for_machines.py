@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from lptem_tracker.cli.app import _run
@@ -58,3 +59,14 @@ def test_analyze_shows_what_it_would_do(make_run: MakeRun, tmp_path: Path, capsy
     assert shown["movie.pixel_size_nm"].endswith("0.5   (command line)")
     assert shown["detect.confidence"].endswith("(default)")
     assert not (tmp_path / "out").exists()
+
+
+def test_stages_write_tracks_in_the_order_of_analyze(make_run: MakeRun, tmp_path: Path) -> None:
+    """A run folder holds its tracks by frame, then particle, whichever command wrote them."""
+    run = make_run()
+    assert _run(["link", str(run), "-o", str(tmp_path / "linked"), "--quiet"]) == 0
+    assert _run(["measure", str(run), "-o", str(tmp_path / "measured"), "--quiet"]) == 0
+    for folder in ("linked", "measured"):
+        table = pd.read_csv(tmp_path / folder / "tracks.csv")
+        assert len(table) > 100
+        assert pd.MultiIndex.from_frame(table[["frame", "particle"]]).is_monotonic_increasing
