@@ -46,7 +46,7 @@ def watched(tmp_path):
         environment |= {"LOOPBACK": "1"} if loopback else {}
         command = [sys.executable, "-c", textwrap.dedent(code)]
         result = subprocess.run(
-            command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=280
+            command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=800
         )
         if check:
             assert result.returncode == 0, result.stdout + result.stderr

@@ -65,7 +65,6 @@ def long_movie(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.timeout(900)  # several processes one after the other, each of which loads everything
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
 def test_a_stopped_run_goes_on_where_it_was(long_movie: Path) -> None:
     """SIGINT ends analyze with exit code 1 and one line; that line, typed, finishes the run."""

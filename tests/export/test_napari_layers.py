@@ -119,6 +119,6 @@ def test_napari_takes_the_layers(make_run: MakeRun) -> None:
     """napari's own viewer model holds the four layers and slices the movie frame by frame."""
     pytest.importorskip("napari", reason="the optional library napari is not installed")
     command = [sys.executable, "-c", VIEWER, str(make_run())]
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=200, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=600, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.splitlines() == ["Image:movie Points:points Tracks:tracks Points:events", "(96, 128) True"]

@@ -11,7 +11,6 @@ NAMES = ("tiff", "tiff_deflate", "bigtiff", "imagej", "ome", "mp4", "avi", "mkv"
          "dm4_stack", "dm4", "tvips", "npy", "png", "jpg", "bmp", "tif_folder", "insitu")  # fmt: skip
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("kind", ["cut", "flip"])
 def test_damaged_copies_never_succeed_wrongly(samples, tmp_path, name, kind):

@@ -15,7 +15,6 @@ LESSONS = sorted(FOLDER.glob("*.ipynb"))
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
-@pytest.mark.timeout(900)
 @pytest.mark.filterwarnings("default")  # Jupyter's own libraries warn about each other
 def test_a_lesson_runs_and_has_pictures(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No cell fails, and at least two give a picture."""
