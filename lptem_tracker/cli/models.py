@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -137,4 +139,15 @@ def evaluate(run: Path, truth: Path, as_json: bool) -> None:
         return
     for part, values in scores.items():
         say(part)
-        rows([(name, f"{value:.4g}" if isinstance(value, float) else str(value)) for name, value in values.items()])
+        rows([(name, _shown(value)) for name, value in values.items()])
+
+
+def _shown(value: Any) -> str:
+    """Return a score as a person reads it: four digits, no brackets of Python, a dash for what is not defined."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_shown(part)}" for name, part in value.items())
+    if isinstance(value, list | tuple):
+        return " to ".join(_shown(part) for part in value)
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from lptem_tracker.cli.app import _run
+from lptem_tracker.cli.models import _shown
 
 MakeRun = Callable[..., Path]
 
@@ -70,3 +71,11 @@ def test_stages_write_tracks_in_the_order_of_analyze(make_run: MakeRun, tmp_path
         table = pd.read_csv(tmp_path / folder / "tracks.csv")
         assert len(table) > 100
         assert pd.MultiIndex.from_frame(table[["frame", "particle"]]).is_monotonic_increasing
+
+
+def test_scores_are_printed_for_people() -> None:
+    """No brace, no nan and no row of digits: counts and intervals in words."""
+    assert _shown({"n_truth": 4, "f1": 0.93333333, "mean_frame_error": float("nan")}) == (
+        "n_truth 4, f1 0.9333, mean_frame_error -"
+    )
+    assert _shown([6.674589203, 8.0133915]) == "6.675 to 8.013"
