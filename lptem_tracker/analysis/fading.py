@@ -16,6 +16,7 @@ MIN_ROWS = 6
 FAINT_ROWS = 4
 FAINT = 1.35  # position error at the end over the particle's usual one, from which it was near the detection limit
 SURE = 3.0  # standard errors from which radii have a trend
+CLEARLY_FAINT, LIKELY = 1.6, 2.0  # where the position error has grown by so much, so many are enough
 MOST_FRAMES = 15.0
 NUCLEUS_POWER, REMNANT_POWER = 3.0, 2.0
 
@@ -45,15 +46,21 @@ def measure_fading(bodies: Bodies) -> Fade:
         if rows.stop - rows.start < MIN_ROWS or not np.isfinite(error).any():
             continue
         usual = float(np.nanmedian(error))
-        if np.nanmedian(error[:FAINT_ROWS]) > FAINT * usual:
-            before[k] = _frames_to_zero(bodies, slice(rows.start, min(rows.start + ROWS, rows.stop)), NUCLEUS_POWER)
-        if np.nanmedian(error[-FAINT_ROWS:]) > FAINT * usual:
-            after[k] = _frames_to_zero(bodies, slice(max(rows.stop - ROWS, rows.start), rows.stop), -REMNANT_POWER)
+        start, end = (float(np.nanmedian(part)) / usual for part in (error[:FAINT_ROWS], error[-FAINT_ROWS:]))
+        if start > FAINT:
+            head = slice(rows.start, min(rows.start + ROWS, rows.stop))
+            before[k] = _frames_to_zero(bodies, head, NUCLEUS_POWER, LIKELY if start > CLEARLY_FAINT else SURE)
+        if end > FAINT:
+            tail = slice(max(rows.stop - ROWS, rows.start), rows.stop)
+            after[k] = _frames_to_zero(bodies, tail, -REMNANT_POWER, LIKELY if end > CLEARLY_FAINT else SURE)
     return Fade(before, after)
 
 
-def _frames_to_zero(bodies: Bodies, rows: slice, power: float) -> float:
-    """Frames from the faint end of `rows` to size 0; NaN without a sure trend. A negative power asks for shrinkage."""
+def _frames_to_zero(bodies: Bodies, rows: slice, power: float, sure: float) -> float:
+    """Frames from the faint end of `rows` to size 0; NaN where the trend is below `sure` standard errors.
+
+    A negative power asks for shrinkage.
+    """
     radius, frame = bodies.raw_radius[rows], bodies.frame[rows].astype(float)
     known = np.isfinite(radius)
     radius, frame = radius[known], frame[known]
@@ -65,6 +72,6 @@ def _frames_to_zero(bodies: Bodies, rows: slice, power: float) -> float:
     at_end = float(np.median(level))
     spread = 1.4826 * float(np.median(np.abs(level - at_end)))
     error = spread / np.sqrt(((frame - frame.mean()) ** 2).sum())
-    if slope * power <= 0 or abs(slope) < SURE * error or at_end <= 0:
+    if slope * power <= 0 or abs(slope) < sure * error or at_end <= 0:
         return float("nan")
     return float(min(at_end / abs(power * slope), MOST_FRAMES))
