@@ -44,8 +44,8 @@ class AssemblyResult:
     Attributes
     ----------
     events : pandas.DataFrame
-        The events table, in px and frames; further columns: `angle` (rad between two rods at
-        attachment, NaN for round particles), `survivor` (who carries on after a coalescence).
+        The events table, in px and frames; further columns: `angle` (rad between two rods or
+        facets at attachment, NaN for round particles), `survivor` (who carries on after a coalescence).
     particles : pandas.DataFrame
         One row a particle: `particle`, size, shape, growth and fate.
     structure, kinetics, population : dict

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from lptem_tracker.analysis.clusters import History, Joining
+from lptem_tracker.analysis.facing import facing_angle
 from lptem_tracker.analysis.fates import Fates
 from lptem_tracker.errors import TableError
 from lptem_tracker.tables import EVENT_DTYPES, EVENT_KINDS, empty_table
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 Ints = npt.NDArray[np.int64]
 
 COLUMNS: dict[str, str] = {**EVENT_DTYPES, "angle": "float64", "survivor": "Int64"}
-ROD_ASPECT = 1.3
 REJECTED_FRAMES = 5  # how far an event may move between runs and still be the one that was rejected
 
 
@@ -123,10 +123,8 @@ def _joining_row(bodies: Bodies, bonds: Bonds, event: Joining) -> dict[str, Any]
         last = int(bonds.end[event.bond]) - 1 if event.kind == "attach" else event.frame
     ids = int(bodies.ids[event.a]), int(bodies.ids[event.b])
     row = _row(event.kind, event.frame, last, *ids, event.cluster, x, y, score)
-    rods = bodies.half_length[[a, b]] > ROD_ASPECT * bodies.half_width[[a, b]]
-    if event.kind == "attach" and rods.all():
-        turn = abs(bodies.angle[a] - bodies.angle[b]) % np.pi
-        row["angle"] = float(min(turn, np.pi - turn))
+    if event.kind == "attach":
+        row["angle"] = facing_angle(bodies, a, b)
     return row
 
 
