@@ -13,6 +13,7 @@ from lptem_tracker.detect.refine import shapes as sh
 from lptem_tracker.detect.refine.frame import State
 from lptem_tracker.detect.refine.outline import outline_columns
 from lptem_tracker.detect.refine.profile import PLATE, settled, true_size
+from lptem_tracker.detect.refine.scores import ELONGATION
 from lptem_tracker.detect.refine.verdict import Verdict, centroids
 
 Columns: TypeAlias = dict[str, NDArray[Any]]
@@ -45,6 +46,8 @@ def columns(state: State, verdict: Verdict, box: NDArray[np.float64]) -> Columns
     std = np.sqrt(np.maximum(np.diagonal(cov, axis1=1, axis2=2), 0))
     out: Columns = {"x": p[:, sh.X], "y": p[:, sh.Y], "x_std": std[:, sh.X], "y_std": std[:, sh.Y]}
     value, error = describe.sizes(kind, p), describe.sizes_std(kind, p, cov)
+    round_ = kind == sh.DISK
+    error[round_, 4:] = describe.roundness_std(p, cov, state.stats[:, ELONGATION] / state.noise.kappa)[round_]
     for k, name in enumerate(describe.SIZES):
         out[name], out[f"{name}_std"] = value[:, k], error[:, k]
     out["angle"] = p[:, sh.THETA]

@@ -39,6 +39,20 @@ def sizes_std(kind: NDArray[np.int64], p: NDArray[np.float64], cov: NDArray[np.f
     return out
 
 
+def roundness_std(
+    p: NDArray[np.float64], cov: NDArray[np.float64], elongation: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return by how much aspect ratio and circularity of particles taken for disks may differ from 1, shape (n, 2).
+
+    A twofold wave of amplitude e on the rim is known as well as the place is, which is a onefold wave: from a score
+    of `elongation` (two degrees of freedom) the mean of e² is (elongation + 2) σ². The aspect ratio is then
+    1 + 2e/R, the circularity 1 - 3e²/(2R²).
+    """
+    place = 0.5 * (cov[:, sh.X, sh.X] + cov[:, sh.Y, sh.Y])
+    wave = np.sqrt(np.maximum(place * (elongation + 2), 0.0)) / np.maximum(p[:, sh.A], 1e-9)
+    return np.column_stack([2 * wave, np.minimum(1.5 * wave**2, 1.0)])
+
+
 def canonical(kind: NDArray[np.int64], p: NDArray[np.float64], cov: NDArray[np.float64]) -> None:
     """Make `A` the longer half axis and bring angles into [-π/2, π/2), in place."""
     swap = (kind != sh.DISK) & (p[:, sh.B] > p[:, sh.A])

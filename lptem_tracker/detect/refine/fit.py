@@ -225,9 +225,12 @@ def _errors(kind, p, precision, px, n, free, m, table, sums, lags, score, grid, 
 
 @inlined
 def _gathered(image, total, counted, owner, i, kind, p, window, noise, options, table, px, scratch, sums, st):  # type: ignore[no-untyped-def]
-    """Collect the pixels of a particle; return how many lie near its outline."""
+    """Collect the pixels of a particle; return how many lie near its outline.
+
+    The elongation stays: it is measured once, on the free fit of a disk.
+    """
     for k in range(N_STATS):
-        st[k] = 0.0
+        st[k] = st[k] if k == ELONGATION else 0.0
     caps = (int(options[5]), int(options[6]))
     n, st[SEEN], st[LOG_V] = gather(
         image, total, counted, owner, i, kind, p, window, noise, options[0], options[1], caps, table, px, scratch, sums

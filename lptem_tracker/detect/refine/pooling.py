@@ -16,8 +16,12 @@ from lptem_tracker.detect.refine.start import BLUR_MEAN, BLUR_SPREAD
 _SURE, _CLEAR = 4.0, 0.8  # gain in log-likelihood, of all and of each on average, above which domes are fitted
 _SHARE_MEAN, _SHARE_SPREAD = 0.7, 0.4  # of the way from plate to dome, where plates are excluded
 _LEAST_SHARE = 0.15  # below which plates will do
-_HOLD = np.array([100.0, 100.0])  # precision with which log blur and profile are held while what is common is sought
+_HOLD = 100.0  # precision with which log blur and profile are held while what is common is sought
 _TEACHERS, _ROUNDS = 48, 3
+_WELL_KNOWN = 0.3  # standard error of a particle's own log blur
+# A fit's log blur is too small by 0.7 to 0.96 times its variance (disks of radius 4 to 15 px; bias to second order:
+# Box 1971, eq. 2.11)
+_BLUR_LIFT = 0.85
 _LEAST_SPREAD = {sh.LOG_S: 0.03, sh.Q: 0.03, sh.SLOPE_X: 0.0, sh.SLOPE_Y: 0.0}
 
 
@@ -66,6 +70,55 @@ def lend(state: State, entry: int, rows: NDArray[np.int64], mean: float, precisi
     return centre
 
 
+def lend_blur(state: State, free: NDArray[np.bool_], pool: ThreadPoolExecutor | None) -> None:
+    """Make the blur that the particles of a frame share the prior of each.
+
+    The mean over particles is too small where each one alone hardly knows its blur; then that blur is sought which
+    all of them agree on.
+    """
+    rows = reliable(state)
+    lend(state, sh.LOG_S, rows, BLUR_MEAN, BLUR_SPREAD**-2)
+    if len(rows) < 2 or float(np.median(state.covs[rows, sh.LOG_S, sh.LOG_S])) < _WELL_KNOWN**2:
+        return
+    trial = state.copy()
+    some = rows[np.unique(np.linspace(0, len(rows) - 1, _TEACHERS).round().astype(np.int64))]
+    prior = np.array([BLUR_MEAN]), np.array([BLUR_SPREAD**-2])
+    common, cov = _agree(trial, some, [sh.LOG_S], np.array([BLUR_MEAN]), prior, _BLUR_LIFT, free, pool)
+    spread = max(float(state.precisions[0, sh.LOG_S]) ** -0.5, float(cov[0, 0]) ** 0.5)
+    state.priors[:, sh.LOG_S], state.precisions[:, sh.LOG_S] = common[0], spread**-2
+
+
+def _agree(
+    state: State,
+    rows: NDArray[np.int64],
+    entries: list[int],
+    start: NDArray[np.float64],
+    prior: tuple[NDArray[np.float64], NDArray[np.float64]],
+    lift: float,
+    free: NDArray[np.bool_],
+    pool: ThreadPoolExecutor | None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the values of some parameters that make all of some particles likeliest, and their covariance.
+
+    Gauss-Newton on the joint likelihood: each particle is held near the common values, so that its posterior
+    tells the gradient there, C⁻¹ (value - common), and the curvature, C⁻¹ less the hold. `prior` is a mean and
+    a precision for each entry; `lift` is added to each particle's gradient by the first one.
+    """
+    common, own, weight = start, np.diag(np.full(len(entries), _HOLD)), np.diag(prior[1])
+    raised = lift * np.eye(len(entries))[0]
+    for _ in range(_ROUNDS):
+        state.params[:, entries], state.priors[:, entries], state.precisions[:, entries] = common, common, _HOLD
+        run(state, rows, subtracted(state), free=free, slack=1.5, max_iter=10, tol=1e-3, pool=pool)
+        covs = state.covs[rows][:, entries][:, :, entries]
+        good = np.isfinite(covs).all(axis=(1, 2)) & (np.linalg.det(np.nan_to_num(covs)) > 0)
+        inverse = np.linalg.inv(covs[good])
+        shift = state.params[rows[good]][:, entries] - common
+        curvature = (inverse - own).sum(axis=0) + weight
+        slope = np.einsum("nij,nj->i", inverse, shift) + good.sum() * raised + weight @ (prior[0] - common)
+        common = common + np.clip(np.linalg.solve(curvature, slope), -0.3, 0.3)
+    return common, np.linalg.inv(curvature)
+
+
 def prefer_domes(state: State) -> bool:
     """Note what each particle says of the way from plate to dome; tell whether domes should be fitted.
 
@@ -110,28 +163,13 @@ def fit_domes(state: State, flat: NDArray[np.bool_], full: NDArray[np.bool_], po
 def _share_rim(
     state: State, rows: NDArray[np.int64], free: NDArray[np.bool_], pool: ThreadPoolExecutor | None
 ) -> Evidence:
-    """Find the blur and profile that all particles of a frame share, and make them the prior of each.
-
-    Returns what the data alone say of the profile.
-
-    Gauss-Newton on the joint likelihood: each particle is held near the common values, so that its posterior
-    tells the gradient there, C⁻¹ (value - common), and the curvature, C⁻¹ less the hold.
-    """
+    """Make the blur and profile that all particles of a frame share the prior of each; return the data's evidence."""
     entries = [sh.LOG_S, sh.Q]
-    common, own = np.median(state.params[rows][:, entries], axis=0), np.diag(_HOLD)
-    prior, weight = np.array([BLUR_MEAN, _SHARE_MEAN]), np.diag([BLUR_SPREAD**-2, _SHARE_SPREAD**-2])
+    start = np.median(state.params[rows][:, entries], axis=0)
+    prior = np.array([BLUR_MEAN, _SHARE_MEAN]), np.array([BLUR_SPREAD, _SHARE_SPREAD]) ** -2
     best = rows[np.argsort(-state.significance()[rows], kind="stable")[:_TEACHERS]]
-    for _ in range(_ROUNDS):
-        state.params[:, entries], state.priors[:, entries], state.precisions[:, entries] = common, common, _HOLD
-        run(state, best, subtracted(state), free=free, slack=1.5, max_iter=10, tol=1e-3, pool=pool)
-        covs = state.covs[best][:, entries][:, :, entries]
-        good = np.isfinite(covs).all(axis=(1, 2)) & (np.linalg.det(np.nan_to_num(covs)) > 0)
-        inverse = np.linalg.inv(covs[good])
-        shift = state.params[best[good]][:, entries] - common
-        curvature = (inverse - own).sum(axis=0) + weight
-        slope = np.einsum("nij,nj->i", inverse, shift) + weight @ (prior - common)
-        common = common + np.clip(np.linalg.solve(curvature, slope), -0.3, 0.3)
-    var = np.diagonal(np.linalg.inv(curvature))
+    common, cov = _agree(state, best, entries, start, prior, 0.0, free, pool)
+    var = np.diagonal(cov)
     spread = np.sqrt(var + np.array([_LEAST_SPREAD[e] ** 2 for e in entries]))
     state.params[:, entries], state.priors[:, entries], state.precisions[:, entries] = common, common, spread**-2
-    return float(common[1] / var[1] - prior[1] * weight[1, 1]), float(1 / var[1] - weight[1, 1])
+    return float(common[1] / var[1] - prior[0][1] * prior[1][1]), float(1 / var[1] - prior[1][1])

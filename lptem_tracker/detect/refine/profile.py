@@ -23,7 +23,7 @@ from lptem_tracker.detect.refine.compiled import inlined
 from lptem_tracker.detect.refine.pixels import DX, DY, WEIGHT
 
 PLATE, BETWEEN, DOME = PROFILES = "plate", "between", "dome"
-_PRIOR = np.array([0.5, 0.25, 0.25])  # of the three; between, every share alike
+_PRIOR = np.array([0.5, 0.15, 0.35])  # of the three; between, every share alike
 
 Evidence: TypeAlias = tuple[float, float]
 """Score S and weight W of a log-likelihood q S - q² W/2 of the share q of the way from plate to dome."""

@@ -11,9 +11,9 @@ from lptem_tracker.detect.refine import shapes as sh
 from lptem_tracker.detect.refine.choose import choose_elongated, choose_rectangles
 from lptem_tracker.detect.refine.frame import ASK_DOME, ASK_ELLIPSE, State, masked, run, subtracted
 from lptem_tracker.detect.refine.neighbours import settle_touching
-from lptem_tracker.detect.refine.pooling import fit_domes, lend, prefer_domes, reliable
+from lptem_tracker.detect.refine.pooling import fit_domes, lend_blur, prefer_domes
 from lptem_tracker.detect.refine.profile import growth
-from lptem_tracker.detect.refine.start import BLUR_MEAN, BLUR_SPREAD, start_state
+from lptem_tracker.detect.refine.start import BLUR_MEAN, start_state
 
 CLIP = 6.0
 _LARGE = 60.0  # px of half size beyond which the first fits are done on a binned frame
@@ -100,7 +100,7 @@ def fit_frame(state: State, box: NDArray[np.float64], pool: ThreadPoolExecutor |
     state.params[:, sh.LOG_S] = BLUR_MEAN
     run(state, everyone, subtracted(state), free=flat, slack=1.5, max_iter=8, tol=0.2, score=ASK_ELLIPSE, pool=pool)
     choose_elongated(state, box, flat, pool)
-    lend(state, sh.LOG_S, reliable(state), BLUR_MEAN, BLUR_SPREAD**-2)
+    lend_blur(state, flat, pool)
 
     def last(free: NDArray[np.bool_], score: int) -> None:
         run(

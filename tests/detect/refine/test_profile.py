@@ -118,7 +118,7 @@ def test_most_probable_profile_by_hand():
     nothing = most_probable((0.0, 0.0))
     assert (nothing.name, nothing.probability, nothing.share) == ("plate", 0.5, 0.0)
     # all shares alike between: their mean square is 1/3, that of domes 1
-    assert nothing.spread**2 == pytest.approx(0.25 * (1 / 3 + 0.08**2) + 0.25, abs=2e-3)
+    assert nothing.spread**2 == pytest.approx(0.15 * (1 / 3 + 0.08**2) + 0.35, abs=2e-3)
     middle = most_probable((100.0, 200.0))
     assert middle.name == "between"
     assert middle.share == pytest.approx(0.5, abs=1e-3)
