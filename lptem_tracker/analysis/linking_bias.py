@@ -24,6 +24,8 @@ from lptem_tracker.calibration import Units
 
 LONG_STEP = 0.2
 """Step over spacing from which on linkers confuse particles in earnest."""
+DOUBTFUL = 0.05
+"""Share of wrong links from which on Brownian particles seem to have other classes of motion."""
 SHORT_STEP = 0.06
 BINS = 40
 MOST_PAIRS = 1_000_000
@@ -40,7 +42,9 @@ class LinkCheck:
     wrong : float
         Expected share of wrong links: the linker's own confidence, or what drawn links say; NaN without both.
     correction, correction_std : float
-        Factor that D of the linked tracks is multiplied by (`relinking`), and its standard deviation.
+        Factor that D of the linked tracks is multiplied by (`relinking`), and its standard deviation: that of the
+        draws, and the share of wrong links times what is corrected (at a step of 0.4 of the spacing the corrected D
+        is still a tenth too small).
     free, free_std : float
         Link-free D over that of the linked tracks, and its standard error; NaN where it cannot be told.
     d_free : float
@@ -97,6 +101,10 @@ class LinkCheck:
         return {key: value for key, value in values.items() if math.isfinite(value)}
 
 
+SURE_LINKS = LinkCheck(math.nan, math.nan)
+"""Nothing is known against the links."""
+
+
 def check_links(
     every: TrackSet, pooled: PooledFit, imaging: Imaging, *, gaussian: bool, drift_varies: bool = False, seed: int = 0
 ) -> LinkCheck:
@@ -136,7 +144,8 @@ def check_links(
         ratio,
         wrong if math.isfinite(wrong) else again.wrong,
         again.ratio,
-        again.std,
+        # with these links the model's own errors grow too: of the correction, as much is in doubt as of the links
+        math.hypot(again.std, again.wrong * (again.ratio - 1)),
         d_free / pooled.d,
         error / pooled.d,
         d_free,

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lptem_tracker.analysis.estimate import Estimate
+from lptem_tracker.analysis.link_doubt import refuse_classes
 from lptem_tracker.analysis.linking_bias import check_links
 from lptem_tracker.analysis.motion_fit import MotionFit, fit_motion
 from lptem_tracker.analysis.motion_summary import ensemble_dict, estimate_ensemble
@@ -67,11 +68,10 @@ def measure_motion(tracks: pd.DataFrame, calibration: Calibration, settings: Mot
     every = build_trackset(tracks)
     units = calibration.units
     fit = fit_motion(every, calibration, settings) if len(every) else None
-    particles = particle_table(every, fit, units, settings)
-    msd = msd_table(every, fit, units, settings)
     if fit is None:
         reason = "No particle moves and has three positions or more: nothing to fit; link again or film longer."
-        return MotionResult(particles, msd, {}, "", [reason])
+        particles = particle_table(every, None, units, settings)
+        return MotionResult(particles, msd_table(every, None, units, settings), {}, "", [reason])
     links = check_links(
         every,
         fit.pooled,
@@ -80,10 +80,11 @@ def measure_motion(tracks: pd.DataFrame, calibration: Calibration, settings: Mot
         drift_varies=fit.drift.kind == "frame by frame",
         seed=settings.seed,
     )
+    fit = refuse_classes(fit, links)
     estimates = estimate_ensemble(fit, calibration, settings, links)
     return MotionResult(
-        particles,
-        msd,
+        particle_table(every, fit, units, settings, links),
+        msd_table(every, fit, units, settings),
         ensemble_dict(fit, estimates, calibration, links),
         methods_paragraph(fit, calibration, settings, links),
         collect_warnings(every, fit, estimates, calibration, settings, links),

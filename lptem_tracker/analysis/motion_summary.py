@@ -133,7 +133,8 @@ def ensemble_dict(
     out["motion"] = "unknown"
     if fit.shapes is not None:
         out["motion"] = fit.shapes.classes.pooled
-        out["motion_fractions"] = class_shares(fit.shapes)
+        if out["motion"] != "unknown":
+            out["motion_fractions"] = class_shares(fit.shapes)
         kinds = fit.shapes.components
         if kinds is not None and len(kinds.d) > 1:
             out["motion"] = "mixture"

@@ -11,6 +11,8 @@ from lptem_tracker.analysis.classify import CLASSES
 from lptem_tracker.analysis.confined import exposure_factors
 from lptem_tracker.analysis.displacements import step_shape
 from lptem_tracker.analysis.fbm import structure_function
+from lptem_tracker.analysis.link_doubt import correct_particles, doubtful_particles
+from lptem_tracker.analysis.linking_bias import SURE_LINKS, LinkCheck
 from lptem_tracker.analysis.motion_fit import MotionFit, Shapes
 from lptem_tracker.analysis.msd import ensemble_msd, msd_std, time_averaged_msd
 from lptem_tracker.analysis.trackset import Floats, TrackSet
@@ -20,7 +22,9 @@ from lptem_tracker.settings import MotionSettings
 MOST_LAGS = 1000
 
 
-def particle_table(every: TrackSet, fit: MotionFit | None, units: Units, settings: MotionSettings) -> pd.DataFrame:
+def particle_table(
+    every: TrackSet, fit: MotionFit | None, units: Units, settings: MotionSettings, links: LinkCheck = SURE_LINKS
+) -> pd.DataFrame:
     """One row a particle; what cannot be estimated is blank."""
     length, d_unit = units.length, units.diffusion
     columns = [
@@ -69,7 +73,7 @@ def particle_table(every: TrackSet, fit: MotionFit | None, units: Units, setting
     ]
     table.loc[every.particle[still], "reason"] = "its position never changes: not measured, or a fixed pattern"
     if fit is not None and fit.shapes is not None:
-        _fill_shapes(table, fit, fit.shapes, units)
+        _fill_shapes(table, fit, fit.shapes, units, settings.confidence_level, links)
     elif fit is not None:
         enough = (every.n_observed >= settings.min_points) & (table["reason"] == "").to_numpy()
         table.loc[every.particle[enough], "reason"] = "it moves with all others or not at all: no motion of its own"
@@ -100,11 +104,13 @@ def chosen_d(fit: MotionFit, shapes: Shapes) -> tuple[Floats, Floats, Floats, Fl
     return out[0], out[1], out[2], out[3]
 
 
-def _fill_shapes(table: pd.DataFrame, fit: MotionFit, shapes: Shapes, units: Units) -> None:
+def _fill_shapes(
+    table: pd.DataFrame, fit: MotionFit, shapes: Shapes, units: Units, level: float, links: LinkCheck
+) -> None:
     rows, px = shapes.tracks.particle, units.nm_per_px
     d_scale = px**2 / units.s_per_frame
     motion = np.array(shapes.classes.motion)
-    d, low, high, std = chosen_d(fit, shapes)
+    d, low, high, std = correct_particles(chosen_d(fit, shapes), shapes, links, level)
     keep = np.isin(fit.tracks.particle, rows)
     own = np.sqrt(fit.each.sigma2[keep])
     other = np.isin(motion, ("confined", "subdiffusive", "superdiffusive", "switching", "ctrw"))
@@ -136,6 +142,8 @@ def _fill_shapes(table: pd.DataFrame, fit: MotionFit, shapes: Shapes, units: Uni
     table.loc[rows, "change_points"] = [json.dumps(points) for points in switched]
     short = (motion == "unknown") & (table.loc[rows, "reason"] == "").to_numpy()
     table.loc[rows[short], "reason"] = "the positions do not tell classes of motion apart"
+    wrong = short & doubtful_particles(shapes.tracks, links)
+    table.loc[rows[wrong], "reason"] = "too many of its links may be wrong to tell classes of motion apart"
 
 
 def trap_variance(shapes: Shapes) -> Floats:

@@ -6,13 +6,15 @@ import math
 
 from lptem_tracker.analysis.estimate import Estimate
 from lptem_tracker.analysis.hydrodynamics import WINDOW_WARNING
-from lptem_tracker.analysis.linking_bias import LONG_STEP, LinkCheck
+from lptem_tracker.analysis.linking_bias import DOUBTFUL, LONG_STEP, LinkCheck
 from lptem_tracker.analysis.motion_fit import MotionFit
 from lptem_tracker.analysis.motion_summary import anisotropy, reported_d
 from lptem_tracker.analysis.trackset import TrackSet
 from lptem_tracker.calibration import Calibration
 from lptem_tracker.settings import MotionSettings
 
+WORTH_SAYING = 0.02
+"""Relative correction of D from which on it is named."""
 _SURE_ERRORS = 3.0
 """Standard errors from which a difference between the axes is named."""
 
@@ -153,11 +155,12 @@ def _link_warnings(links: LinkCheck) -> list[str]:
             f"Steps are long for this density (step/spacing = {links.step_over_spacing:.2f}; above {LONG_STEP:g} "
             "linkers confuse particles): film faster or at lower density; compare D with the link-free one in `checks`."
         )
-    if abs(links.correction - 1) > 2 * links.correction_std + 0.01:
+    if abs(links.correction - 1) > WORTH_SAYING:
         out.append(
             f"Some links are wrong, and too short: the pooled D was multiplied by {links.correction:.3f} ± "
-            f"{links.correction_std:.3f}, which drawing all links anew gives, and its interval widened; D, alpha and "
-            "class of single particles are not corrected. Film faster or at lower density."
+            f"{links.correction_std:.3f}, which drawing all links anew gives, and its interval widened; D of single "
+            "particles likewise, each by its own share of doubtful links; alpha is not corrected. Film faster or at "
+            "lower density."
         )
     if links.disagrees:
         out.append(
@@ -165,9 +168,11 @@ def _link_warnings(links: LinkCheck) -> list[str]:
             f"{links.free_std / links.correction:.2f}): particles are not Brownian of one kind, or most links are "
             "wrong; do not report this D before filming faster or at lower density."
         )
-    if links.wrong > 0.05:
+    if links.wrong > DOUBTFUL:
+        known = "D of single particles rests on the correction" if links.corrected else "D and alpha are not corrected"
         out.append(
-            f"The linker expects {100 * links.wrong:.0f} % of its links to be wrong; D of single particles is "
-            "affected, and intervals do not cover that. Film faster or at lower density."
+            f"{100 * links.wrong:.0f} % of the links are expected to be wrong, which looks like bending back or "
+            f"switching: such classes of motion are not told (motion unknown), and {known}. Film faster or at lower "
+            "density."
         )
     return out
