@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from lptem_tracker.analysis.bodies import Bodies, bodies_from_tracks
@@ -19,7 +20,7 @@ from lptem_tracker.analysis.contacts import (
     find_bonds,
     near_pairs,
 )
-from lptem_tracker.analysis.events import build_events, drop_rejected
+from lptem_tracker.analysis.events import build_events, is_rejected
 from lptem_tracker.analysis.fates import Fates, find_fates
 from lptem_tracker.analysis.growth import growth_table, ripening
 from lptem_tracker.analysis.joint_motion import measure_offset
@@ -72,6 +73,10 @@ class Assembly:
     bonds: Bonds
     fates: Fates
     history: History
+
+    def events(self) -> pd.DataFrame:
+        """Return the events table."""
+        return build_events(self.bodies, self.bonds, self.fates, self.history)
 
 
 def assemble(
@@ -127,7 +132,8 @@ def measure_assembly(
     n_frames : int, optional
         Frames in the movie; by default up to the last one with a particle.
     rejected : pandas.DataFrame, optional
-        Events (`kind, frame, particle_a, particle_b`) that a person has rejected.
+        Events (`kind, frame, particle_a, particle_b`) that a person has rejected; clusters, kinetics and fates are
+        then those without them.
 
     Returns
     -------
@@ -140,7 +146,11 @@ def measure_assembly(
     """
     table = validate_tracks(tracks)
     found = assemble(table, settings, field_px=field_px, n_frames=n_frames)
-    events = drop_rejected(build_events(found.bodies, found.bonds, found.fates, found.history), rejected)
+    events = found.events()
+    out = is_rejected(events, rejected)
+    if out.any():
+        found = _without(found, events, out)
+        events = found.events()
     bodies, fates = found.bodies, found.fates
     sizes = particle_sizes(bodies, table, calibration)
     growth = growth_table(bodies, fates, calibration)
@@ -153,6 +163,38 @@ def measure_assembly(
         summarise(sizes[bodies.is_real]),
         [*_warnings(found), *warnings],
     )
+
+
+def _without(found: Assembly, events: pd.DataFrame, rejected: npt.NDArray[np.bool_]) -> Assembly:
+    """Take rejected events back, with the bonds, coalescences and fates behind them, and follow the clusters anew.
+
+    A bond whose beginning is rejected and whose end is not was there before; with both rejected there was none.
+    """
+    ids, bonds, fates = found.bodies.ids, found.bonds, found.fates
+    listed = [
+        (kind, int(frame), frozenset(int(k) for k in pair if not pd.isna(k)))
+        for kind, frame, *pair in events[["kind", "frame", "particle_a", "particle_b"]].itertuples(index=False)
+    ]
+    gone = {key for key, out in zip(listed, rejected) if out}
+    standing = set(listed) - gone
+
+    def is_in(keys: set[tuple[str, int, frozenset[int]]], kind: str, frame: int, *particles: int) -> bool:
+        return (kind, int(frame), frozenset(int(ids[k]) for k in particles)) in keys
+
+    pairs = list(zip(bonds.a, bonds.b))
+    unformed = np.array([is_in(gone, "attach", f, *pair) for f, pair in zip(bonds.start, pairs)], bool)
+    parted = np.array([is_in(standing, "detach", f, *pair) for f, pair in zip(bonds.end, pairs)], bool)
+    bonds = replace(bonds, formed=bonds.formed & ~unformed)
+    bonds = Bonds(*(getattr(bonds, part.name)[~unformed | parted] for part in fields(Bonds)))
+    fates = replace(
+        fates,
+        single=[f for f in fates.single if not is_in(gone, f.kind, f.frame, f.particle)],
+        mergers=[m for m in fates.mergers if not is_in(gone, "coalesce", m.frame, m.a, m.b)],
+    )
+    rule = found.rule
+    history = follow_clusters(found.bodies, bonds, fates, rule.min_contact_frames, rule.min_separation_frames)
+    joinings = [event for event in history.joinings if not is_in(gone, event.kind, event.frame, event.a, event.b)]
+    return replace(found, bonds=bonds, fates=fates, history=replace(history, joinings=joinings))
 
 
 def _kinetics(found: Assembly, growth: pd.DataFrame, calibration: Calibration) -> dict[str, Any]:

@@ -47,36 +47,36 @@ def build_events(bodies: Bodies, bonds: Bonds, fates: Fates, history: History) -
     )
 
 
-def drop_rejected(events: pd.DataFrame, rejected: pd.DataFrame | None) -> pd.DataFrame:
-    """Leave out the events that a person has rejected.
+def is_rejected(events: pd.DataFrame, rejected: pd.DataFrame | None) -> npt.NDArray[np.bool_]:
+    """Tell which events a person has rejected, (N,).
 
     Parameters
     ----------
     rejected : pandas.DataFrame or None
-        Columns `kind, frame` and, where given, `particle_a, particle_b`; an event within 5 frames of one, of
-        its kind and with its particles in either order, is left out. A blank particle stands for any.
+        Columns `kind, frame` and, where given, `particle_a, particle_b`; each row stands for the nearest event within
+        5 frames, of its kind and with its particles in either order. A blank particle stands for any.
 
     Raises
     ------
     TableError
         `kind` or `frame` is missing.
     """
-    if rejected is None or rejected.empty or events.empty:
-        return events
+    out = np.zeros(len(events), bool)
+    if rejected is None or rejected.empty:
+        return out
     missing = [name for name in ("kind", "frame") if name not in rejected]
     if missing:
         raise TableError(f"A table of rejected events needs the columns kind and frame; it lacks {', '.join(missing)}.")
-    keep = np.ones(len(events), bool)
     frame = events["frame"].to_numpy(np.int64)
     pairs = [_pair(a, b) for a, b in zip(events["particle_a"], events["particle_b"])]
     for _, row in rejected.iterrows():
         wanted = _pair(row.get("particle_a"), row.get("particle_b"))
-        who = np.array([wanted <= pair for pair in pairs])
+        who = np.array([wanted <= pair for pair in pairs], bool)
         near = np.abs(frame - int(row["frame"])) <= REJECTED_FRAMES
-        hits = np.flatnonzero(keep & who & near & (events["kind"] == row["kind"]).to_numpy())
+        hits = np.flatnonzero(~out & who & near & (events["kind"] == row["kind"]).to_numpy())
         if len(hits):
-            keep[hits[np.abs(frame[hits] - int(row["frame"])).argmin()]] = False
-    return events[keep].reset_index(drop=True)
+            out[hits[np.abs(frame[hits] - int(row["frame"])).argmin()]] = True
+    return out
 
 
 def _pair(a: Any, b: Any) -> frozenset[int]:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lptem_tracker.analysis.assembly import assemble, measure_assembly
-from lptem_tracker.analysis.events import drop_rejected
+from lptem_tracker.analysis.events import is_rejected
 from lptem_tracker.calibration import Calibration
 from lptem_tracker.errors import TableError
 from lptem_tracker.settings import EventSettings
@@ -191,8 +191,33 @@ def test_rejected_events_are_left_out():
     assert len(events_of(*tracks, rejected=rejected.assign(particle_a=5))) == 2
 
 
+def test_what_a_person_rejects_is_gone_from_the_clusters_too():
+    """With beginning and end rejected there never was a bond: two clusters throughout, and no lifetime."""
+    tracks = pd.concat([track(0, range(100), 150.0), track(1, range(100), 150 + approach(30, 70))])
+    rejected = pd.DataFrame({"kind": ["attach", "detach"], "frame": [30, 70], "particle_a": 0, "particle_b": 1})
+    found = measure_assembly(tracks, Calibration(), EventSettings(), field_px=FIELD, rejected=rejected)
+    assert found.events.empty
+    assert set(found.kinetics["n_clusters"]) == {2}
+    assert (found.kinetics["n_attach"], found.kinetics["bond_lifetimes"]["n_bonds"]) == (0, 0)
+    found = measure_assembly(tracks, Calibration(), EventSettings(), field_px=FIELD, rejected=rejected[:1])
+    assert found.kinetics["n_clusters"][50] == 1
+    assert (found.kinetics["n_attach"], found.kinetics["n_detach"]) == (0, 1)
+
+
+def test_a_rejected_coalescence_leaves_a_particle_that_was_lost():
+    """Who was said to have merged did not: its fate is open, and the survivor keeps growing by its own."""
+    small = track(0, range(50), 160.0, radius=8.0)
+    big = track(1, range(100), 142.0, radius=np.where(np.arange(100) < 50, 10.0, (10**3 + 8**3) ** (1 / 3)))
+    tracks = pd.concat([small, big])
+    events = measure_assembly(tracks, Calibration(), EventSettings(), field_px=FIELD).events
+    assert events["kind"].tolist() == ["coalesce"]
+    found = measure_assembly(tracks, Calibration(), EventSettings(), field_px=FIELD, rejected=events)
+    assert found.events.empty
+    assert found.particles["fate"].tolist() == ["lost", "stays"]
+
+
 def test_rejected_table_without_its_columns_is_an_error():
     """The message names the missing column."""
     events = events_of(track(0, range(100), 150.0), track(1, range(100), 150 + approach(30, 70)))
     with pytest.raises(TableError, match="frame"):
-        drop_rejected(events, pd.DataFrame({"kind": ["attach"]}))
+        is_rejected(events, pd.DataFrame({"kind": ["attach"]}))
