@@ -1,7 +1,7 @@
 """Scores of assembly events on staged scenes whose truth is known.
 
-Run ``python tests/benchmarks/bench_events.py [--quick] [--rendered] [--seed N]``. Printed are F1 within 5 frames and by identity
-(and within 2 and 10), false events in scenes without any, and the error of the number of clusters against time.
+Run ``python tests/benchmarks/bench_events.py [--quick] [--rendered] [--seed N]``. Printed are F1 within 5 frames and
+by identity (and within 2 and 10), false events in scenes without any, and the error of the number of clusters.
 """
 
 from __future__ import annotations

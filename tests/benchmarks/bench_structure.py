@@ -1,7 +1,7 @@
 """Structure and ripening against what is known: a pair potential, a crystal, LSW ripening.
 
-Run ``python tests/benchmarks/bench_structure.py [--quick]``. Positions of particles with a known potential are drawn by
-Metropolis Monte Carlo in a box with hard walls far outside the field that is analysed.
+Run ``python tests/benchmarks/bench_structure.py [--quick] [--seed N]``. Positions of particles with a known potential
+are drawn by Metropolis Monte Carlo in a periodic box, of which the middle 80 % is the field that is analysed.
 """
 
 from __future__ import annotations
@@ -83,16 +83,17 @@ def gas(
     return rows.assign(radius=radius), (high - low, high - low)
 
 
-def bench_potential(quick: bool) -> None:
-    print("well depth of a Morse potential (reach 5 %):")
+def bench_potential(quick: bool, seed: int) -> None:
+    print("well depth of a Morse potential (reach within 5 %):", flush=True)
     for fraction in (0.03, 0.1, 0.2):
         for depth in (1.0, 2.0, 3.0):
-            rows, field = gas(depth, fraction, 1, frames=250 if quick else 600)
+            rows, field = gas(depth, fraction, seed, frames=250 if quick else 600)
             well = measure_assembly(rows, Calibration(), EventSettings(), field_px=field).structure["pair_potential"]
             found, raw = well["well_depth_kT"], well["well_depth_uncorrected_kT"]
             print(
                 f"  area {100 * fraction:3.0f} %, depth {depth:.1f} kT: {found:.3f} ± {well['well_depth_std_kT']:.3f} "
-                f"({100 * (found / depth - 1):+.1f} %; uncorrected {100 * (raw / depth - 1):+.1f} %), at {well['well_r_px']:.2f} px of 20"  # noqa: E501
+                f"({100 * (found / depth - 1):+.1f} %; uncorrected {100 * (raw / depth - 1):+.1f} %), at {well['well_r_px']:.2f} px of 20",  # noqa: E501
+                flush=True,
             )
 
 
@@ -116,11 +117,11 @@ def crystal(jitter: float, seed: int, fold: int = 6, n: int = 14, a: float = 24.
     return pd.concat(parts), float(np.mean(truth))
 
 
-def bench_crystal() -> None:
+def bench_crystal(seed: int) -> None:
     print("bond order of a crystal's interior (reach 1 %), rms about the site:")
     for fold in (6, 4):
         for jitter in (0.0, 0.03, 0.06):
-            rows, truth = crystal(jitter, 3, fold)
+            rows, truth = crystal(jitter, seed, fold)
             found = measure_assembly(rows, Calibration(), EventSettings(), field_px=(512, 512)).structure
             psi = found[f"psi{fold}_interior_mean"]
             rms = found.get("lattice", {}).get("rms_px", float("nan"))
@@ -153,10 +154,10 @@ def ripen(n: int, rate: float, frames: int, seed: int, noise: float = 0.0) -> tu
     return rows[rows["radius"] > 1.0].astype({"particle": int, "frame": int}), rate
 
 
-def bench_ripening(quick: bool) -> None:
+def bench_ripening(quick: bool, seed: int) -> None:
     print("LSW rate (reach 2 %):")
     for n, noise in ((400, 0.0), (400, 0.2), (2000, 0.0)):
-        rows, rate = ripen(n, 2.0, 200, 0, noise)
+        rows, rate = ripen(n, 2.0, 200, seed, noise)
         kinetics = measure_assembly(rows, Calibration(2.0, 0.5), EventSettings(), field_px=(2048, 2048)).kinetics
         found, true = kinetics["ripening_K_nm3_s"], rate * 8 / 0.5
         print(
@@ -167,8 +168,8 @@ def bench_ripening(quick: bool) -> None:
             break
 
 
-def bench_ideal_gas() -> None:
-    rng = np.random.default_rng(0)
+def bench_ideal_gas(seed: int) -> None:
+    rng = np.random.default_rng(seed)
     n, frames = 100, 200
     rows = pd.DataFrame(
         {
@@ -190,11 +191,12 @@ def bench_ideal_gas() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    bench_ideal_gas()
-    bench_crystal()
-    bench_ripening(args.quick)
-    bench_potential(args.quick)
+    bench_ideal_gas(args.seed)
+    bench_crystal(args.seed)
+    bench_ripening(args.quick, args.seed)
+    bench_potential(args.quick, args.seed)
 
 
 if __name__ == "__main__":
