@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import t
 
 from lptem_tracker.analysis.checks import cve, gls
 from lptem_tracker.analysis.displacements import van_hove, velocity_autocorrelation, waits_and_hops
@@ -112,7 +113,7 @@ def _mean(values: Floats, unit: str, method: str, level: float) -> Estimate:
     n = len(values)
     mean = float(np.mean(values))
     std = float(np.std(values, ddof=1) / math.sqrt(n)) if n > 1 else math.nan
-    half = 1.96 * std
+    half = float(t.ppf(0.5 + level / 2, n - 1)) * std if n > 1 else math.nan
     return Estimate(mean, std, mean - half, mean + half, unit, method, n, level)
 
 
@@ -157,12 +158,14 @@ def ensemble_dict(
 
 
 def _plain(value: Any) -> Any:
-    """Return the value with numbers that JSON does not know as None."""
+    """Return the value with numbers that JSON does not know as None, others to six digits: no interval is narrower."""
     if isinstance(value, dict):
         return {key: _plain(part) for key, part in value.items()}
     if isinstance(value, list):
         return [_plain(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if not isinstance(value, float):
+        return value
+    return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
 def anisotropy(fit: MotionFit) -> tuple[float, float, float] | None:

@@ -36,7 +36,7 @@ def test_radius_and_its_reservation() -> None:
     """The hydrodynamic radius is kT/(6 pi eta D), and a warning says that it is apparent."""
     result = measure(brownian_paths(np.random.default_rng(1), 4, 60, 1.0, 0.1))
     by_hand = 1.380649e-23 * 300 / (6 * np.pi * 1e-3 * result.ensemble["D_nm2_s"] * 1e-18) * 1e9
-    assert result.ensemble["hydrodynamic_radius_nm"] == pytest.approx(by_hand)
+    assert result.ensemble["hydrodynamic_radius_nm"] == pytest.approx(by_hand, rel=2e-5)
     assert any("apparent" in sentence for sentence in result.warnings)
 
 
@@ -102,3 +102,20 @@ def test_a_localisation_error_of_0_has_an_upper_bound() -> None:
     # of true error 0, half of the estimates lie on the boundary
     at = [measure(brownian_paths(np.random.default_rng(s), 6, 60, 1.0, 0.0)).ensemble for s in range(20, 28)]
     assert any("localization_ci95" in ensemble for ensemble in at)
+
+
+def test_no_number_has_more_digits_than_intervals_support() -> None:
+    """Every number in the summary has six significant digits or fewer; the estimates as objects keep all of theirs."""
+    result = measure(brownian_paths(np.random.default_rng(9), 4, 60, 1.0, 0.1))
+
+    def numbers(value: object) -> list[float]:
+        if isinstance(value, dict | list):
+            return [n for part in (value.values() if isinstance(value, dict) else value) for n in numbers(part)]
+        return [value] if isinstance(value, float) else []
+
+    found = numbers(result.ensemble)
+    assert len(found) > 100
+    assert all(float(f"{n:.6g}") == n for n in found)
+    exact = result.estimates["D_nm2_s"].value
+    assert result.ensemble["D_nm2_s"] != exact
+    assert result.ensemble["D_nm2_s"] == pytest.approx(exact, rel=5e-6)
