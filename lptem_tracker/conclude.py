@@ -77,7 +77,7 @@ def _link(writer: RunWriter, job: Job, store: Stored) -> Linked:
     weak = settings.detect.detector == "yolo" and settings.link.faint
     stream = link_stream(
         partial(job.detections, store),
-        LinkOptions.from_settings(settings.link),
+        LinkOptions.from_settings(settings.link, image_drift=job.image_drift),
         sure_confidence=settings.detect.confidence if weak else None,
     )
     columns = next(job.detections(store)).columns

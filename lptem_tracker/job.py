@@ -17,11 +17,15 @@ from lptem_tracker.detect.refine import pooled_evidence, settle_profile
 from lptem_tracker.errors import MovieError
 from lptem_tracker.movie import Frame, Movie, open_movie
 from lptem_tracker.movie.stream import FrameProblems, checked_roi, frame_range, stream_frames
+from lptem_tracker.preprocess.drift import movie_drift
 from lptem_tracker.progress import Progress
 from lptem_tracker.run import Chunk, ChunkStore
 from lptem_tracker.settings import Settings
 
 CHUNK_FRAMES = 64
+LEAST_QUALITY = 0.1
+"""Correlation of neighbouring frames from which a shift is looked at: noise leaves little of it in still frames too,
+and what the particles contradict is not used."""
 _UNREADABLE = "unreadable: "
 
 
@@ -165,6 +169,11 @@ class Job:
                 yield settle_profile(table, domes)
         if not some:
             yield join_detections([])
+
+    def image_drift(self) -> pd.DataFrame:
+        """Return how the content of the frames moves, as `movie_drift` does; reads the movie once more."""
+        frames = self._frames(self.start, self.stop, FrameProblems())
+        return movie_drift(((frame.index, frame.pixels) for frame in frames), min_quality=LEAST_QUALITY)
 
     def in_frame(self, table: pd.DataFrame) -> pd.DataFrame:
         """Return positions counted from the corner of the whole frame."""

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from scipy.ndimage import gaussian_filter
 
 from lptem_tracker import job
 from lptem_tracker.movie import ArrayMovie, open_movie
@@ -127,6 +128,35 @@ def test_a_region_gives_positions_in_the_whole_frame(movie_path):
     for row in part.itertuples():
         near = whole[whole["frame"] == row.frame]
         assert np.hypot(near["x"] - row.x, near["y"] - row.y).min() < 1
+
+
+def test_the_images_show_the_jump_of_three_particles(tmp_path):
+    """The stage jumps by 43 px, more than half the particles' distance: the support shows it, and identities hold."""
+    rng = np.random.default_rng(11)
+    y, x = np.mgrid[:192, :192]
+    texture = gaussian_filter(rng.normal(size=(272, 272)), 9)
+    support, at = np.exp(0.04 * texture / texture.std()), np.array([[60.0, 60], [110, 70], [80, 120]])
+    frames, truth = [], []
+    for t in range(24):
+        jump = np.array([34, 26]) * (t >= 12)
+        at = at + rng.normal(0, 1, at.shape)
+        mean = 400 * support[40 - jump[1] : 232 - jump[1], 40 - jump[0] : 232 - jump[0]]
+        for cx, cy in at + jump:
+            mean[np.hypot(x - cx, y - cy) < 7] *= 0.6
+        frames.append(rng.poisson(mean))
+        truth.append(at + jump)
+    tifffile.imwrite(tmp_path / "jump.tif", np.array(frames, np.uint16))
+    run = analyze(tmp_path / "jump.tif", tmp_path / "run", settings=Settings.load(overrides=BLOB))
+    found = run.record["link"]["drift"]
+    assert (found["kind"], found["origin"]) == ("jumps", "images")
+    # an image of 192 px with this texture is placed to some tenths of a px
+    assert found["dx"][-1] == pytest.approx(34, abs=1.5)
+    assert found["dy"][-1] == pytest.approx(26, abs=1.5)
+    tracks = run.tracks[run.tracks["observed"]]
+    true = np.array(truth)[tracks["frame"]]
+    far = np.hypot(true[..., 0].T - tracks["x"].to_numpy(), true[..., 1].T - tracks["y"].to_numpy())
+    real = tracks[far.min(0) < 3]  # the blob detector also finds a spot of the support
+    assert real.groupby(far.argmin(0)[far.min(0) < 3])["particle"].nunique().tolist() == [1, 1, 1]
 
 
 def test_a_range_of_frames_keeps_their_numbers(movie_path):

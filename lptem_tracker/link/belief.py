@@ -13,6 +13,9 @@ import numpy as np
 from lptem_tracker.link.assignment import FREE, Edges, Window
 from lptem_tracker.link.jit import jit
 
+SETTLED = 1e-3
+"""Messages that change by less than this are not passed again."""
+
 
 @jit
 def believe(win: Window, edges: Edges, decided: int, nodes: int, n_edges: int, sweeps: int) -> None:
@@ -46,8 +49,13 @@ def believe(win: Window, edges: Edges, decided: int, nodes: int, n_edges: int, s
         for e in range(m):
             up[e] = odds[e] / max(rows[row[e] - low] - odds[e] * message[e], 1.0)
             cols[col[e] - decided] += up[e]
+        change = 0.0
         for e in range(m):
-            message[e] = 1.0 / max(cols[col[e] - decided] - up[e], 1.0)
+            new = 1.0 / max(cols[col[e] - decided] - up[e], 1.0)
+            change = max(change, abs(new - message[e]))
+            message[e] = new
+        if change < SETTLED:
+            break
     rows[:] = 1.0
     for e in range(m):
         rows[row[e] - low] += odds[e] * message[e]

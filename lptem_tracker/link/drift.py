@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,6 +22,7 @@ from lptem_tracker.link.candidates import grid_of, nearest_within
 from lptem_tracker.link.core import Points, frame_starts
 from lptem_tracker.link.jit import jit
 from lptem_tracker.link.jumps import ARM, CROSS, FEW, MOST, SQUARE, SUM_X, SUM_Y, N, find_jumps
+from lptem_tracker.link.steps import pairs_within
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -66,6 +67,8 @@ class Drift:
         ``none``, ``steady``, ``jumps`` or ``unsteady``.
     step_error_px : float
         Standard error of one frame's shift along an axis.
+    origin : str
+        What shows it: ``particles`` or ``images``.
     """
 
     frame: Ints
@@ -74,6 +77,7 @@ class Drift:
     centre: Floats
     kind: str = "none"
     step_error_px: float = math.nan
+    origin: str = "particles"
 
     def still(self, frame: Ints, xy: Floats) -> Floats:
         """Return positions `xy`, shape (n, 2), seen in `frame`, with the drift taken out."""
@@ -114,7 +118,7 @@ class Drift:
         rotated = np.column_stack([c * moved[:, 0] - s * moved[:, 1], s * moved[:, 0] + c * moved[:, 1]])
         order = ("none", "steady", "jumps", "unsteady")
         kind = max(self.kind, other.kind, key=order.index)
-        return Drift(self.frame, self.shift + rotated, self.angle + other.angle, self.centre, kind, self.step_error_px)
+        return replace(self, shift=self.shift + rotated, angle=self.angle + other.angle, kind=kind)
 
     def report(self) -> dict[str, Any]:
         """Return the drift as lists, ready for JSON."""
@@ -127,6 +131,7 @@ class Drift:
                 angle=self.angle.tolist(),
                 centre=self.centre.tolist(),
                 step_error_px=self.step_error_px,
+                origin=self.origin,
             )
         return out
 
@@ -308,10 +313,8 @@ def steady_velocity(samples: Samples, picks: Ints, per_frame: float, spacing: fl
     apart = []
     for f in picks:
         a, b = _two_frames(samples[int(f), int(f) + 2])
-        a = a[:200]
-        near = cKDTree(b).query(a, k=np.arange(1, min(6, len(b)) + 1), distance_upper_bound=1.6 * spacing)
-        ok = np.isfinite(near[0])
-        apart.append(b[near[1][ok]] - np.repeat(a[:, None], ok.shape[1], 1)[ok])
+        row, col = pairs_within(a[:200], b, 1.6 * spacing, 6)
+        apart.append(b[col] - a[row])
     d = np.vstack(apart) if apart else np.zeros((0, 2))
     if len(d) < 20:
         return np.zeros(2)

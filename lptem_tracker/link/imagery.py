@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lptem_tracker.errors import TableError
 from lptem_tracker.link.blocks import Source
 from lptem_tracker.link.drift import Drift, source_moments
-from lptem_tracker.link.jumps import SQUARE, N
+from lptem_tracker.link.jumps import MOST, SQUARE, N
 from lptem_tracker.link.options import ImageDrift
 
 Floats = NDArray[np.float64]
@@ -24,7 +24,7 @@ def drift_from_images(source: Source, spacing: float, image_drift: ImageDrift, f
     """Return the drift of the images where the particles move less without it, else `found`.
 
     Three readings of the images are tried, from the most to the least forgiving of their errors: a steady drift,
-    single jumps, and every frame as measured. Steps between frames must become clearly shorter.
+    single jumps, and every frame as measured. Particles must step clearly less where a reading differs from the last.
 
     Parameters
     ----------
@@ -47,15 +47,17 @@ def drift_from_images(source: Source, spacing: float, image_drift: ImageDrift, f
     shift = shift_at(image_drift() if callable(image_drift) else image_drift, source.frame)
     steps = np.diff(shift, axis=0)
     lag = np.diff(source.frame)[:, None].astype(float)
-    reach = 0.5 * spacing
-    still = _left(source, np.zeros_like(steps), reach)
-    best, least = found, still * (1 - min(2 / math.sqrt(len(steps)), 0.5))
+    best, taken = found, np.zeros_like(steps)
+    # images of n particles show their common step, which is a share of 1/n of their own motion
+    common = 1 / max(float(source.count.mean()), 2.0)
     for kind, some in (("steady", np.median(steps / lag, axis=0) * lag), ("jumps", _jumps(steps)), ("unsteady", steps)):
-        left = _left(source, some, reach)
-        if left < least:
-            least = left
+        changed = (some != taken).any(1)
+        before, after = (_left(source, way, 0.5 * spacing, changed) for way in (taken, some))
+        better = 1 - min(2 / math.sqrt(max(changed.sum(), 1)), 0.5)
+        if after < before * better * (1 - common if kind == "unsteady" else 1.0):
+            taken = some
             total = np.vstack([np.zeros(2), np.cumsum(some, axis=0)])
-            best = Drift(source.frame, total, np.zeros(len(total)), np.zeros(2), kind)
+            best = Drift(source.frame, total, np.zeros(len(total)), np.zeros(2), kind, origin="images")
     return best
 
 
@@ -77,8 +79,8 @@ def _jumps(steps: Floats) -> Floats:
     return np.where((apart > max(1.0, 8 * float(np.median(apart))))[:, None], steps, 0.0)
 
 
-def _left(source: Source, steps: Floats, reach: float) -> float:
-    """Return the mean square step of particles between frames, px², once `steps` are taken out; at most `reach`²."""
-    moments = source_moments(source, steps, reach)
-    n = source.count[:-1].sum()
-    return float((moments[:, SQUARE].sum() + (n - moments[:, N].sum()) * reach**2) / n)
+def _left(source: Source, steps: Floats, reach: float, where: NDArray[np.bool_]) -> float:
+    """Return the mean square step of particles after frames `where`, px², less `steps`; each at most `reach`²."""
+    moments = source_moments(source, steps, reach)[where]
+    n = np.minimum(source.count[:-1], MOST)[where].sum()
+    return float((moments[:, SQUARE].sum() + (n - moments[:, N].sum()) * reach**2) / max(n, 1))

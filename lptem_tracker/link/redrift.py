@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +73,8 @@ class RigidSteps:
         angle = self._angle
         if self._turned < self._n_turned + 5 * math.sqrt(2 * max(self._n_turned, 1)):
             angle = np.zeros(len(self._steps))
-        return integrate(self._middle, old.frame, self._steps, angle, old.kind, old.step_error_px)
+        new = integrate(self._middle, old.frame, self._steps, angle, old.kind, old.step_error_px)
+        return replace(new, origin=old.origin)
 
 
 def with_velocity(drift: Drift, ledger: Ledger) -> Drift:

@@ -18,7 +18,7 @@ import importlib.util
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -27,7 +27,7 @@ import pandas as pd
 from link_scenes import GAP, SCENES, bound, hungarian_ids, laptrack_ways, scene, trackpy_ids, trackpy_ways
 
 from lptem_tracker.evaluate.tracking import score_tracks
-from lptem_tracker.link import link
+from lptem_tracker.link import LinkOptions, link, link_stream
 
 
 def scores(table: pd.DataFrame, ids: np.ndarray) -> tuple[float, float, float]:
@@ -188,27 +188,38 @@ def belief(quick: bool) -> None:
 
 
 def memory(quick: bool) -> None:
-    """Print the peak of Python and NumPy memory beyond input and output, extrapolated to ten million detections."""
+    """Print the peak of Python and NumPy memory beyond input and output table."""
     print("memory beyond input and output table, MB (asked: < 500 at 1e7 detections)")
-    rows = []
-    for many in (200_000, 400_000) if quick else (1_000_000, 3_000_000):
-        base = scene(1000, 20, 0.05, 3)[["frame", "x", "y"]]
-        table = pd.concat(
-            [base.assign(frame=base["frame"] + 20 * k) for k in range(many // len(base))], ignore_index=True
-        )
+    base = scene(1000, 20, 0.05, 3)[["frame", "x", "y"]]
+    for many in (200_000, 400_000) if quick else (10_000_000,):
+        copies = many // len(base) + 1
+        table = pd.DataFrame({name: np.tile(base[name].to_numpy(), copies) for name in ("frame", "x", "y")})
+        table["frame"] += 20 * np.repeat(np.arange(copies), len(base))
         tracemalloc.start()
+        begin = time.process_time()
         out = link(table, max_gap_frames=GAP, fill=False)
-        peak = tracemalloc.get_traced_memory()[1]
+        spent, peak = time.process_time() - begin, tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         size = int(out.drop(columns=[*table.columns]).memory_usage(index=False).sum())
-        rows.append((len(table), (peak - size) / 1e6))
+        del out
         print(
-            f"  {len(table):9d} detections: peak beyond the input {peak / 1e6:.0f} MB, of it new columns "
-            f"{size / 1e6:.0f} MB, beyond both {rows[-1][1]:.0f} MB",
+            f"  {len(table):9d} detections, {spent:.0f} s of CPU: peak beyond the input {peak / 1e6:.0f} MB, of it new "
+            f"columns {size / 1e6:.0f} MB, beyond both {(peak - size) / 1e6:.0f} MB",
             flush=True,
         )
-    (n1, m1), (n2, m2) = rows
-    print(f"  extrapolated to 1e7: {m2 + (m2 - m1) / (n2 - n1) * (1e7 - n2):.0f} MB")
+        _stream_memory(base, copies)
+
+
+def _stream_memory(base: pd.DataFrame, copies: int) -> None:
+    def chunks() -> Iterator[pd.DataFrame]:
+        for k in range(copies):
+            yield base.assign(frame=base["frame"] + 20 * k)
+
+    tracemalloc.start()
+    rows = sum(len(part) for part in link_stream(chunks, LinkOptions(max_gap_frames=GAP, fill=False)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    print(f"  {rows:9d} detections streamed: peak {peak / 1e6:.0f} MB in all", flush=True)
 
 
 def movies(cache: Path | None) -> None:
