@@ -125,7 +125,7 @@ def _typed(table: pd.DataFrame, dtypes: Mapping[str, str], require: tuple[str, .
         raise TableError(
             f"A {what} table needs the column{'s' * (len(missing) > 1)} {', '.join(missing)}; it has: {have}."
         )
-    out = table.copy()
+    out = table.assign()  # a copy, which shares what is not changed where pandas can
     for name, dtype in dtypes.items():
         if name in out.columns and str(out[name].dtype) != dtype:
             out[name] = _cast(out[name], name, dtype, what)

@@ -22,6 +22,7 @@ Ints = npt.NDArray[np.int64]
 
 ROUND_ASPECT = 1.15  # below this, noise in width and height is larger than the shape they describe
 FILTER_FRAMES = 5
+_BLOCK = 20_000  # rows filtered at once
 MIN_ROWS = 3  # rows below which a track of a longer movie is taken for a false detection
 
 
@@ -252,8 +253,15 @@ def exponent_of_fill(fill: Floats) -> Floats:
 
 def median_filter(values: Floats, group: Ints, width: int) -> Floats:
     """Running median over `width` neighbouring rows of the same group, shorter at its ends; NaN ignored."""
-    if len(values) == 0:
-        return values.copy()
+    out, reach = np.empty(len(values)), width // 2
+    for start in range(0, len(values), _BLOCK):
+        low, stop = max(0, start - reach), min(start + _BLOCK, len(values))
+        part = slice(low, stop + reach)
+        out[start:stop] = _running_median(values[part], group[part], width)[start - low : stop - low]
+    return out
+
+
+def _running_median(values: Floats, group: Ints, width: int) -> Floats:
     stack = np.full((width, len(values)), np.nan)
     for k, shift in enumerate(range(-(width // 2), width // 2 + 1)):
         lo, hi = max(0, -shift), len(values) - max(0, shift)

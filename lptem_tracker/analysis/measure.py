@@ -83,7 +83,8 @@ def measure(
     settings = settings or Settings()
     calibration = calibration or Calibration()
     table = validate_tracks(tracks)
-    table = table[table[PARTICLE] >= 0]
+    if (table[PARTICLE] < 0).any():
+        table = table[table[PARTICLE] >= 0]
     if table.empty or not table[OBSERVED].any():
         raise TableError("The tracks table holds no observed position; there is nothing to measure.")
     motion = measure_motion(table, calibration, settings.motion)

@@ -12,7 +12,7 @@ from lptem_tracker.run.files import writing
 if TYPE_CHECKING:
     import pandas as pd
 
-BLOCK_ROWS = 65_536
+BLOCK_ROWS = 16_384
 """Rows of a Parquet row group; blocks are cut to it, so that the bytes do not depend on how the rows came."""
 
 
