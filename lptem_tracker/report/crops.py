@@ -115,7 +115,8 @@ def cut_all(movie: Movie, contrast: Contrast, cuts: Iterable[Cut]) -> dict[tuple
 
 def _square(grey: NDArray[np.uint8], cut: Cut) -> NDArray[np.uint8]:
     scale = CELL_PX / (2 * cut.half)
-    matrix = np.array([[scale, 0, -(cut.x - cut.half + 0.5) * scale], [0, scale, -(cut.y - cut.half + 0.5) * scale]])
+    # warpAffine maps pixel centres, so the half pixel of the picture is put back by hand
+    matrix = np.array([[scale, 0, -(cut.x - cut.half) * scale - 0.5], [0, scale, -(cut.y - cut.half) * scale - 0.5]])
     method = cv2.INTER_LINEAR if scale < 3 else cv2.INTER_NEAREST
     picture: NDArray[np.uint8] = cv2.warpAffine(
         grey, matrix, (CELL_PX, CELL_PX), flags=method, borderMode=cv2.BORDER_CONSTANT, borderValue=128

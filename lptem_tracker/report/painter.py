@@ -49,7 +49,9 @@ class Painter:
 
     def __init__(self, run: Run, movie: Movie, options: OverlayOptions, *, sides: tuple[int, int] = SIDES) -> None:
         if not (run.path / "tracks.parquet").exists():
-            raise InputError(f"{run.path} holds no tracks to draw; make them with: lptem-tracker link RUN -o RUN")
+            raise InputError(
+                f"{run.path} holds no tracks to draw; make them with: lptem-tracker link {run.path} -o {run.path}"
+            )
         self._options = options
         self._calibration: Calibration = run.calibration
         tracks = measured_tracks(run)

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lptem_tracker.errors import SettingsError
+
 
 @dataclass(frozen=True)
 class View:
@@ -77,6 +79,7 @@ class View:
         return picture
 
 
+LARGEST_SIDE = 8192
 SIDES = (640, 2048)
 GIF_SIDES = (360, 800)
 """Shortest and longest side of a picture whose zoom was not given: of a movie, and of a GIF, which hardly packs."""
@@ -106,6 +109,11 @@ def fit_view(
         Frame px averaged to one, each way.
     sides : (least, largest)
         Between which the longer side of the picture is to be, where there is no `zoom`.
+
+    Raises
+    ------
+    SettingsError
+        The picture would be larger than `LARGEST_SIDE`.
     """
     x, y, width, height = crop or (0, 0, shape[1], shape[0])
     side = max(width, height) / binning
@@ -113,6 +121,11 @@ def fit_view(
         least, largest = sides
         zoom = float(np.ceil(least / side)) if side < least else min(1.0, largest / side)
     scale = zoom / binning
+    if max(width, height) * scale > LARGEST_SIDE:
+        raise SettingsError(
+            f"A zoom of {zoom:g} makes a picture of {width * scale:.0f}x{height * scale:.0f} px, more than the "
+            f"{LARGEST_SIDE} px a side that players show; give a smaller zoom, or a crop."
+        )
     return View(x - 0.5, y - 0.5, scale, even(width * scale), even(height * scale))
 
 

@@ -26,6 +26,21 @@ def test_speed_across_a_gap_uses_the_frames_between() -> None:
     assert row_speeds(table) == pytest.approx([1.0, 1.0])
 
 
+def test_speed_looks_two_rows_to_either_side() -> None:
+    """On x = n cubed the path from row 1 to row 5 gives (125 - 1) / 4 = 31 px a frame at row 3."""
+    n = np.arange(7)
+    table = pd.DataFrame({"particle": 0, "frame": n, "x": n**3.0, "y": 0.0})
+    assert row_speeds(table)[3] == pytest.approx(31.0)
+
+
+def test_the_legend_of_speed_is_in_the_unit_that_it_names() -> None:
+    """1 px a frame at 2 nm a px and 0.5 s a frame is 4 nm/s."""
+    table = pd.DataFrame({"particle": 0, "frame": range(5), "x": np.arange(5.0), "y": 0.0})
+    legend = colour_rows(table, "speed", calibration=Calibration(pixel_size_nm=2.0, frame_interval_s=0.5)).legend
+    assert legend is not None
+    assert (legend.title, legend.low, legend.high) == ("speed (nm/s)", "4", "4")
+
+
 def test_a_single_position_has_no_speed() -> None:
     """One point has no speed, and the colour of no value."""
     table = pd.DataFrame({"particle": [4], "frame": [2], "x": [1.0], "y": [1.0]})

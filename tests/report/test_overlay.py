@@ -14,7 +14,7 @@ import pytest
 from lptem_tracker.errors import InputError, SettingsError
 from lptem_tracker.movie.base import ArrayMovie
 from lptem_tracker.report.options import OverlayOptions, playback
-from lptem_tracker.report.overlay import write_overlay
+from lptem_tracker.report.overlay import _grouped, write_overlay
 from lptem_tracker.report.painter import Painter
 from lptem_tracker.run import open_run
 
@@ -183,6 +183,21 @@ def test_playback_keeps_the_proportions_of_uneven_times() -> None:
     times = np.array([0.0, 1.0, 2.0, 12.0])
     assert playback(times, np.arange(4), OverlayOptions(fps=10.0)) == pytest.approx([0, 0.1, 0.2, 1.2])
     assert playback(times, np.arange(4), OverlayOptions(speed=4.0)) == pytest.approx([0, 0.25, 0.5, 3.0])
+
+
+@pytest.mark.parametrize(("rate", "shown_rate"), [(2.0, 25.0), (8.0, 8.0), (30.0, 30.0), (60.0, 60.0), (1000.0, 25.0)])
+def test_a_movie_plays_at_its_own_rate_where_eyes_can_follow(rate: float, shown_rate: float) -> None:
+    """Between 8 and 60 pictures a second the movie's own rate is kept; slower and faster ones play at 25."""
+    shown = playback(np.arange(5) / rate, np.arange(5), OverlayOptions())
+    assert shown == pytest.approx(np.arange(5) / shown_rate)
+
+
+def test_averaged_pictures_are_means() -> None:
+    """Frames of 0, 10, 20 … 60 in threes: means of 10, 40 and, of the frame that is left, 60."""
+    movie = ArrayMovie(10 * np.arange(7, dtype=np.uint8)[:, None, None] * np.ones((1, 4, 4), np.uint8))
+    grouped = list(_grouped(movie, np.array([0, 3, 6]), OverlayOptions(every=3, average=True)))
+    assert [frame for frame, _ in grouped] == [0, 3, 6]
+    assert [float(pixels.mean()) for _, pixels in grouped] == [10.0, 40.0, 60.0]
 
 
 def test_a_video_of_uneven_rate_plays_as_it_did() -> None:

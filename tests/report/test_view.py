@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lptem_tracker.errors import SettingsError
 from lptem_tracker.report.view import View, even, fit_view
 
 
@@ -69,3 +70,10 @@ def test_a_moved_view_has_its_target_in_the_middle() -> None:
     """A followed particle is drawn at the centre of the picture."""
     view = fit_view((200, 200), crop=(0, 0, 64, 64)).moved_to(33.3, 150.2)
     assert view.points(np.array([33.3, 150.2])) == pytest.approx([view.width / 2 - 0.5, view.height / 2 - 0.5])
+
+
+def test_a_picture_that_no_player_shows_is_refused() -> None:
+    """Zoom 20 of 512 px is 10,240 px a side: one sentence, before anything is drawn."""
+    with pytest.raises(SettingsError, match="10240x7680 px"):
+        fit_view((384, 512), zoom=20)
+    assert fit_view((384, 512), zoom=16).width == 8192
