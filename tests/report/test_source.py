@@ -1,0 +1,37 @@
+"""The times of a run's frames."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lptem_tracker.movie.base import ArrayMovie
+from lptem_tracker.report.source import frame_times
+from lptem_tracker.run import open_run
+
+MakeRun = Callable[..., Path]
+
+
+@pytest.mark.parametrize(
+    ("calibration", "expected"),
+    [
+        ({"frame_interval_s": 0.5, "frame_interval_source": "user"}, [0.0, 0.5, 1.0]),
+        ({"frame_interval_s": 0.5, "frame_interval_source": "metadata"}, [0.0, 0.4, 1.1]),
+        ({}, None),
+    ],
+)
+def test_times_are_the_users_then_the_files(
+    make_run: MakeRun, calibration: dict[str, object], expected: list[float] | None
+) -> None:
+    """An interval that a user gave overrides the file's own times; without any interval there are no times."""
+    folder = make_run()
+    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    (folder / "run.json").write_text(json.dumps({**record, "calibration": calibration}), encoding="utf-8")
+    movie = ArrayMovie(np.zeros((3, 4, 4), np.uint8))
+    movie.times_s = np.array([0.0, 0.4, 1.1])
+    times = frame_times(open_run(folder), movie)
+    assert times is None if expected is None else times == pytest.approx(expected)
