@@ -61,3 +61,9 @@ def test_empty_tables_have_every_column_in_its_dtype(dtypes):
     """A movie without particles still gives tables with the contract's columns."""
     table = tables.empty_table(dtypes)
     assert {name: str(dtype) for name, dtype in table.dtypes.items()} == dict(dtypes)
+
+
+def test_a_number_too_large_for_a_frame_is_refused():
+    """1e30 is whole and fits no 64 bits: it must not wrap around to some other frame."""
+    with pytest.raises(TableError, match="whole numbers; found 1e"):
+        tables.validate_detections(pd.DataFrame({"frame": [0.0, 1e30], "x": 1.0, "y": 2.0}))
