@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from lptem_tracker.cli import console
@@ -35,3 +37,21 @@ def test_a_stage_of_unknown_length_is_named(capsys: pytest.CaptureFixture[str]) 
     plain.stage("link")
     plain.stage("report", None)
     assert capsys.readouterr().err.splitlines() == ["link: begun", "report: begun"]
+
+
+def test_compiling_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """The first of our loops that is compiled gives one line, later ones and other packages' give none."""
+    from numba.core import event
+
+    def compile_one(module: str) -> None:
+        dispatcher = SimpleNamespace(py_func=SimpleNamespace(__module__=module))
+        with event.trigger_event("numba:compile", data={"dispatcher": dispatcher}):
+            pass
+
+    with console.progress():
+        compile_one("elsewhere")
+        assert capsys.readouterr().err == ""
+        compile_one("lptem_tracker.detect.refine.fit")
+        compile_one("lptem_tracker.link.core")
+    compile_one("lptem_tracker.link.core")
+    assert capsys.readouterr().err == "Compiling for this machine, once; this takes about a minute.\n"
