@@ -43,9 +43,9 @@ def measure_fading(bodies: Bodies) -> Fade:
     for k in range(n):
         rows = bodies.rows(k)
         error = bodies.position_std[rows]
-        if rows.stop - rows.start < MIN_ROWS or not np.isfinite(error).any():
+        usual = float(np.nanmedian(error)) if np.isfinite(error).any() else 0.0
+        if rows.stop - rows.start < MIN_ROWS or usual == 0:
             continue
-        usual = float(np.nanmedian(error))
         start, end = (float(np.nanmedian(part)) / usual for part in (error[:FAINT_ROWS], error[-FAINT_ROWS:]))
         if start > FAINT:
             head = slice(rows.start, min(rows.start + ROWS, rows.stop))

@@ -110,8 +110,8 @@ def ripening(bodies: Bodies, fates: Fates, table: pd.DataFrame, calibration: Cal
     Returns
     -------
     dict
-        `ripening_K_<L>3_<T>` with `_std` (Lifshitz & Slyozov 1961; Wagner 1961: <R>³ = R_0³ + K t), None where no
-        particle grows or shrinks,
+        `ripening_K_<L>3_<T>` with `_std` (Lifshitz & Slyozov 1961; Wagner 1961: <R>³ = R_0³ + K t), None unless
+        some particles grow and some shrink,
         `ripening`: `n_grow`, `n_shrink`, `total_volume_change` (relative, of ΣR³ over the movie), `exponent` (3 or 2,
         the better of <R>³ and <R>² as straight lines), `delta_aic` (in favour of 3), `is_ripening`.
     """
@@ -129,7 +129,7 @@ def ripening(bodies: Bodies, fates: Fates, table: pd.DataFrame, calibration: Cal
     volume = slopes(total, frame, one, 1, every)
     change = float(volume.slope[0] * (frame[-1] - frame[0]) / total.mean())
     delta = _misfit(mean, frame, 2) - _misfit(mean, frame, 3)
-    if grows or shrinks:
+    if grows and shrinks:
         out[key], out[f"{key}_std"] = float(cube.slope[0] * scale), float(cube.std[0] * scale)
     grown = bool(cube.slope[0] > SURE * cube.std[0])
     out["ripening"] = {

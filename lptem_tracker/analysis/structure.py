@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import binomtest
 
 from lptem_tracker.analysis.order import cluster_shapes, lattice_sites, mean_order, nematic_order
 from lptem_tracker.analysis.potential import potential_well
@@ -20,7 +21,7 @@ Ints = npt.NDArray[np.int64]
 
 _FRAME_BUDGET = 200
 _ROW_BUDGET = 200_000
-DILUTE = 0.1  # covered share of the area up to which -ln g is the pair potential within a few per cent
+UNLIKELY = 0.05  # probability of so unequal numbers of attachments and detachments at equilibrium
 LATTICE_PSI6 = 0.7
 
 
@@ -47,7 +48,7 @@ def measure_structure(bodies: Bodies, history: History, calibration: Calibration
             f"r_{unit}": (found.r * scale).round(5).tolist(), "g": found.g.round(6).tolist(),
             "g_std": found.g_std.round(6).tolist(), "n_frames": found.n_frames,
         }  # fmt: skip
-        out["pair_potential"] = _potential(bodies, rows, found, calibration, warnings)
+        out["pair_potential"] = _potential(bodies, rows, found, history, calibration, warnings)
     frames = _some_frames(bodies, rows)
     out.update(mean_order(bodies, frames, scale, unit))
     if (out["psi6_interior_mean"] or 0) > LATTICE_PSI6 or (out["psi4_interior_mean"] or 0) > LATTICE_PSI6:
@@ -68,7 +69,12 @@ def _some_frames(bodies: Bodies, rows: Ints) -> list[Ints]:
 
 
 def _potential(
-    bodies: Bodies, rows: Ints, found: PairCorrelation, calibration: Calibration, warnings: list[str]
+    bodies: Bodies,
+    rows: Ints,
+    found: PairCorrelation,
+    history: History,
+    calibration: Calibration,
+    warnings: list[str],
 ) -> dict[str, Any] | None:
     well = potential_well(bodies, rows, found)
     if well is None:
@@ -77,11 +83,15 @@ def _potential(
     area = np.nan_to_num(np.pi * bodies.half_length[rows] * bodies.half_width[rows])
     fraction = float(found.density * area.mean())
     note = "The pair potential holds only at equilibrium, with reversible contacts between like particles"
-    if fraction > DILUTE and well.corrected:
-        note += f"; {100 * fraction:.0f} % of the area is covered, so −kT ln g was corrected by test-particle insertion"
-    elif not well.corrected:
+    formed, broken = (sum(event.kind == kind for event in history.joinings) for kind in ("attach", "detach"))
+    if formed + broken:
+        note += f"; here {formed} attached and {broken} detached"
+        if binomtest(formed, formed + broken).pvalue < UNLIKELY:
+            note += ", which is not equilibrium"
+    if not well.corrected:
         note += (
-            "; −kT ln g could not be corrected for density (too few or condensed particles) and holds when dilute only"
+            "; −kT ln g could not be corrected for density (too few particles, or too small a field) and holds when "
+            "dilute only"
         )
     warnings.append(note + ".")
     return {

@@ -53,3 +53,9 @@ def test_a_track_that_ends_at_full_signal_is_not_extrapolated() -> None:
     gone = table.loc[table["particle"] == 5, "frame"].max() + 1
     born = table.loc[table["particle"] == 4, "frame"].min()
     assert frames_of(table) == {"nucleate": [born], "dissolve": [gone]}
+
+
+def test_errors_of_zero_tell_nothing() -> None:
+    """A table of true positions, with errors of 0, is measured as one without."""
+    exact = movie(errors=False)
+    assert frames_of(exact.assign(x_std=0.0, y_std=0.0)) == frames_of(exact.drop(columns=["x_std", "y_std"]))
