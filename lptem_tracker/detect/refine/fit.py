@@ -285,7 +285,7 @@ def fit_particles(  # type: ignore[no-untyped-def]
     hess, factor, damped = np.zeros((12, 12)), np.zeros((12, 12)), np.zeros((12, 12))
     buf = (scratch, jac, res, hess, g, factor, damped, trial, grad, origin, column)
     which, inverse, cov = np.zeros(N_PARAMS, np.int64), np.zeros((12, 12)), np.zeros((12, 12))
-    grid, work = np.empty((side, side), np.int32), np.empty((2, capacity if side else 0), np.int32)
+    grid, work = np.empty((side, side), np.int32), np.empty((N_PARAMS, capacity if side else 0))
     for row in range(chosen.shape[0]):
         i = chosen[row]
         kind, p, st, m = kinds[i], params[i], stats[i], 0

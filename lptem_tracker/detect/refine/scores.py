@@ -22,7 +22,8 @@ def sandwich(jac, px, n, free, m, sums, lags, grid, inverse, work, cov):  # type
     """Write H⁻¹ (JᵀRJ + (H - JᵀJ)) H⁻¹ with R the noise's correlation at the given lags.
 
     lags : (L, 3) rows of x, y (half plane) and correlation. Beyond the outline the plane's columns vary
-    slowly, so there the sum over lags is the sum of the correlations.
+    slowly, so there the sum over lags is the sum of the correlations. `work`, (m, n) or larger, is scratch:
+    the columns of J at all lags, each times its correlation, added up.
     """
     x0, y0 = px[COLUMN, 0], px[LINE, 0]
     for j in range(n):
@@ -34,36 +35,38 @@ def sandwich(jac, px, n, free, m, sums, lags, grid, inverse, work, cov):  # type
         row, column = int(px[LINE, j] - y0) + 3, int(px[COLUMN, j] - x0) + 3
         if row < grid.shape[0] - 3 and column < grid.shape[1] - 3:
             grid[row, column] = j
-    extra = np.zeros((m, m))
+    work[:m, :n] = 0.0
     kappa = 0.0
     for t in range(lags.shape[0]):
         kappa += 2 * lags[t, 2]
         lx, ly, rho = int(lags[t, 0]), int(lags[t, 1]), lags[t, 2]
-        count = 0
         for j in range(n):
             row, column = int(px[LINE, j] - y0) + 3 + ly, int(px[COLUMN, j] - x0) + 3 + lx
-            if row < grid.shape[0] and column < grid.shape[1] and grid[row, column] >= 0:
-                work[0, count], work[1, count] = j, grid[row, column]
-                count += 1
-        for i in range(m):
-            for k in range(m):
-                total = 0.0
-                ri, rk = jac[free[i]], jac[free[k]]
-                for c in range(count):
-                    total += ri[work[0, c]] * rk[work[1, c]]
-                extra[i, k] += rho * total
-                extra[k, i] += rho * total
+            at = grid[row, column] if row < grid.shape[0] and column < grid.shape[1] else -1
+            if at >= 0:
+                for i in range(m):
+                    work[i, j] += rho * jac[free[i], at]
+    extra, half = np.zeros((m, m)), np.zeros((m, m))
     for i in range(m):
         for k in range(m):
+            total = 0.0
+            row_i, row_k = jac[free[i]], work[k]
+            for j in range(n):
+                total += row_i[j] * row_k[j]
+            extra[i, k] += total
+            extra[k, i] += total
             if free[i] >= LEVEL and free[k] >= LEVEL:
                 lo, hi = min(free[i], free[k]) - LEVEL, max(free[i], free[k]) - LEVEL
                 extra[i, k] += kappa * (sums[hi] if lo == 0 else sums[1 + lo + hi])
     for i in range(m):
+        for b in range(m):
+            for a in range(m):
+                half[i, b] += inverse[i, a] * extra[a, b]
+    for i in range(m):
         for k in range(m):
             total = 0.0
-            for a in range(m):
-                for b in range(m):
-                    total += inverse[i, a] * extra[a, b] * inverse[b, k]
+            for b in range(m):
+                total += half[i, b] * inverse[b, k]
             cov[i, k] = inverse[i, k] + total
 
 
