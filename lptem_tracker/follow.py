@@ -322,10 +322,6 @@ class _Advancing(Silent):
         """Some frames are done."""
         self.progress.advance(steps)
 
-    def note(self, text: str) -> None:
-        """Pass on."""
-        self.progress.note(text)
-
 
 @dataclass(frozen=True)
 class _WithTail:
