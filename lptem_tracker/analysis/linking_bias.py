@@ -93,8 +93,8 @@ class LinkCheck:
             f"D_link_free_{units.diffusion}": self.d_free * scale,
             "step_over_spacing": self.step_over_spacing,
             "expected_wrong_links": self.wrong,
-            "link_correction": self.correction,
-            "link_correction_std": self.correction_std,
+            "link_correction": self.correction if self.corrected else math.nan,
+            "link_correction_std": self.correction_std if self.corrected else math.nan,
             "link_free_over_linked": self.free,
             "link_free_over_linked_std": self.free_std,
         }

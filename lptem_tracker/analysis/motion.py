@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from lptem_tracker.analysis.estimate import Estimate
-from lptem_tracker.analysis.link_doubt import refuse_classes
-from lptem_tracker.analysis.linking_bias import check_links
+from lptem_tracker.analysis.link_doubt import IMITATED, refuse_classes
+from lptem_tracker.analysis.linking_bias import DOUBTFUL, check_links
 from lptem_tracker.analysis.motion_fit import MotionFit, fit_motion
 from lptem_tracker.analysis.motion_summary import ensemble_dict, estimate_ensemble
 from lptem_tracker.analysis.motion_tables import msd_table, particle_table
@@ -18,6 +18,9 @@ from lptem_tracker.analysis.motion_text import collect_warnings, methods_paragra
 from lptem_tracker.analysis.trackset import build_trackset
 from lptem_tracker.calibration import Calibration
 from lptem_tracker.settings import MotionSettings
+
+DOUBTED = 0.03
+"""Share of wrong links from which on they may make one kind of Brownian particles look like several."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +99,10 @@ def _one_kind(fit: MotionFit) -> bool:
     """Whether all particles may be Brownian with one D; wrong links themselves look like bending back or switching."""
     if fit.shapes is None:
         return True
-    kinds = fit.shapes.components
+    kinds, motion = fit.shapes.components, fit.shapes.classes.pooled
     confidence = fit.tracks.link_confidence
-    doubtful = confidence is not None and float(np.nanmean(confidence)) < 0.97
-    if fit.shapes.classes.pooled == "brownian":
-        return kinds is None or len(kinds.d) == 1 or doubtful
-    return doubtful and fit.shapes.classes.pooled in ("subdiffusive", "switching", "ctrw", "mixture")
+    wrong = 0.0 if confidence is None else float(1 - np.nanmean(confidence))
+    if motion == "brownian":
+        return kinds is None or len(kinds.d) == 1 or wrong > DOUBTED
+    # a lattice's particles are trapped indeed, and their links hardly ever doubtful
+    return wrong > DOUBTFUL if motion in IMITATED else motion == "mixture" and wrong > DOUBTED

@@ -200,13 +200,13 @@ def bench_links(quick: bool, seed: int) -> None:
                     out.ensemble["D_ci95"][0] / d,
                     out.ensemble["D_ci95"][1] / d,
                     out.ensemble["checks"].get("D_link_free_nm2_s", np.nan) / d,
-                    out.ensemble["checks"]["link_correction"],
+                    out.ensemble["checks"].get("link_correction", 1.0),
                 )
             )
-        mean = np.mean(rows, 0)
+        mean, free = np.mean(rows, 0), np.nanmean([row[3] for row in rows])
         print(
             f"  step/spacing {ratio:.2f}: D/true {mean[0]:.3f} ± {np.std(rows, 0)[0] / np.sqrt(len(rows)):.3f} "
-            f"[{mean[1]:.3f}, {mean[2]:.3f}], link-free {mean[3]:.3f}, correction {mean[4]:.3f}; "
+            f"[{mean[1]:.3f}, {mean[2]:.3f}], link-free {free:.3f}, correction {mean[4]:.3f}; "
             f"uncorrected {np.mean([row[0] / row[4] for row in rows]):.3f}",
             flush=True,
         )
