@@ -14,7 +14,8 @@ trackpy      detection and linking against trackpy's `locate` + `link`, told the
              that suits it best, and the F1 of both (asked: 1× on a CPU and 20× on a GPU at equal or better F1)
 memory       peak of a process that analyses 10,000 frames of 512 × 512 px with 20 particles each over one that
              analyses 500 (asked: at most 1.1, and below 2 GB); the network is loaded, a stub stands for its answers
-long         peak memory and time of linking and measuring 10 particles in 10,000 and in 100,000 frames
+long         peak memory and time of linking and measuring 10 particles in 10,000 and in 100,000 frames, and the
+             memory that a million frames would take at this growth
 batch        two workers against one on four movies (asked: 1.7×)
 
 Wall-clock ratios mean something on an idle machine only; CPU-time ratios on any.
@@ -330,11 +331,19 @@ def memory(folder: Path, quick: bool) -> None:
 
 
 def long_movie(folder: Path, quick: bool) -> None:
-    """Tell what a long movie takes beside the detection."""
-    for n in (2_000, 10_000) if quick else (10_000, 100_000):
+    """Tell what a long movie takes beside the detection, and what that makes for a million frames."""
+    lengths = (2_000, 10_000) if quick else (10_000, 100_000)
+    peaks = []
+    for n in lengths:
         got = child(n, 10, 32, folder)
+        peaks.append(got["peak"])
         parts = ", ".join(f"{name} {1e6 * s / n:.0f}" for name, s in got["stages"].items())
-        print(f"{n} frames with 10 particles: peak {got['peak'] / 2**20:.0f} MiB; wall-clock µs a frame: {parts}")
+        cpu = 1e6 * got["cpu"] / n
+        print(f"{n} frames with 10 particles: peak {peaks[-1] / 2**20:.0f} MiB; {cpu:.0f} CPU µs a frame")
+        print(f"  wall-clock µs a frame: {parts}")
+    slope = (peaks[1] - peaks[0]) / (lengths[1] - lengths[0])
+    whole = peaks[1] + slope * (1_000_000 - lengths[1])
+    print(f"a million frames, extrapolated along {slope:.0f} bytes a frame: {whole / 2**20:.0f} MiB")
 
 
 def batch(folder: Path, device: str) -> None:
