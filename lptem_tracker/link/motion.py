@@ -21,6 +21,9 @@ LASTING = 0.25
 STICKY = 0.8
 """Probability of staying stuck from which a memory of the mode is worth its price."""
 
+RARE_TURN = 0.005
+"""Share of sudden turns below which they are none."""
+
 
 def successive_steps(
     points: Points, decided: Decided
@@ -68,8 +71,26 @@ def choose_motion(kind: Kind, points: Points, decided: Decided, found: Parameter
     change = velocity_var * (1 - min(max(kept, 0.5), 0.98) ** 2)
     run = Motion("velocity", max(total - velocity_var, 0.05 * total), change)
     if kind == "velocity" or (kind == "auto" and not sticks):
-        return Mixture((run,), np.ones((1, 1)), np.ones(1), velocity_var)
+        return _run_and_turn(run, step - before, velocity_var)
     return _stick_and_hop(found, stay, run if moves or kind == "mixed" else None, velocity_var)
+
+
+def _run_and_turn(run: Motion, change: NDArray[np.float64], velocity_var: float) -> Mixture:
+    """Return lasting velocities, with sudden turns where changes of the step, shape (n, 2), ask for them."""
+    square = (change**2).sum(1)
+    # half of a Gaussian's squares in the plane lie below 1.386 variances of an axis, one in 1,000 above 13.8
+    var = float(np.median(square)) / 1.386
+    # a turn within a frame changes two steps
+    turns = float(np.mean(square > 13.8 * var)) / 2
+    if turns < RARE_TURN:
+        return Mixture((run,), np.ones((1, 1)), np.ones(1), velocity_var)
+    turns = min(turns, 0.2)
+    # steps of independent random parts differ by twice their variance, beside what the velocity changes
+    step_var = min(run.step_var, var / 2)
+    calm = Motion("velocity", step_var, min(max(var - 2 * step_var, 0.01 * velocity_var), run.velocity_var))
+    turn = Motion("velocity", step_var, 3 * velocity_var)
+    share = np.array([1 - turns, turns])
+    return Mixture((calm, turn), np.array([share, share]), share, velocity_var)
 
 
 def stuck_memory(step: NDArray[np.float64], before: NDArray[np.float64], found: Parameters) -> float | None:
