@@ -39,7 +39,8 @@ def bond_order(xy: Floats) -> BondOrder | None:
     """Bond-orientational order of points (N, 2) with neighbours in the first shell.
 
     Neighbours for ψ6 are Delaunay edges of at most 1.45 spacings (the median distance to the nearest neighbour), so
-    that neither the field's edge nor a crystal's draws in far ones; for ψ4 those within 1.21 spacings. Interior
+    that neither the field's edge nor a crystal's draws in far ones; for ψ4 those within 1.21 of the median distance of
+    such neighbours. Interior
     are those with no opening wider than 110° between neighbours. ψ_n = |Σ_k exp(i n θ_k)|/N_k (Halperin & Nelson 1978).
     """
     if len(xy) < 7:
@@ -54,8 +55,11 @@ def bond_order(xy: Floats) -> BondOrder | None:
     )
     length = np.hypot(*(xy[edges[:, 0]] - xy[edges[:, 1]]).T)
     psi6, open6, count6 = _psi(xy, edges[length <= HEX_REACH * _typical(length, spacing)], 6)
-    near = cKDTree(xy).query_pairs(SQUARE_REACH * spacing, output_type="ndarray")
-    psi4, open4, _ = _psi(xy, near, 4)
+    tree = cKDTree(xy)
+    near = tree.query_pairs(SQUARE_REACH * spacing, output_type="ndarray")
+    # the distance to the nearest neighbour is biased short by jitter
+    side = float(np.median(np.hypot(*(xy[near[:, 0]] - xy[near[:, 1]]).T))) if len(near) else spacing
+    psi4, open4, _ = _psi(xy, tree.query_pairs(SQUARE_REACH * side, output_type="ndarray"), 4)
     return BondOrder(psi4, psi6, open6 < OPEN_ANGLE, open4 < OPEN_ANGLE, count6, spacing)
 
 
