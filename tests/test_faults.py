@@ -85,7 +85,7 @@ def test_a_disk_that_fills_costs_nothing_that_was_done(tmp_path, whole, name):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk that is always full")
-def test_an_overlay_that_does_not_fit_leaves_the_run_as_it_was(tmp_path, whole):
+def test_an_overlay_that_does_not_fit_leaves_the_run_as_it_was(whole):
     """The encoder's writes fail as on a full disk: one sentence with the command that draws it; then it is drawn."""
     before = {path.name: path.read_bytes() for path in whole.path.iterdir()}
     part = whole.path / ".overlay.mp4.part"
@@ -99,7 +99,7 @@ def test_an_overlay_that_does_not_fit_leaves_the_run_as_it_was(tmp_path, whole):
     assert write_overlay(whole, movie=movie).stat().st_size > 0
 
 
-def test_a_report_that_does_not_fit_leaves_the_run_as_it_was(tmp_path, whole, monkeypatch):
+def test_a_report_that_does_not_fit_leaves_the_run_as_it_was(whole, monkeypatch):
     """The page is given up in one sentence with the command that writes it; then it is written."""
     before = {path.name: path.read_bytes() for path in whole.path.iterdir()}
     movie = ArrayMovie(walking_disks(8, seed=2))

@@ -86,8 +86,9 @@ def writing(path: Path) -> Iterator[None]:
 
 def _remedy(path: Path) -> str:
     """Return how to make a file that did not fit; drawings are made when a run is already whole."""
-    drawing = {"overlay": "overlay", "report": "report"}.get(path.stem)
-    return f"make it with: lptem-tracker {drawing} {path.parent}" if drawing else "go on with --resume"
+    if path.stem in {"overlay", "report"}:
+        return f"make it with: lptem-tracker {path.stem} {path.parent}"
+    return "go on with --resume"
 
 
 def jsonable(value: Any) -> Any:
