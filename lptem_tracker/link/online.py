@@ -24,10 +24,9 @@ ENOUGH_DETECTIONS, ENOUGH_FRAMES, LONG_ENOUGH = 3000, 50, 500
 class Linker:
     """Link detections while the movie is recorded.
 
-    The first rows come out when the beginning of the movie has told its parameters and drift; it is all that is
-    known of both, except that the drift is followed. A movie that is over by then is linked as `link` does, and
-    whose parameters do not change, as `link` does up to the errors of the estimates. Memory holds the
-    beginning, the window, and 32 bytes a frame.
+    The first rows come out when the beginning of the movie has told its parameters and its drift. The parameters are
+    kept, the drift is followed. A movie that is over by then is linked exactly as `link` does; a longer one as far
+    as its beginning tells the same as the whole. Memory holds the beginning, the window, and 32 bytes a frame.
 
     Parameters
     ----------
