@@ -51,8 +51,8 @@ def refuse_classes(fit: MotionFit, links: LinkCheck) -> MotionFit:
     doubtful = doubtful_particles(shapes.tracks, links)
     motion = ["unknown" if doubt and name in IMITATED else name for doubt, name in zip(doubtful, shapes.classes.motion)]
     pooled, components = shapes.classes.pooled, shapes.components
-    if links.wrong > DOUBTFUL and pooled in (*IMITATED, "mixture"):
-        pooled, components = "unknown", None
+    if links.wrong > DOUBTFUL:
+        pooled, components = "unknown" if pooled in (*IMITATED, "mixture") else pooled, None
     classes = replace(shapes.classes, motion=motion, pooled=pooled)
     ensemble = fit.ensemble if pooled == shapes.classes.pooled else brownian_d(fit.tracks, fit.pooled)
     return replace(fit, shapes=replace(shapes, classes=classes, components=components), ensemble=ensemble)
@@ -78,9 +78,10 @@ def correct_particles(
     d, low, high, std = values
     wrong = wrong_links(shapes.tracks, links)
     ratio = np.minimum(wrong / max(links.wrong, 1e-9), 3.0)
-    factor = 1 + (links.correction - 1) * ratio
+    factor = links.correction**ratio
     n = np.maximum(shapes.tracks.n_observed - 1, 1)
-    own = (factor - 1) * np.sqrt((1 - np.minimum(wrong, 1)) / np.maximum(wrong * n, 1e-9)) * (wrong > 0)
-    add = np.hypot(links.correction_std * ratio, own) / factor
+    # the number of wrong links is binomial
+    chance = np.sqrt((1 - np.minimum(wrong, 1)) / np.maximum(wrong * n, 1e-9))
+    add = ratio * np.hypot(links.correction_std / links.correction, np.log(links.correction) * chance)
     widen = np.exp(float(norm.ppf(0.5 + level / 2)) * add)
     return d * factor, low * factor / widen, high * factor * widen, factor * np.hypot(std, d * add)
