@@ -121,7 +121,7 @@ def fine_tune(
     folder = Path(output)
     old = load_weights(shipped_weights() if str(start) == "shipped" else Path(start))
     folder.mkdir(parents=True, exist_ok=True)
-    before, ap_before = _score(old.path, held)
+    before, ap_before = _score(old.path, held, device)
     say(f"{len(train)} pictures to train on, {len(held)} held out; before: F1 {before.f1:.3f}, AP50 {ap_before:.3f}")
     settings = old.record["training"]["settings"]
     plan = Plan(minutes=minutes, total_minutes=minutes, size=size, batch=batch, model=settings["model"],
@@ -134,7 +134,7 @@ def fine_tune(
     record = {**old.record, "fine_tuned": {"pictures": len(train), "plan": asdict(plan), "from": old.sha256}}
     path = folder / "weights.safetensors"
     save_weights(path, trainer.averaged(), trainer.description, record)
-    after, ap_after = _score(path, held)
+    after, ap_after = _score(path, held, device)
     improved = (after.f1, ap_after) > (before.f1, ap_before)
     say(
         f"after: F1 {after.f1:.3f}, AP50 {ap_after:.3f}"
@@ -190,8 +190,8 @@ def _loss(trainer: Trainer, looks: list[dict[str, torch.Tensor]]) -> float:
     return total / len(looks)
 
 
-def _score(weights: Path, items: list[Labelled]) -> tuple[DetectionScore, float]:
-    detector = YoloDetector(weights, device="cpu", confidence=0.02)
+def _score(weights: Path, items: list[Labelled], device: str) -> tuple[DetectionScore, float]:
+    detector = YoloDetector(weights, device=device, confidence=0.02)
     found = detector.detect([Frame(k, item.image) for k, item in enumerate(items)])
     parts = []
     for k, item in enumerate(items):

@@ -42,7 +42,7 @@ class Plan:
     minutes : float
         Time for this call, from its start.
     total_minutes : float
-        Time over all resumes, over which the learning rate falls to nothing.
+        Time over all resumes, over which the learning rate falls to nothing; at least until this call ends.
     size : int
         Side of the training images in px, a multiple of 32.
     batch : int
@@ -121,7 +121,8 @@ class Trainer:
 
     def share(self) -> float:
         """Progress from 0 to 1 over the time of all resumes."""
-        return min(1.0, (self.before + self.elapsed()) / (60.0 * self.plan.total_minutes))
+        total = max(60.0 * self.plan.total_minutes, self.before + 60.0 * self.plan.minutes)
+        return min(1.0, (self.before + self.elapsed()) / total)
 
     def step(self, batch: dict[str, Tensor]) -> Tensor:
         """Take one optimiser step; returns the loss's parts."""

@@ -77,19 +77,42 @@ def _read_picture(path: Path) -> Image:
 
 def _yolo(folder: Path) -> list[Labelled]:
     pictures = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _PICTURES)
-    texts = {p.stem: p for p in sorted(folder.rglob("*.txt")) if p.name.lower() not in {"classes.txt", "readme.txt"}}
+    texts = [p for p in sorted(folder.rglob("*.txt")) if p.name.lower() not in {"classes.txt", "readme.txt"}]
     if not texts:
         raise InputError(f"{folder} has no label files (.txt) beside or in labels/; export labels in YOLO format.")
-    orphans = sorted(texts.keys() - {p.stem for p in pictures})
+    pairs, orphans = _pairs(folder, pictures, texts)
     if orphans:
-        raise InputError(f"{texts[orphans[0]]} labels a picture that is not there; {len(orphans)} such label files.")
+        raise InputError(f"{orphans[0]} labels a picture that is not there; {len(orphans)} such label files.")
     out = []
-    for picture in pictures:
-        if picture.stem in texts:
-            image = _read_picture(picture)
-            boxes = _rows(texts[picture.stem], image.shape)
-            out.append(Labelled(picture.name, _movie_of(picture.stem), image, boxes))
+    for picture, text in pairs:
+        image = _read_picture(picture)
+        out.append(Labelled(picture.name, _movie_of(picture.stem), image, _rows(text, image.shape)))
     return out
+
+
+def _pairs(folder: Path, pictures: list[Path], texts: list[Path]) -> tuple[list[tuple[Path, Path]], list[Path]]:
+    """Give each label file the picture of its name, beside it or in images/ for labels/; and tell which have none.
+
+    A name that stands once only is found in any folder.
+    """
+
+    def place(path: Path) -> tuple[str, ...]:
+        kinds = {"images", "labels"}
+        return *(part for part in path.relative_to(folder).parts[:-1] if part.lower() not in kinds), path.stem
+
+    at = {place(picture): picture for picture in pictures}
+    named: dict[str, list[Path]] = {}
+    for path in (*pictures, *texts):
+        named.setdefault(path.stem, []).append(path)
+    pairs, orphans = [], []
+    for text in texts:
+        others = [path for path in named[text.stem] if path != text]
+        picture = at.get(place(text)) or (others[0] if len(others) == 1 and others[0] in pictures else None)
+        if picture is None:
+            orphans.append(text)
+        else:
+            pairs.append((picture, text))
+    return sorted(pairs), orphans
 
 
 def _rows(path: Path, shape: tuple[int, ...]) -> Boxes:

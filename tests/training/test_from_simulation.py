@@ -78,3 +78,11 @@ def test_checkpoint_of_another_model_is_refused(tmp_path):
     trainer.save(tmp_path)
     with pytest.raises(WeightsError, match="cannot be resumed"):
         Trainer(Plan(model="small", device="cpu"), started=0.0).resume(tmp_path)
+
+
+def test_resuming_past_the_planned_time_still_learns():
+    """90 minutes after 40 of 90 planned ones, the rate is still falling half way through the call."""
+    trainer = Trainer(Plan(minutes=90, total_minutes=90, size=64, batch=4, model="tiny", device="cpu"), started=0.0)
+    trainer.before = 40 * 60.0
+    trainer.elapsed = lambda: 45 * 60.0
+    assert trainer.share() == pytest.approx(85 / 130)

@@ -109,3 +109,18 @@ def test_fine_tuning_writes_weights_and_a_report(tmp_path):
     if report["improved"]:
         assert report["after"]["f1"] >= report["before"]["f1"]
     assert any("before: F1" in line for line in said)
+
+
+def test_pictures_of_one_name_in_two_folders_keep_their_own_labels(tmp_path):
+    """`train/images/a.png` and `val/images/a.png` are labelled by the text file of their own folder."""
+    for n, part in enumerate(("train", "val"), 1):
+        for kind in ("images", "labels"):
+            (tmp_path / part / kind).mkdir(parents=True)
+        for k in range(6):
+            cv2.imwrite(str(tmp_path / part / "images" / f"a{k}.png"), np.zeros((40, 40), np.uint8))
+            rows = "0 0.5 0.5 0.25 0.25\n" * n
+            (tmp_path / part / "labels" / f"a{k}.txt").write_text(rows, encoding="utf-8")
+    assert sorted(len(item.boxes) for item in read_labels(tmp_path)) == [1] * 6 + [2] * 6
+    (tmp_path / "val" / "labels" / "b.txt").write_text("", encoding="utf-8")
+    with pytest.raises(InputError, match=r"b\.txt labels a picture that is not there"):
+        read_labels(tmp_path)
