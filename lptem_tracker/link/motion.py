@@ -86,7 +86,7 @@ def _run_and_turn(run: Motion, change: NDArray[np.float64], velocity_var: float)
         return Mixture((run,), np.ones((1, 1)), np.ones(1), velocity_var)
     turns = min(turns, 0.2)
     # steps of independent random parts differ by twice their variance, beside what the velocity changes
-    step_var = min(run.step_var, var / 2)
+    step_var = min(run.step_var, max(var / 2, 0.01 * velocity_var))
     calm = Motion("velocity", step_var, min(max(var - 2 * step_var, 0.01 * velocity_var), run.velocity_var))
     turn = Motion("velocity", step_var, 3 * velocity_var)
     share = np.array([1 - turns, turns])
