@@ -82,6 +82,32 @@ def facetted(x: Array, y: Array, p: Array) -> Array:
     return thick(x, y, p, 0.25)
 
 
+def crystal(x: Array, y: Array, p: Array) -> Array:
+    """Projected thickness of a truncated octahedron in a general orientation, over its largest; p as of `thick`.
+
+    The radius is that of the disk of equal area; lines of sight are cut by the planes of the facets.
+    """
+    square, slanted = np.eye(3), np.array([[1, 1, 1], [1, 1, -1], [1, -1, 1], [-1, 1, 1]]) / np.sqrt(3)
+    normals, reach = np.concatenate([square, slanted]), np.r_[np.full(3, 1.0), np.full(4, np.sqrt(0.75))]
+    turn = np.linalg.qr(np.array([[0.9, 0.3, -0.2], [-0.1, 0.8, 0.5], [0.35, -0.4, 0.75]]))[0]
+    normals = normals @ turn
+
+    def chord(u: Array, v: Array) -> Array:
+        top, low = np.full(u.shape, np.inf), np.full(u.shape, -np.inf)
+        for (a, b, c), limit in zip(normals, reach):
+            ends = (np.array([-1.0, 1.0])[:, None, None] * limit - a * u - b * v) / c
+            top, low = np.minimum(top, ends.max(axis=0)), np.maximum(low, ends.min(axis=0))
+        return np.maximum(top - low, 0.0)
+
+    v, u = np.mgrid[-1.6:1.6:401j, -1.6:1.6:401j]
+    whole = chord(u, v)
+    scale = p[2] / np.sqrt((whole > 0).sum() * 0.008**2 / np.pi)
+    over = 5
+    side = np.arange(over) / over - (over - 1) / (2 * over)
+    total = sum(chord((x + dx - p[0]) / scale, (y + dy - p[1]) / scale) for dx in side for dy in side)
+    return ndimage.gaussian_filter(total / over**2 / whole.max(), np.sqrt(max(p[3] ** 2 - 1 / 12, 0.01)))
+
+
 def plate(x: Array, y: Array, p: Array) -> Array:
     """Equally thick, blurred in both directions (Rice 1945): the contrast is half a little inside of the true rim."""
     return ncx2.cdf((p[2] / p[3]) ** 2, 2, ((x - p[0]) ** 2 + (y - p[1]) ** 2) / p[3] ** 2)
@@ -155,10 +181,11 @@ def frame_of(case: Case, count: int, rng: np.random.Generator) -> tuple[Array, p
     return counts.astype(np.float32), pd.DataFrame(truth, columns=names)
 
 
-def bound(case: Case, places: int = 8) -> Array:
-    """Cramér-Rao standard deviations of x0, y0 and `rest`, level, contrast and blur unknown too.
+def bound(case: Case, places: int = 8) -> tuple[Array, float]:
+    """Cramér-Rao standard deviations of x0, y0 and `rest`, level, contrast and blur unknown too; and a median distance.
 
-    A camera's blur can be undone, and so neither adds nor takes information: the bound is that before it.
+    The median is that of normally distributed places of the same covariance. A camera's blur can be undone, and so
+    neither adds nor takes information: the bound is that before it.
     """
     rng = np.random.default_rng(0)
     side, level = case.side, case.level
@@ -178,8 +205,9 @@ def bound(case: Case, places: int = 8) -> Array:
                 k, -level * RELATIVE_CONTRAST * (case.shape(x, y, p + step) - case.shape(x, y, p - step)) / 2e-3
             )
         jac = np.array([r.ravel() for r in rows])
-        covs.append(np.diag(np.linalg.inv((jac / image.ravel()) @ jac.T))[: len(p)])
-    return np.sqrt(np.mean(covs, axis=0))
+        covs.append(np.linalg.inv((jac / image.ravel()) @ jac.T)[: len(p), : len(p)])
+    places_off = np.concatenate([rng.multivariate_normal(np.zeros(2), cov[:2, :2], 4000) for cov in covs])
+    return np.sqrt(np.mean([np.diag(cov) for cov in covs], axis=0)), float(np.median(np.hypot(*places_off.T)))
 
 
 def boxes(case: Case, truth: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
@@ -224,7 +252,7 @@ def pulls(result: dict, columns: tuple[str, str] = ("x_std", "y_std")) -> Array:
 def report(case: Case, frames: int, per_frame: int, seed: int) -> dict[str, float]:
     """Measure one case, print its line, return its figures."""
     result = measure(case, frames, per_frame, seed)
-    limit = bound(case)
+    limit, median = bound(case)
     ok, e, out = result["kept"], result["error"], result["out"]
     place = float(np.sqrt((limit[0] ** 2 + limit[1] ** 2) / 2))
     figures = {
@@ -248,7 +276,7 @@ def report(case: Case, frames: int, per_frame: int, seed: int) -> dict[str, floa
         text += f"  angle/bound {figures['angle']:.3f} pull {figures['angle_pull']:.3f}"
         text += f" bias {figures['angle_bias']:+.1f}σ lost {1 - robust.mean():.3f}"
         aspect = out["aspect_ratio"].to_numpy()[ok] * case.rest[1] / case.rest[0] - 1
-        text += f"  median error {np.median(np.hypot(*e.T)):.2f} px"
+        text += f"  median error {np.median(np.hypot(*e.T)):.2f} px (bound {median:.2f})"
         text += f"  aspect {100 * aspect.mean():+.1f} %"
     else:
         r = out["radius"].to_numpy()[ok]
@@ -260,6 +288,7 @@ def report(case: Case, frames: int, per_frame: int, seed: int) -> dict[str, floa
             f" RMSE/bound {np.sqrt(((r - true) ** 2).mean()) / limit[2]:.2f} pull {figures['radius_pull']:.3f}"
         )
     text += f"  {out['profile'].mode()[0]} p {out['profile_probability'].median():.3f}"
+    text += f" share {out['profile_share'].median():.2f}"
     kinds = out["shape"].value_counts(normalize=True)
     print(f"{text}  {figures['us']:.0f} µs  {' '.join(f'{k}:{v:.2f}' for k, v in kinds.items())}", flush=True)
     return figures
@@ -293,7 +322,7 @@ def spheres() -> list[Case]:
 
 def profiles() -> list[Case]:
     """Other profiles of thickness, and a wider blur."""
-    out = [Case(f"{f.__name__} R {r} SNR 4", f, (r, 1.0), 4) for f in (plate, facetted) for r in (4, 8, 15)]
+    out = [Case(f"{f.__name__} R {r} SNR 4", f, (r, 1.0), 4) for f in (plate, facetted, crystal) for r in (4, 8, 15)]
     return out + [Case(f"{f.__name__} R 8 blur 2 SNR 4", f, (8, 2.0), 4) for f in (plate, sphere)]
 
 
@@ -341,7 +370,7 @@ def peers(count: int) -> None:
         error = off[nearest, np.arange(len(places))]
         ok = np.hypot(*error.T) < radius / 2
         ours = refine([Frame(0, image)], boxes(case, truth, rng))[["x", "y"]].to_numpy() - places
-        limit = bound(case)[0]
+        limit = bound(case)[0][0]
         print(f"R {radius} SNR {snr}: trackpy RMSE/bound {np.sqrt((error[ok] ** 2).mean()) / limit:.2f} "
               f"(found {ok.mean():.2f}), ours {np.sqrt((ours**2).mean()) / limit:.2f}")  # fmt: skip
 

@@ -34,6 +34,8 @@ from lptem_tracker.detect.refine.scores import (
     sandwich,
 )
 from lptem_tracker.detect.refine.shapes import (
+    BOX,
+    CONTRAST,
     CORNER,
     DISK,
     LEVEL,
@@ -188,14 +190,18 @@ def _descend(kind, p, prior, precision, px, n, sums, free, m, table, max_iter, t
 
 
 @inlined
-def _capacity(chosen, params, slack, lags, want):  # type: ignore[no-untyped-def]
-    """Return the most pixels near an outline, and the side of the grid that holds them."""
+def _capacity(chosen, kinds, params, slack, lags, want):  # type: ignore[no-untyped-def]
+    """Return the most pixels near an outline, and the side of the grid that holds them.
+
+    Room for every particle's own: what is left out for lack of it would depend on what is fitted beside.
+    """
     most, side = 0.0, 0
     for row in range(chosen.shape[0]):
         p = params[chosen[row]]
         near = Z_CUT * math.exp(p[LOG_S]) + slack
         half = max(p[A], p[B]) + near
-        most = max(most, min(4 * half * half, float(PIXEL_CAP)))
+        bounding = half if kinds[chosen[row]] != BOX else math.sqrt(p[A] * p[A] + p[B] * p[B]) + near
+        most = max(most, min(4 * bounding * bounding, float(PIXEL_CAP)))
         if lags.shape[0] > 0 and want > 0:
             side = max(side, int(2.9 * half) + 12)
     return int(most) + 64, side
@@ -219,7 +225,7 @@ def _errors(kind, p, precision, px, n, free, m, table, sums, lags, score, grid, 
         for t in range(m):
             covs[free[k], free[t]] = cov[k, t]
     if score and p[Q] == 0.0:
-        dome_column(kind, p, origin, px, n, table, trial, jac[Q])
+        dome_column(kind, p, origin, px, n, table, trial, jac[CONTRAST], jac[Q])
         project(jac[Q], jac, res, n, free, m, hess, precision, factor, g, column, stats)
 
 
@@ -278,7 +284,7 @@ def fit_particles(  # type: ignore[no-untyped-def]
         Written: covariance of the fit and its figures.
     """
     max_iter, tol, want = int(options[2]), options[3], options[4]
-    capacity, side = _capacity(chosen, params, options[0], lags, want)
+    capacity, side = _capacity(chosen, kinds, params, options[0], lags, want)
     px, jac, res = np.empty((7, capacity)), np.zeros((N_PARAMS, capacity)), np.empty(capacity)
     scratch, grad, sums = np.zeros((7, capacity)), np.zeros(3), np.zeros(12)
     origin, trial, g, column = np.zeros(N_PARAMS), np.zeros(N_PARAMS), np.zeros(12), np.zeros(12)

@@ -55,8 +55,11 @@ _MOST_DEVIATION, _MOST_WEIGHT, _MOST_RATIO = 3.0, 64.0, 4.0
 
 
 @inlined
-def dome_column(kind, p, origin, px, n, table, scaled, column):  # type: ignore[no-untyped-def]
-    """Write the weighted difference of the nearest dome from a plate; `scaled` is scratch for 12 parameters."""
+def dome_column(kind, p, origin, px, n, table, scaled, by_contrast, column):  # type: ignore[no-untyped-def]
+    """Write the weighted difference of the nearest dome from a plate; `scaled` is scratch for 12 parameters.
+
+    `by_contrast` holds the derivatives by the contrast, which are the plate itself.
+    """
     block = 0 if kind <= sh.ELLIPSE else 1
     b, s = (p[sh.A] if kind == sh.DISK else p[sh.B]), math.exp(p[sh.LOG_S])
     x = min(max(s / b, _NEAREST[block, 0, 0]), _NEAREST[block, -1, 0])
@@ -78,10 +81,8 @@ def dome_column(kind, p, origin, px, n, table, scaled, column):  # type: ignore[
         dx, dy = px[DX, j] + ox, px[DY, j] + oy
         u, v = cos * dx + sin * dy, cos * dy - sin * dx
         d = sh.distance(kind, u, v, scaled[sh.A], scaled[sh.B], scaled[sh.CORNER])
-        dome = sh.fraction(kind, u, v, d, scaled, s_dome, table)
-        d = sh.distance(kind, u, v, p[sh.A], b, p[sh.CORNER])
-        cdf, _, _, _ = sh.edge(d / s, table)
-        column[j] = -px[WEIGHT, j] * p[sh.CONTRAST] * (darker * dome - cdf)
+        dome = darker * sh.fraction(kind, u, v, d, scaled, s_dome, table)
+        column[j] = -p[sh.CONTRAST] * (px[WEIGHT, j] * dome + by_contrast[j])
 
 
 def nearest_dome(kinds: NDArray[np.int64], params: NDArray[np.float64], share: float = 1.0) -> NDArray[np.float64]:

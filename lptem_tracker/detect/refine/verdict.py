@@ -15,11 +15,11 @@ from lptem_tracker.detect.refine.frame import State
 from lptem_tracker.detect.refine.scores import CHI2, CONVERGED, ITERATIONS, N_ACTIVE, SEEN
 
 # Linear error propagation is short by a share that falls with the contrast's significance z. Measured on simulated
-# disks with z from 4 to 30, the variances of places are 1 + 25/z² and those of sizes 1 + 35/z² times the linear
+# disks with z from 4 to 30, the variances of places are 1 + 18/z² and those of sizes 1 + 26/z² times the linear
 # ones, where noise of the same z is correlated a little more; on rods of aspect 2 to 5 with z from 11 to 42, those of
 # places are 1 + (72 aspect^0.8/z²)² (a rod's place along its axis hangs on its ends, a small share of its outline)
 # and those of sizes and angles 1 + 110/z².
-_PLACE_EXCESS, _SIZE_EXCESS, _CORRELATION_POWER = 25.0, 35.0, 0.4
+_PLACE_EXCESS, _SIZE_EXCESS, _CORRELATION_POWER = 18.0, 26.0, 0.4
 _LONG_PLACE_EXCESS, _LONG_SIZE_EXCESS = 72.0, 110.0
 
 _LEAST_SIGNIFICANCE = 3.2

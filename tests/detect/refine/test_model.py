@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lptem_tracker.detect.refine import shapes as sh
+from lptem_tracker.detect.refine.fit import _capacity
 from lptem_tracker.detect.refine.model import evaluate, plane_columns
 from lptem_tracker.detect.refine.pixels import DX, DY, VALUE, WEIGHT, normal_edge
 from lptem_tracker.detect.refine.solver import cholesky, invert
@@ -95,3 +96,14 @@ def test_solver_inverts():
     invert(factor, 6, inverse, np.zeros(12))
     np.testing.assert_allclose(inverse[:6, :6], np.linalg.inv(h), rtol=1e-7)
     assert not cholesky(-h, 6, factor)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reach"), [(sh.DISK, 12.0), (sh.ELLIPSE, 12.0), (sh.ROD, 12.0), (sh.BOX, 12 * 2**0.5)]
+)
+def test_every_pixel_of_a_particle_has_room(kind, reach):
+    """There is room for all pixels within 3.7 blurs and the slack of the outline's farthest point."""
+    p = np.zeros((1, 12))
+    p[0, sh.A] = p[0, sh.B] = 12.0
+    room, _ = _capacity(np.array([0]), np.array([kind]), p, 1.5, np.empty((0, 3)), 1.0)
+    assert room >= np.pi * (reach + 3.7 + 1.5) ** 2
