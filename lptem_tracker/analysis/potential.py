@@ -27,7 +27,7 @@ _MIN_SEEN = 3  # pairs in a bin below which it counts as within the hard core
 _MIN_SITES = 200
 _SITES = 100_000  # particles that take part
 _UNIFORM = 0.4  # uniform points for each particle of the field
-_BLOCKS = 20
+_BLOCKS, _MIN_BLOCKS = 20, 5
 _ITERATIONS = 40
 _CONVERGED_KT = 1e-4
 _RIDGE = 1e-6
@@ -79,7 +79,8 @@ def potential_well(bodies: Bodies, rows: Ints, found: PairCorrelation) -> Well |
     """Depth and place of the first well of the pair potential.
 
     −ln g is the potential of mean force, which the particles around make shallower or deeper; where `fit_potential`
-    succeeds, the well is that of the pair potential itself, with an error by jackknife over 20 blocks of frames.
+    succeeds, the well is that of the pair potential itself, with an error by jackknife over 20 blocks of frames; in
+    fewer than 5 frames there is none, and −ln g stands.
 
     Returns
     -------
@@ -93,7 +94,7 @@ def potential_well(bodies: Bodies, rows: Ints, found: PairCorrelation) -> Well |
     height, place, error = raw
     uncorrected = Well(height, error, place, height, np.where(found.pairs > 0, -mean_force, np.nan), False)
     fit = fit_potential(bodies, rows, found, place)
-    if fit is None:
+    if fit is None or len(fit.influence) < _MIN_BLOCKS:
         return uncorrected
     potential = fit.at(found.r)
     well = _peak(found, -potential)

@@ -90,8 +90,8 @@ def _potential(
             note += ", which is not equilibrium"
     if not well.corrected:
         note += (
-            "; −kT ln g could not be corrected for density (too few particles, or too small a field) and holds when "
-            "dilute only"
+            "; −kT ln g could not be corrected for density (too few particles or frames, or too small a field) and "
+            "holds when dilute only"
         )
     warnings.append(note + ".")
     return {

@@ -73,3 +73,21 @@ def test_a_field_within_the_potentials_range_has_no_fit() -> None:
     found = pair_correlation(bodies, np.arange(600))
     assert found is not None
     assert fit_potential(bodies, np.arange(600), found, 10.0) is None
+
+
+def test_few_frames_give_no_error_and_so_no_correction() -> None:
+    """Four frames are too few for an error by jackknife: −ln g stands, and says that it is not corrected."""
+    rng = np.random.default_rng(0)
+    centre = rng.uniform(0, 700, (500, 2))
+    turn, apart = rng.uniform(0, 2 * np.pi, 500), rng.normal(10, 0.8, (500, 1))
+    image = np.concatenate([centre, centre + apart * np.column_stack([np.cos(turn), np.sin(turn)])])
+    xy = np.concatenate([image] * 4)
+    table = {"particle": np.tile(np.arange(1000), 4), "frame": np.repeat(np.arange(4), 1000)}
+    rows = pd.DataFrame({**table, "x": xy[:, 0], "y": xy[:, 1], "radius": 4.0})
+    bodies = bodies_from_tracks(validate_tracks(rows), field_px=(700, 700))
+    found = pair_correlation(bodies, np.arange(4000))
+    assert found is not None
+    well = potential_well(bodies, np.arange(4000), found)
+    assert well is not None
+    assert not well.corrected
+    assert well.depth_kt == well.raw_depth_kt
