@@ -1,4 +1,4 @@
-"""What the particles of one frame share: edge blur, rim profile, noise. Estimated from all, lent to each."""
+"""What the particles of one frame share: edge blur and rim profile. Estimated from all, lent to each."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _LEAST_SHARE = 0.15  # below which plates will do
 _HOLD = 100.0  # precision with which log blur and profile are held while what is common is sought
 _TEACHERS, _ROUNDS = 48, 3
 _WELL_KNOWN = 0.3  # standard error of a particle's own log blur
-# A fit's log blur is too small by 0.7 to 0.96 times its variance (disks of radius 4 to 15 px; bias to second order:
-# Box 1971, eq. 2.11)
+# A fit's log blur is too small by 0.7 to 0.96 times its variance (disks of radius 4 to 15 px; bias to second order
+# after Box 1971)
 _BLUR_LIFT = 0.85
-_LEAST_SPREAD = {sh.LOG_S: 0.03, sh.Q: 0.03, sh.SLOPE_X: 0.0, sh.SLOPE_Y: 0.0}
+_LEAST_SPREAD = 0.03  # between particles, of log blur and profile
 
 
 def reliable(state: State, least: float = 5.0) -> NDArray[np.int64]:
@@ -31,16 +31,15 @@ def reliable(state: State, least: float = 5.0) -> NDArray[np.int64]:
     return np.flatnonzero(good)
 
 
-def pool_parameter(
-    state: State, entry: int, rows: NDArray[np.int64], mean: float, precision: float
-) -> tuple[float, float]:
-    """Return mean and spread over the particles of one parameter, the errors of the fits taken out.
+def pool_blur(state: State, rows: NDArray[np.int64]) -> tuple[float, float]:
+    """Return mean and spread over the particles of the log blur, the errors of the fits taken out.
 
-    The random-effects mean of DerSimonian & Laird (1986), eq. 8-9, with the prior (`mean`, `precision`) that
-    the fits used taken out of each and put back once.
+    The random-effects mean of DerSimonian & Laird (1986), eq. 8-9, with the prior that the fits used taken out of
+    each and put back once.
     """
-    value, var = state.params[rows, entry], state.covs[rows, entry, entry]
-    prior, weight = state.priors[rows, entry], state.precisions[rows, entry]
+    mean, precision = BLUR_MEAN, BLUR_SPREAD**-2
+    value, var = state.params[rows, sh.LOG_S], state.covs[rows, sh.LOG_S, sh.LOG_S]
+    prior, weight = state.priors[rows, sh.LOG_S], state.precisions[rows, sh.LOG_S]
     information = 1 / np.maximum(var, 1e-300) - weight
     keep = np.isfinite(information) & (information > 0.02 * precision)
     value, prior, weight, information = value[keep], prior[keep], weight[keep], information[keep]
@@ -59,15 +58,8 @@ def pool_parameter(
     w = 1 / (1 / information + between)
     pooled = (float((w * alone).sum()) + precision * mean) / (float(w.sum()) + precision)
     error = 1 / (float(w.sum()) + precision)
-    spread = np.sqrt(between + error + _LEAST_SPREAD[entry] ** 2)
+    spread = np.sqrt(between + error + _LEAST_SPREAD**2)
     return pooled, float(min(spread, precision**-0.5))
-
-
-def lend(state: State, entry: int, rows: NDArray[np.int64], mean: float, precision: float) -> float:
-    """Make the pooled mean and spread of a parameter the prior of all particles; return the mean."""
-    centre, spread = pool_parameter(state, entry, rows, mean, precision)
-    state.priors[:, entry], state.precisions[:, entry] = centre, spread**-2
-    return centre
 
 
 def lend_blur(state: State, free: NDArray[np.bool_], pool: ThreadPoolExecutor | None) -> None:
@@ -77,15 +69,15 @@ def lend_blur(state: State, free: NDArray[np.bool_], pool: ThreadPoolExecutor | 
     all of them agree on.
     """
     rows = reliable(state)
-    lend(state, sh.LOG_S, rows, BLUR_MEAN, BLUR_SPREAD**-2)
+    centre, spread = pool_blur(state, rows)
+    state.priors[:, sh.LOG_S], state.precisions[:, sh.LOG_S] = centre, spread**-2
     if len(rows) < 2 or float(np.median(state.covs[rows, sh.LOG_S, sh.LOG_S])) < _WELL_KNOWN**2:
         return
     trial = state.copy()
     some = rows[np.unique(np.linspace(0, len(rows) - 1, _TEACHERS).round().astype(np.int64))]
     prior = np.array([BLUR_MEAN]), np.array([BLUR_SPREAD**-2])
     common, cov = _agree(trial, some, [sh.LOG_S], np.array([BLUR_MEAN]), prior, _BLUR_LIFT, free, pool)
-    spread = max(float(state.precisions[0, sh.LOG_S]) ** -0.5, float(cov[0, 0]) ** 0.5)
-    state.priors[:, sh.LOG_S], state.precisions[:, sh.LOG_S] = common[0], spread**-2
+    state.priors[:, sh.LOG_S], state.precisions[:, sh.LOG_S] = common[0], max(spread, float(cov[0, 0]) ** 0.5) ** -2
 
 
 def _agree(
@@ -170,6 +162,6 @@ def _share_rim(
     best = rows[np.argsort(-state.significance()[rows], kind="stable")[:_TEACHERS]]
     common, cov = _agree(state, best, entries, start, prior, 0.0, free, pool)
     var = np.diagonal(cov)
-    spread = np.sqrt(var + np.array([_LEAST_SPREAD[e] ** 2 for e in entries]))
-    state.params[:, entries], state.priors[:, entries], state.precisions[:, entries] = common, common, spread**-2
+    state.params[:, entries], state.priors[:, entries] = common, common
+    state.precisions[:, entries] = 1 / (var + _LEAST_SPREAD**2)
     return float(common[1] / var[1] - prior[0][1] * prior[1][1]), float(1 / var[1] - prior[1][1])
