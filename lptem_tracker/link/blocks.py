@@ -21,7 +21,7 @@ from lptem_tracker.link.core import Points, frame_starts, joined_points
 
 Ints = NDArray[np.int64]
 
-BLOCK = 65_536
+BLOCK = 16_384
 """Detections in a block, at least; a frame is never cut."""
 
 Chunks = Callable[[], Iterable[pd.DataFrame]]
