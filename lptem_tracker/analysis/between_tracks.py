@@ -47,7 +47,7 @@ class Between:
 
     @property
     def doubtful(self) -> bool:
-        """Whether equal particles seldom scatter so much that one common value need not be doubted."""
+        """Whether one common value is in doubt: equal particles scatter as much in one of five cases at most."""
         return bool(self.overdispersion > chi2.ppf(1 - DOUBT, self.n - 1) / (self.n - 1))
 
     @property
