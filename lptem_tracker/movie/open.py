@@ -95,7 +95,8 @@ def _open(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> 
         if not matches:
             raise MovieError(f"No file matches {text}; check the pattern (and quote it for the shell).")
         return _open(matches[0]) if len(matches) == 1 else _series(matches, text)
-    raise MovieError(f"There is no file or folder {text}; check the path.")
+    hint = "download it first" if "://" in text else "check the path"
+    raise MovieError(f"There is no file or folder {text}; {hint}.")
 
 
 def _open_file(path: Path) -> Movie:

@@ -23,8 +23,9 @@ def sentence(source, **options):
 
 
 def test_what_is_not_there_is_named(tmp_path):
-    """A missing file and an empty name are told apart."""
-    assert "no file or folder" in sentence(tmp_path / "nothing.mp4")
+    """A missing file, a web address and an empty name are told apart."""
+    assert "check the path" in sentence(tmp_path / "nothing.mp4")
+    assert "download it first" in sentence("https://example.org/film.mp4")
     assert "expected" in sentence(" ")
 
 
