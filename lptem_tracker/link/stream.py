@@ -52,7 +52,7 @@ def link_stream(
 
     The tracks are those of `link` on all chunks together, however they are cut. The detections are read
     several times, to estimate drift and parameters before anything is handed out. Memory holds a block of
-    about 65,000 detections, the window, some 150 bytes a frame and one byte a track.
+    about 16,000 detections, the window, some 150 bytes a frame and one byte a track.
 
     Parameters
     ----------
