@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar, cast
+from typing import ParamSpec, TypeVar
 
-from numba import njit
+from lptem_tracker.compiled import compiled
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -13,4 +13,4 @@ R = TypeVar("R")
 
 def jit(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function on its first call and keep the result on disk."""
-    return cast("Callable[P, R]", njit(cache=True, error_model="numpy")(function))
+    return compiled(function, error_model="numpy")

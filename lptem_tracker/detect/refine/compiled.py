@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numba
+from lptem_tracker import compiled as kept
 
 # Sums may be reordered, so that they vectorise; not-a-number stays what it is: it marks pixels without data.
 _OPTIONS: dict[str, Any] = {
-    "cache": True,
     "nogil": True,
     "error_model": "numpy",
     "fastmath": {"reassoc", "contract", "arcp", "nsz", "afn"},
@@ -18,7 +17,7 @@ _OPTIONS: dict[str, Any] = {
 
 def compiled(function: Callable[..., Any]) -> Any:
     """Compile a loop to run without the interpreter's lock, kept on disk for the next start."""
-    return numba.njit(**_OPTIONS)(function)
+    return kept.compiled(function, **_OPTIONS)
 
 
 def inlined(function: Callable[..., Any]) -> Any:
@@ -27,4 +26,4 @@ def inlined(function: Callable[..., Any]) -> Any:
     Called through a symbol, a part would be whichever copy the process happens to have loaded first, its own
     or one tuned to some caller; their sums differ in order, and so would the last digits from run to run.
     """
-    return numba.njit(**_OPTIONS, forceinline=True)(function)
+    return kept.compiled(function, **_OPTIONS, forceinline=True)
