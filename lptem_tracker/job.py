@@ -160,7 +160,7 @@ class Job:
     def detections(self, store: Stored) -> Iterator[pd.DataFrame]:
         """Yield the stored detections in order of frames; at least one table, all with the same columns.
 
-        Whether the particles are plates or domes is decided by all frames together.
+        Which thickness profile the particles have is decided by all frames together.
         """
         some, domes = False, pooled_evidence(store.tables(self.start, CHUNK_FRAMES))
         for table in store.tables(self.start, CHUNK_FRAMES):

@@ -21,13 +21,16 @@ Sample = tuple[Tensor, Tensor]
 
 _HIDDEN = 3.0
 """Visibility below which a particle is background."""
+_BARE = 0.12
+"""Share of pictures without any particle beside those that the simulator draws by itself."""
 
 
 def simulated(rng: np.random.Generator, size: int) -> tuple[NDArray[Any], Any]:
     """Draw from the simulator, with a column `faint`."""
     from lptem_tracker.simulate import random_training_image
 
-    pixels, table = random_training_image(rng, size=size, min_visibility=_HIDDEN)
+    kind = "no_particles" if rng.random() < _BARE else None
+    pixels, table = random_training_image(rng, size=size, kind=kind, min_visibility=_HIDDEN)
     return pixels, table.assign(faint=faint(table))
 
 
