@@ -48,11 +48,11 @@ def test_only_what_was_finished_is_said_to_be_kept(tmp_path: Path) -> None:
 
 @pytest.fixture
 def long_movie(tmp_path: Path) -> Path:
-    """80 frames of five dark disks that walk at random, in a folder with a space and a letter beyond ASCII."""
+    """600 frames of five dark disks that walk at random, in a folder with a space and a letter beyond ASCII."""
     rng = np.random.default_rng(5)
     y, x = np.mgrid[:96, :128]
     at = np.array([[24.0, 24], [64, 30], [100, 28], [34, 68], [88, 66]])
-    frames = np.empty((80, 96, 128), np.uint16)
+    frames = np.empty((600, 96, 128), np.uint16)
     for frame in frames:
         at += rng.normal(0, 0.3, at.shape)
         mean = np.full((96, 128), 400.0)
