@@ -59,19 +59,30 @@ def measure_fading(bodies: Bodies) -> Fade:
 def _frames_to_zero(bodies: Bodies, rows: slice, power: float, sure: float) -> float:
     """Frames from the faint end of `rows` to size 0; NaN where the trend is below `sure` standard errors.
 
-    A negative power asks for shrinkage.
+    A negative power asks for shrinkage. Radii count by the inverse square of their rows' position errors: the faintest
+    rows know next to nothing of the size.
     """
     radius, frame = bodies.raw_radius[rows], bodies.frame[rows].astype(float)
-    known = np.isfinite(radius)
-    radius, frame = radius[known], frame[known]
+    known = np.isfinite(radius) & np.isfinite(bodies.position_std[rows])
+    radius, frame, weight = radius[known], frame[known], bodies.position_std[rows][known] ** -2.0
     if len(radius) < MIN_ROWS:
         return float("nan")
     i, j = np.triu_indices(len(radius), 1)
-    slope = float(np.median((radius[j] - radius[i]) / (frame[j] - frame[i])))  # Theil 1950, Sen 1968
+    weight /= weight.mean()
+    pair = weight[i] * weight[j] / (weight[i] + weight[j])
+    slope = _middle((radius[j] - radius[i]) / (frame[j] - frame[i]), pair)  # Theil 1950, Sen 1968
     level = radius - slope * (frame - (frame[0] if power > 0 else frame[-1]))
-    at_end = float(np.median(level))
-    spread = 1.4826 * float(np.median(np.abs(level - at_end)))
-    error = spread / np.sqrt(((frame - frame.mean()) ** 2).sum())
+    at_end = _middle(level, weight)
+    spread = 1.4826 * _middle(np.abs(level - at_end), weight)
+    centre = np.average(frame, weights=weight)
+    error = spread / np.sqrt((weight * (frame - centre) ** 2).sum())
     if slope * power <= 0 or abs(slope) < sure * error or at_end <= 0:
         return float("nan")
     return float(min(at_end / abs(power * slope), MOST_FRAMES))
+
+
+def _middle(value: Floats, weight: Floats) -> float:
+    """Weighted median: half of the weight lies on either side."""
+    order = np.argsort(value, kind="stable")
+    passed = np.cumsum(weight[order]) - 0.5 * weight[order]
+    return float(np.interp(0.5 * weight.sum(), passed, value[order]))
