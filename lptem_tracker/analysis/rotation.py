@@ -26,7 +26,8 @@ def angle_tracks(tracks: TrackSet) -> TrackSet | None:
     -------
     TrackSet or None
         `xy` holds the angle in its first column and 0 in its second; particles with fewer than `MIN_STEPS` known
-        angles, with angles that never change, or with steps too wide to unwrap, are left out. None: no particle left.
+        angles, with angles that are 0 in most frames (disks) or never change, or with steps too wide to unwrap, are
+        left out. None: no particle left.
     """
     if tracks.angle is None:
         return None
@@ -39,7 +40,8 @@ def angle_tracks(tracks: TrackSet) -> TrackSet | None:
     turn = np.diff(angle, prepend=0.0)
     step[same] = ((turn + np.pi / 2) % np.pi - np.pi / 2)[same]
     square = np.bincount(index, step**2, len(tracks)) / np.maximum(count - 1, 1)
-    good = (count > MIN_STEPS) & (square > 0) & (square < WIDEST_STEP**2)
+    round_ones = np.bincount(index, angle == 0, len(tracks)) > 0.5 * count
+    good = (count > MIN_STEPS) & ~round_ones & (square > 0) & (square < WIDEST_STEP**2)
     if not good.any():
         return None
     path = np.cumsum(step)

@@ -31,3 +31,12 @@ def test_angles_that_cannot_be_unwrapped_are_left_out() -> None:
     assert angle_tracks(build_trackset(rods(rng.uniform(-1.5, 1.5, (2, 40))))) is None
     assert angle_tracks(build_trackset(rods(np.zeros((2, 40))))) is None
     assert angle_tracks(build_trackset(rods(np.zeros((2, 40))).drop(columns="angle"))) is None
+
+
+def test_disks_do_not_rotate() -> None:
+    """A disk that was taken for an ellipse in four of forty frames has no rotational diffusion; a rod beside it has."""
+    turn = np.stack([np.zeros(40), np.cumsum(np.random.default_rng(2).normal(0, 0.1, 40))])
+    turn[0, [3, 12, 13, 30]] = [0.4, -0.2, 0.3, 0.1]
+    found = angle_tracks(build_trackset(rods(turn)))
+    assert found is not None
+    assert found.particle.tolist() == [1]
