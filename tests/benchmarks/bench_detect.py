@@ -157,18 +157,31 @@ def collect(pictures: list[Picture], detector: YoloDetector, *, peer: bool) -> d
 def line(name: str, result: dict, n_frames: int, asked: str, *, confidence: float = 0.5) -> None:
     """Print one set."""
     ours = result["ours"]
-    score = score_detections(
-        ours[ours["confidence"] >= confidence].reset_index(drop=True), result["truth"], n_frames=n_frames
-    )
+    sure = ours[ours["confidence"] >= confidence].reset_index(drop=True)
+    score = score_detections(sure, result["truth"], n_frames=n_frames)
     text = (
         f"{name:46s} F1 {score.f1:.3f}  precision {score.precision:.3f}  recall {score.recall:.3f}  AP50 "
-        f"{average_precision(ours, result['truth']):.3f}  best F1 {best_threshold(ours, result['truth'])[1]:.3f}"
+        f"{average_precision(ours, result['truth']):.3f}  best F1 {best_threshold(ours, result['truth'])[1]:.3f}  "
+        f"mean over pictures {mean_f1(sure, result['truth']):.3f}"
     )
     if result["theirs"] is not None:
-        text += f"   trackpy tuned F1 {score_detections(result['theirs'], result['truth']).f1:.3f}"
+        pooled = score_detections(result["theirs"], result["truth"]).f1
+        text += f"   trackpy tuned F1 {pooled:.3f}, mean {mean_f1(result['theirs'], result['truth']):.3f}"
     print(
         f"{text}   (asked {asked}; {len(result['truth'])} particles, {result['seconds']:.2f} CPU s a frame)", flush=True
     )
+
+
+def mean_f1(found: pd.DataFrame, truth: pd.DataFrame) -> float:
+    """Return the mean over pictures, in which a picture of a thousand particles counts as much as one of ten."""
+    frames = truth["frame"].unique()
+    alone = [
+        score_detections(
+            found[found["frame"] == k].reset_index(drop=True), truth[truth["frame"] == k].reset_index(drop=True)
+        ).f1
+        for k in frames
+    ]
+    return float(np.mean(np.nan_to_num(alone)))
 
 
 def simulated_lines(detector: YoloDetector, n: int, *, peer: bool) -> None:
