@@ -225,13 +225,14 @@ def summarise(run: Run, *, quiet: bool = False) -> None:
         ("tracks", f"{len(lengths)}"),
         ("particles", _measured(run, len(lengths))),
     ]
+    level = f"{100 * run.settings.motion.confidence_level:g} %"
     d, interval = ensemble.get(f"D_{units.diffusion}"), ensemble.get("D_ci95")
     if d is not None:
-        shown = f" [{interval[0]:.3g}, {interval[1]:.3g}] 95 %" if interval else ""
-        lines.append(("D (ensemble)", f"{d:.4g}{shown} {units.length}²/{units.time}"))
+        shown = f" [{interval[0]:.3g}, {interval[1]:.3g}] {level}" if interval else ""
+        lines.append(("D (ensemble)", f"{d:.3g}{shown} {units.length}²/{units.time}"))
     if ensemble.get("alpha") is not None:
         interval = ensemble.get("alpha_ci95")
-        shown = f" [{interval[0]:.2f}, {interval[1]:.2f}] 95 %" if interval else ""
+        shown = f" [{interval[0]:.2f}, {interval[1]:.2f}] {level}" if interval else ""
         lines.append(("alpha", f"{ensemble['alpha']:.2f}{shown}"))
     if ensemble.get("motion"):
         lines.append(("motion", str(ensemble["motion"])))
