@@ -48,11 +48,11 @@ def test_only_what_was_finished_is_said_to_be_kept(tmp_path: Path) -> None:
 
 @pytest.fixture
 def long_movie(tmp_path: Path) -> Path:
-    """600 frames of five dark disks that walk at random, in a folder with a space and a letter beyond ASCII."""
+    """80 frames of five dark disks that walk at random, in a folder with a space and a letter beyond ASCII."""
     rng = np.random.default_rng(5)
     y, x = np.mgrid[:96, :128]
     at = np.array([[24.0, 24], [64, 30], [100, 28], [34, 68], [88, 66]])
-    frames = np.empty((600, 96, 128), np.uint16)
+    frames = np.empty((80, 96, 128), np.uint16)
     for frame in frames:
         at += rng.normal(0, 0.3, at.shape)
         mean = np.full((96, 128), 400.0)
@@ -73,7 +73,15 @@ def test_a_stopped_run_goes_on_where_it_was(long_movie: Path) -> None:
     quick.write_text('[detect]\ndetector = "blob"\nrefine = false\n', encoding="utf-8")
     words = ["analyze", str(long_movie), "-o", str(run), "--config", str(quick), "--no-overlay", "--no-report"]
     command = [sys.executable, "-m", "lptem_tracker", *words]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8")
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        # what a shell starts in the background ignores SIGINT, and so would everything that these tests start
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     deadline = time.monotonic() + 300
     while not list(run.rglob("*.parquet")) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
