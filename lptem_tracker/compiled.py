@@ -33,10 +33,10 @@ def compiled(function: Callable[P, R], **options: object) -> Callable[P, R]:
         dispatcher = njit(cache=True, **options)(function)
     except RuntimeError:
         return cast("Callable[P, R]", njit(**options)(function))
-    cache = dispatcher._cache
-    cache._cache_file = IndexDataCacheFile(
-        cache_path=cache._cache_path,
-        filename_base=cache._impl.filename_base,
+    kept = dispatcher._cache
+    kept._cache_file = IndexDataCacheFile(
+        cache_path=kept._cache_path,
+        filename_base=kept._impl.filename_base,
         source_stamp=checksum(Path(function.__code__.co_filename).parent),
     )
     return cast("Callable[P, R]", dispatcher)

@@ -28,7 +28,8 @@ def normalise(pixels: NDArray[Any]) -> Image:
     """Remove the local background and divide by the local noise.
 
     The background is a robust quadratic surface plus a masked average over about 80 px, so that particles of up to
-    that size keep their contrast. The noise is that of structures below 3 px. Strong contrast is compressed by an
+    that size keep their contrast. The noise is that of structures below 3 px, at the brightness of the background.
+    Strong contrast is compressed by an
     inverse hyperbolic sine, so that films of 3 and of 3,000 electrons a pixel stay within one range: structures above
     and below about 16 px each by themselves, so that a faint small particle on a thick support keeps its contrast.
     Single hot pixels are replaced by the median of their neighbours. Polarity is kept.
@@ -163,11 +164,11 @@ def _noise(image: Image, background: Image, valid: NDArray[np.bool_]) -> Image |
     spread = float(np.subtract(*np.percentile(image[::step, ::step][some] - level, [99.0, 1.0])))
     if max(typical, spread) <= 1e-9:
         return None
-    floor = max(0.01 * spread, 1e-9)
-    usual = np.maximum(_by_brightness(background, level, known), max(0.25 * typical, floor)).astype(np.float32)
+    least = np.float32(max(0.25 * typical, 0.01 * spread, 1e-9))
+    usual = np.maximum(_by_brightness(background, level, known), least)
     ratio = _cells(np.minimum(fine / usual, 4.0))
     local = 1.2533 * _smooth(ratio, _cells(valid.astype(np.float32)))
-    return np.asarray(np.maximum(_upsample(local, image.shape) * usual, max(0.25 * typical, floor)), np.float32)
+    return np.asarray(np.maximum(_upsample(local, image.shape) * usual, least), np.float32)
 
 
 def _by_brightness(background: Image, level: Image, fine: Image) -> Image:
