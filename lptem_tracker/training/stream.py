@@ -21,15 +21,16 @@ Sample = tuple[Tensor, Tensor]
 
 _HIDDEN = 3.0
 """Visibility below which a particle is background."""
-_BARE = 0.12
-"""Share of pictures without any particle beside those that the simulator draws by itself."""
+_MORE = ("no_particles", "catalyst_dark_field", "")
+_MORE_SHARES = (0.10, 0.15, 0.75)
+"""Kinds of picture shown more often than the simulator draws them by itself."""
 
 
 def simulated(rng: np.random.Generator, size: int) -> tuple[NDArray[Any], Any]:
     """Draw from the simulator, with a column `faint`."""
     from lptem_tracker.simulate import random_training_image
 
-    kind = "no_particles" if rng.random() < _BARE else None
+    kind = str(rng.choice(_MORE, p=_MORE_SHARES)) or None
     pixels, table = random_training_image(rng, size=size, kind=kind, min_visibility=_HIDDEN)
     return pixels, table.assign(faint=faint(table))
 
@@ -37,12 +38,12 @@ def simulated(rng: np.random.Generator, size: int) -> tuple[NDArray[Any], Any]:
 def faint(table: Any) -> NDArray[np.bool_]:
     """Tell which simulated particles are too faint to be asked for, shape (N,).
 
-    Below five standard deviations of the noise nobody can be sure of a particle. A support's texture looks like
-    particles as noise does not: there it takes eight.
+    Below five standard deviations of the noise nobody can be sure of a particle. Of a support's texture it takes
+    twice its standard deviation, a visibility of four: half of what people mark on real supports lies below six.
     """
     visibility = table["visibility"].to_numpy(np.float64)
     texture = table["integrated_snr"].to_numpy(np.float64) > 2.0 * visibility
-    return np.asarray(visibility < np.where(texture, 8.0, 5.0), np.bool_)
+    return np.asarray(visibility < np.where(texture, 4.0, 5.0), np.bool_)
 
 
 def corner_boxes(table: Any) -> Boxes:
