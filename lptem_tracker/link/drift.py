@@ -250,7 +250,7 @@ def particle_drift(source: Source, samples: Samples, spacing: float) -> Drift:
     if not shows_drift(source, spacing):
         return no_drift(source.frame)
     lag = np.diff(source.frame).astype(float)
-    velocity = steady_velocity(samples, _steady_pick(source), float(np.median(source.count)), spacing)
+    velocity = steady_velocity(samples, _steady_pick(source), spacing)
     steps = velocity * np.minimum(lag, 10.0)[:, None]
     picks = spread_pick(source)
     moments = source_moments(source, steps, residual_reach(samples, picks, steps, spacing))
@@ -275,12 +275,17 @@ def _two_frames(pair: Points) -> tuple[Floats, Floats]:
     return pair.xy[:cut], pair.xy[cut:]
 
 
+def _spread_over(xy: Floats) -> Floats:
+    """Return about 200 points from all over the field; they come sorted by x."""
+    return xy[:: max(len(xy) // 200, 1)]
+
+
 def residual_reach(samples: Samples, picks: Ints, steps: Floats, spacing: float) -> float:
     """Return how far from its expected place a particle is looked for: 4.5 times the typical spread."""
     left = []
     for f in picks:
         a, b = _two_frames(samples[int(f), int(f) + 2])
-        left.append(cKDTree(b).query(a[:200] + steps[f])[0])
+        left.append(cKDTree(b).query(_spread_over(a) + steps[f])[0])
     # 60 % of a Rayleigh distribution lie below 1.354 standard deviations
     return min(max(4.5 / 1.354 * float(np.quantile(np.concatenate(left), 0.6)), 0.01 * spacing), 0.5 * spacing)
 
@@ -304,28 +309,33 @@ def rigid_step(centre: Floats, shift: Floats, middle: Floats, step: Floats, angl
     return np.asarray(shift + step + (c * arm[0] - s * arm[1], s * arm[0] + c * arm[1]), np.float64)
 
 
-def steady_velocity(samples: Samples, picks: Ints, per_frame: float, spacing: float) -> Floats:
+def steady_velocity(samples: Samples, picks: Ints, spacing: float) -> Floats:
     """Return the common displacement per frame, shape (2,); zero unless it stands out.
 
     The peak of all displacements between neighbouring frames, pooled over a sample. Its error is that of
-    one frame's mean, since particles that each keep their own velocity say nothing new in later frames.
+    one frame's, since particles that each keep their own velocity say nothing new in later frames.
     """
     apart = []
     for f in picks:
         a, b = _two_frames(samples[int(f), int(f) + 2])
-        row, col = pairs_within(a[:200], b, 1.6 * spacing, 6)
+        a = _spread_over(a)
+        row, col = pairs_within(a, b, 1.6 * spacing, 6)
         apart.append(b[col] - a[row])
     d = np.vstack(apart) if apart else np.zeros((0, 2))
     if len(d) < 20:
         return np.zeros(2)
-    peak, spread = densest(d, spacing)
-    if math.hypot(*peak) < SIGNIFICANT * spread / math.sqrt(per_frame):
+    peak, error = densest(d, spacing)
+    if math.hypot(*peak) < SIGNIFICANT * error * math.sqrt(len(apart)):
         return np.zeros(2)
     return peak
 
 
 def densest(d: Floats, spacing: float) -> tuple[Floats, float]:
-    """Return where displacements `d`, shape (n, 2), are densest, and their spread along an axis there."""
+    """Return where displacements `d`, shape (n, 2), are densest, and the standard error of that place along an axis.
+
+    The error is that of an M-estimator, variance of the score over its slope squared (Huber 1964, theorem 2):
+    it is large where the density is nearly flat, and its peak therefore anywhere.
+    """
     bins = 0.125 * spacing
     half = 13
     at = np.floor(d / bins + 0.5).astype(int)
@@ -350,7 +360,10 @@ def densest(d: Floats, spacing: float) -> tuple[Floats, float]:
         centre, width = new, min(max(2 * math.sqrt(v), 0.02 * spacing), 2 * bins)
         if moved < 1e-3 * spacing:
             break
-    return centre, math.sqrt(v)
+    square = ((d - centre) ** 2).sum(1)
+    w = np.exp(-square / (2 * width**2))
+    slope = max(float((w * (1 - square / (2 * width**2))).sum()), 1e-12)
+    return centre, math.sqrt(float((w**2 * square).sum()) / 2) / slope
 
 
 def common_motion(moments: Floats, *, turns: bool | None = None) -> tuple[Floats, Floats, float, bool]:
@@ -361,7 +374,8 @@ def common_motion(moments: Floats, *, turns: bool | None = None) -> tuple[Floats
     """
     n = np.maximum(moments[:, N], 1)
     mean = moments[:, [SUM_X, SUM_Y]] / n[:, None]
-    spread = (moments[:, SQUARE] / n - (mean**2).sum(1)) / 2
+    # where all move alike, rounding alone is left and may be below zero
+    spread = np.maximum(moments[:, SQUARE] / n - (mean**2).sum(1), 0) / 2
     var = float(np.median(spread[moments[:, N] >= FEW])) if (moments[:, N] >= FEW).any() else math.inf
     var *= float(np.median(n / np.maximum(n - 1, 1)))
     chi = ((mean**2).sum(1) * n / max(var, 1e-12))[moments[:, N] >= FEW]

@@ -59,6 +59,8 @@ def choose_motion(kind: Kind, points: Points, decided: Decided, found: Parameter
     if len(step) < 30:
         return None
     total = float((step**2).mean())
+    if total == 0.0:
+        return None
     lasting = float((step * before).mean())
     moves = lasting / total > LASTING + 3 / math.sqrt(2 * len(step))
     stay = stuck_memory(step, before, found)
