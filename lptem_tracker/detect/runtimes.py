@@ -112,6 +112,8 @@ class OpenVinoRuntime:
     """The exported graph in OpenVINO on the CPU, in single precision.
 
     Each calling thread has a stream of its own: cores that work on different images never wait for each other.
+    Threads are not bound to cores: every process would bind its first stream to the same core, and two workers, or
+    whatever else runs on the machine, would share that one while others stand idle.
     """
 
     def __init__(self, graph: Path) -> None:
@@ -122,6 +124,7 @@ class OpenVinoRuntime:
             "NUM_STREAMS": str(self.workers),
             "INFERENCE_PRECISION_HINT": "f32",
             "INFERENCE_NUM_THREADS": cores(),
+            "ENABLE_CPU_PINNING": False,
         }
         self._model = openvino.Core().compile_model(str(graph), "CPU", options)
         self._own = threading.local()
