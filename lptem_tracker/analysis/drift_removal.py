@@ -13,7 +13,7 @@ import numpy as np
 from scipy.stats import chi2
 
 from lptem_tracker.analysis.brownian import KK, XK, stats
-from lptem_tracker.analysis.diffusion import Imaging, Velocity, fit_pooled, fit_tracks
+from lptem_tracker.analysis.diffusion import Imaging, Velocity, fit_pooled
 from lptem_tracker.analysis.profile import reduce_stats
 from lptem_tracker.analysis.trackset import Floats, Ints, TrackSet
 
@@ -85,13 +85,39 @@ def remove_drift(tracks: TrackSet, imaging: Imaging, *, wanted: bool = True) -> 
 
 
 def _velocities(tracks: TrackSet, imaging: Imaging) -> tuple[Floats, Floats]:
-    """Mean velocity of each particle (P, 2) and its variance, from its own fit with a flat prior."""
-    flat = Velocity(np.zeros((len(tracks), 2)), np.full((len(tracks), 2), np.inf))
-    fit = fit_tracks(tracks, imaging, velocity=flat)
-    stat = stats(tracks, fit.rho[:, None], imaging.blur, weighted=imaging.weighted)[:, 0]
+    """Mean velocity of each particle (P, 2) and its variance, with one localisation error for all."""
+    d, rho = _scales(tracks, imaging)
+    stat = stats(tracks, rho[:, None], imaging.blur, weighted=imaging.weighted)[:, 0]
     kk = np.maximum(stat[:, KK, None], 1e-300)
-    floor = 1e-12 * max(float(np.median(fit.d)), 1e-12)
-    return stat[:, XK : XK + 2] / kk, np.repeat(np.maximum(fit.d[:, None], floor) / kk, 2, axis=1)
+    return stat[:, XK : XK + 2] / kk, np.repeat(d[:, None] / kk, 2, axis=1)
+
+
+def _scales(tracks: TrackSet, imaging: Imaging) -> tuple[Floats, Floats]:
+    """D of each particle (P,), all with one localisation variance, and that variance over D.
+
+    One D for all, unless the particles clearly differ: a short track may give itself a D of 0, and with it all the
+    weight. Where they do, each has its own, with two numbers from the common one.
+    """
+    rho = np.geomspace(1e-3, 1e7, 72)
+    stat = stats(tracks, np.broadcast_to(rho, (len(tracks), len(rho))), imaging.blur, weighted=imaging.weighted)
+    q, logdet, m = reduce_stats(stat, tracks.n_observed.astype(np.float64) - 1, spread=np.inf)
+    total = m.sum()
+    together = -0.5 * (total * np.log(q.sum(0) / total) + total + logdet.sum(0))
+    best = int(together.argmax())
+    common = float(q[:, best].sum() / total)
+    step, _, _ = tracks.steps()
+    sigma2 = max(float((step**2).mean()), 1e-300) * np.geomspace(1e-4, 0.6, 28)
+
+    def alone(s: float) -> Floats:
+        return np.asarray(-0.5 * (m[:, None] * np.log(s / rho) + q * rho / s + logdet))
+
+    apart = np.array([alone(s).max(1).sum() for s in sigma2])
+    at = float(sigma2[apart.argmax()])
+    if 2 * (apart.max() - together[best]) < chi2.ppf(0.999, len(tracks) - 1):
+        return np.full(len(tracks), common), np.full(len(tracks), rho[best])
+    own = at / rho[alone(at).argmax(1)]
+    d = (m * own + 2 * common) / (m + 2)
+    return d, at / d
 
 
 def _common_variance(tracks: TrackSet, imaging: Imaging) -> Floats:

@@ -69,3 +69,28 @@ def test_velocities_that_differ_are_seen() -> None:
     """Particles that each go a way of their own, half a step a frame, are told from a common drift."""
     rng = np.random.default_rng(9)
     assert remove_drift(build_trackset(as_tracks(directed_paths(rng, 8, 60, 1.0, 0.7, 0.2))), IMAGING).velocities_differ
+
+
+@pytest.mark.parametrize(("n", "d"), [(6, [1.0] * 12), (10, [1.0] * 12), (20, [10.0] * 6 + [0.1] * 6)])
+def test_the_stated_error_of_the_drift_holds_for_short_tracks(n: int, d: list[float]) -> None:
+    """Over 40 movies the drift of twelve short tracks misses the truth by its stated error, at most 1.4 times.
+
+    80 values of one standard deviation have a root mean square of 1 +- 0.08.
+    """
+    rng = np.random.default_rng(10)
+    score = []
+    for _ in range(40):
+        tracks = np.concatenate([brownian_paths(rng, 1, n, each, 0.4) for each in d])
+        found = remove_drift(build_trackset(as_tracks(tracks)), IMAGING)
+        score.append(found.mean / found.std)
+    assert np.sqrt(np.mean(np.square(score))) < 1.4
+
+
+def test_a_fixed_mark_tells_the_drift() -> None:
+    """One particle that stands still among eleven that move halves the error of the drift."""
+    rng = np.random.default_rng(11)
+    moving, mark = brownian_paths(rng, 11, 60, 1.0, 0.2), brownian_paths(rng, 1, 60, 1e-9, 0.2)
+    without = remove_drift(build_trackset(as_tracks(moving + STEADY)), IMAGING)
+    found = remove_drift(build_trackset(as_tracks(np.concatenate([moving, mark]) + STEADY)), IMAGING)
+    assert (found.std < without.std / 2).all()
+    assert (np.abs(found.mean - [0.7, -0.4]) < 4 * found.std).all()
