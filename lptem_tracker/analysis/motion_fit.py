@@ -97,11 +97,9 @@ class MotionFit:
 
 def fit_motion(every: TrackSet, calibration: Calibration, settings: MotionSettings) -> MotionFit | None:
     """Fit all models; None where no track has three positions."""
-    moved = np.array([np.ptp(every.xy[rows], axis=0).max() > 0 for rows in every], dtype=bool)
-    usable = (every.n_observed >= SHORTEST) & moved
-    if not usable.any():
+    tracks = movable(every)
+    if not len(tracks):
         return None
-    tracks = every.select(usable)
     imaging = _weighted(tracks, imaging_of(calibration))
     drift = remove_drift(tracks, imaging, wanted=settings.remove_drift)
     level = settings.confidence_level
@@ -133,6 +131,12 @@ def fit_motion(every: TrackSet, calibration: Calibration, settings: MotionSettin
         shapes,
         _fit_rotation(tracks, imaging, settings),
     )
+
+
+def movable(every: TrackSet) -> TrackSet:
+    """Return the tracks that say anything of motion: three positions or more, not all the same."""
+    moved = np.array([np.ptp(every.xy[rows], axis=0).max() > 0 for rows in every], dtype=bool)
+    return every.select((every.n_observed >= SHORTEST) & moved)
 
 
 def _weighted(tracks: TrackSet, imaging: Imaging) -> Imaging:

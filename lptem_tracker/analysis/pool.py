@@ -9,11 +9,15 @@ from typing import Any
 import pandas as pd
 
 from lptem_tracker.analysis.bodies import least_rows
+from lptem_tracker.analysis.diffusion import imaging_of
+from lptem_tracker.analysis.drift_removal import remove_drift
 from lptem_tracker.analysis.motion import measure_motion
+from lptem_tracker.analysis.motion_fit import movable
 from lptem_tracker.analysis.population import combine, compare_samples, summarise
+from lptem_tracker.analysis.trackset import build_trackset
 from lptem_tracker.calibration import Calibration
 from lptem_tracker.settings import Settings
-from lptem_tracker.tables import FRAME, OBSERVED, PARTICLE
+from lptem_tracker.tables import FRAME, OBSERVED, PARTICLE, X, Y
 
 _PAUSE_FRAMES = 1000
 
@@ -47,8 +51,8 @@ class Part:
 def pool(parts: Sequence[Part], settings: Settings | None = None) -> dict[str, Any]:
     """Measure motion and population over all movies of a sample.
 
-    Motion is one likelihood over all tracks; each movie keeps its own drift, because the movies are put one
-    after the other in time before they are measured together.
+    Motion is one likelihood over all tracks. The movies are put one after the other in time, each without its own
+    steady drift; a drift that changes is found and removed frame by frame in all of them.
 
     Parameters
     ----------
@@ -59,7 +63,8 @@ def pool(parts: Sequence[Part], settings: Settings | None = None) -> dict[str, A
     -------
     dict
         `n_movies`, `n_particles`, `ensemble`, `population` and `quality`, as in ``summary.json``.
-        `ensemble` is empty, with the reason in `quality`, where the movies differ in scale or timing.
+        `ensemble` has no drift, which is each movie's own; it is empty, with the reason in `quality`, where the movies
+        differ in scale or timing.
     """
     settings = settings or Settings()
     scales = {(p.calibration.pixel_size_nm, p.calibration.frame_interval_s, p.calibration.exposure_s) for p in parts}
@@ -67,8 +72,9 @@ def pool(parts: Sequence[Part], settings: Settings | None = None) -> dict[str, A
     warnings: list[str] = []
     ensemble: dict[str, Any] = {}
     if len(scales) == 1:
-        motion = measure_motion(_one_after_the_other(parts), parts[0].calibration, settings.motion)
-        ensemble, warnings = motion.ensemble, list(motion.warnings)
+        motion = measure_motion(_one_after_the_other(parts, settings), parts[0].calibration, settings.motion)
+        ensemble = {name: value for name, value in motion.ensemble.items() if not name.startswith("drift_")}
+        warnings = list(motion.warnings)
     else:
         warnings.append(
             "The movies differ in pixel size, frame interval or exposure, so motion is not pooled; "
@@ -91,12 +97,24 @@ def differences(samples: Mapping[str, Sequence[Part]]) -> list[dict[str, Any]]:
     )
 
 
-def _one_after_the_other(parts: Sequence[Part]) -> pd.DataFrame:
+def _one_after_the_other(parts: Sequence[Part], settings: Settings) -> pd.DataFrame:
     tables, frame, particle = [], 0, 0
     for part in parts:
         seen = part.tracks[part.tracks[OBSERVED] & part.tracks[PARTICLE].isin(part.particles[PARTICLE])]
+        if settings.motion.remove_drift:
+            vx, vy = _steady_drift(seen, part.calibration)
+            seen = seen.assign(x=seen[X] - vx * seen[FRAME], y=seen[Y] - vy * seen[FRAME])
         tables.append(seen.assign(frame=seen[FRAME] + frame, particle=seen[PARTICLE] + particle))
         if len(part.tracks):
             frame += int(part.tracks[FRAME].max()) + _PAUSE_FRAMES
             particle += int(part.tracks[PARTICLE].max()) + 1
     return pd.concat(tables, ignore_index=True)
+
+
+def _steady_drift(tracks: pd.DataFrame, calibration: Calibration) -> tuple[float, float]:
+    """Velocity in px a frame that all particles of a movie share; 0 where it changes, or one particle tells nothing."""
+    usable = movable(build_trackset(tracks))
+    if len(usable) < 2:
+        return 0.0, 0.0
+    found = remove_drift(usable, imaging_of(calibration))
+    return (float(found.mean[0]), float(found.mean[1])) if found.kind == "steady" else (0.0, 0.0)
