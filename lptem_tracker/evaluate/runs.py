@@ -21,7 +21,7 @@ TRUTH_FILES = {"tracks": "truth_tracks.csv", "events": "truth_events.csv", "scen
 
 
 def evaluate_run(run: Run, truth: str | Path) -> dict[str, dict[str, Any]]:
-    """Score detections, tracks, diffusion and events of a run.
+    """Score detections, tracks, diffusion and events of a run against the truth of the frames and region it analysed.
 
     Parameters
     ----------
@@ -39,24 +39,54 @@ def evaluate_run(run: Run, truth: str | Path) -> dict[str, dict[str, Any]]:
     Raises
     ------
     InputError
-        The folder does not hold the truth of a simulation.
+        The folder does not hold the truth of a simulation, or that of another movie, or the run is no analysis.
     """
     folder = Path(truth)
     true_tracks, true_events, scene = (_read(folder, name) for name in ("tracks", "events", "scene"))
-    shape = run.record["movie"]["shape"]
-    detection = asdict(score_detections(run.detections, true_tracks, n_frames=shape[0]))
+    movie = run.record.get("movie") or {}
+    if "shape" not in movie:
+        raise InputError(f"{run.path} is no analysis of a movie, which a score needs; give a run that analyze wrote.")
+    _same_movie(movie["shape"], scene, folder)
+    start, stop = movie["frames"]
+    x, y, width, height = movie["roi"] or (0, 0, movie["shape"][2], movie["shape"][1])
+    field = (width, height)
+    detections, tracks, found = (_moved(table, x, y) for table in (run.detections, run.tracks, run.events))
+    true_tracks, true_events = (
+        _within(_moved(table, x, y), field, start, stop) for table in (true_tracks, true_events)
+    )
+    detection = asdict(score_detections(detections, true_tracks, n_frames=stop - start))
     detection["n_false"] = detection["n_detected"] - detection["n_matched"]
-    named = identify_particles(run.events, run.tracks, true_tracks)
-    events = score_events(named, true_events, field_px=(shape[2], shape[1]))
+    events = score_events(identify_particles(found, tracks, true_tracks), true_events, field_px=field)
     return {
         "detection": detection,
-        "tracking": asdict(score_tracks(true_tracks, run.tracks)),
+        "tracking": asdict(score_tracks(true_tracks, tracks)),
         "diffusion": _diffusion(run, scene),
         "events": {
             kind: {**asdict(score), "n_false": score.n_found - score.n_matched, "f1": score.f1}
             for kind, score in events.items()
         },
     }
+
+
+def _moved(table: pd.DataFrame, x: float, y: float) -> pd.DataFrame:
+    """Count positions from the corner of the region."""
+    return table.assign(x=table["x"] - x, y=table["y"] - y)
+
+
+def _within(table: pd.DataFrame, field: tuple[float, float], start: int, stop: int) -> pd.DataFrame:
+    """Rows of the frames and the region analysed."""
+    inside = table["x"].between(-0.5, field[0] - 0.5) & table["y"].between(-0.5, field[1] - 0.5)
+    return table[inside & (table["frame"] >= start) & (table["frame"] < stop)]
+
+
+def _same_movie(shape: list[int], scene: dict[str, Any], folder: Path) -> None:
+    plan = scene.get("scene") or {}
+    true = [plan.get(name) for name in ("n_frames", "height_px", "width_px")]
+    if None not in true and list(shape) != true:
+        raise InputError(
+            f"The truth in {folder} is of a movie of {true[0]} frames of {true[2]} × {true[1]} px, and the run's has "
+            f"{shape[0]} of {shape[2]} × {shape[1]}; give the folder that this movie came from."
+        )
 
 
 def _diffusion(run: Run, scene: dict[str, Any]) -> dict[str, Any]:
