@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -10,6 +11,11 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.float32]
 
+_SAMPLE = 128
+"""About as many pixels a side tell how grey a frame is."""
+_HOT = 12.001
+"""Departure from the median of the neighbours, over the typical one, from which a lone pixel counts as hot; off the
+whole numbers, on which counts of few grey levels would be decided by rounding."""
 _CELL_PX = 8
 """Side of the cells on which background and noise are estimated."""
 _LEVELS = 12
@@ -63,39 +69,64 @@ def normalise(pixels: NDArray[Any]) -> Image:
     noise = _noise(image, background, valid)
     if noise is None:
         return np.zeros(image.shape, np.float32)
-    signal = residual / noise
+    signal = np.divide(residual, noise, out=residual)
     coarse = _coarse(signal)
-    out = _KNEE * (np.arcsinh(coarse / _KNEE) + np.arcsinh((signal - coarse) / _KNEE))
-    out[~valid] = 0.0
+    signal -= coarse
+    out = _compressed(signal)
+    out += _compressed(coarse)
+    if not valid.all():
+        out[~valid] = 0.0
     return np.ascontiguousarray(out, dtype=np.float32)
+
+
+def _compressed(signal: Image) -> Image:
+    """Return `signal` where it is small and its logarithm where it is large, in place."""
+    signal *= np.float32(1.0 / _KNEE)
+    np.arcsinh(signal, out=signal)
+    signal *= np.float32(_KNEE)
+    return signal
 
 
 def _standardised(image: NDArray[Any]) -> tuple[Image, NDArray[np.bool_]]:
     """Bring any dtype to float32 of order 1 around its median, and tell which pixels hold data."""
     wide = image.astype(np.float64) if image.dtype.itemsize > 2 else image.astype(np.float32)
     valid = np.isfinite(wide)
-    if not valid.all():
+    whole = bool(valid.all())
+    if not whole:
         wide = np.where(valid, wide, 0.0)
-    sample = wide[:: max(1, image.shape[0] // 256), :: max(1, image.shape[1] // 256)]
-    known = sample[valid[:: max(1, image.shape[0] // 256), :: max(1, image.shape[1] // 256)]]
+    some = tuple(slice(None, None, max(1, side // _SAMPLE)) for side in image.shape)
+    known = wide[some][valid[some]]
     if known.size == 0:
         known = wide[valid]
     if known.size == 0:
         return np.zeros(image.shape, np.float32), valid
-    low, middle, high = np.percentile(known, [1.0, 50.0, 99.0])
-    span = float(high - low) or float(np.ptp(wide[valid])) or 1.0
-    flat = np.clip((wide - middle) / span, -1e3, 1e3).astype(np.float32)
-    flat[~valid] = 0.0
+    low, middle, high = _quantiles(known, 0.01, 0.5, 0.99)
+    span = high - low or float(np.ptp(wide[valid])) or 1.0
+    wide -= wide.dtype.type(middle)
+    wide *= wide.dtype.type(1.0 / span)
+    flat = np.clip(wide, -1e3, 1e3, out=wide).astype(np.float32, copy=False)
+    if not whole:
+        flat[~valid] = 0.0
     return flat, valid
+
+
+def _quantiles(values: NDArray[Any], *shares: float) -> list[float]:
+    """Return quantiles of some values, linear between neighbours; `np.quantile` takes several times as long."""
+    ordered = np.sort(values, axis=None)
+    last = ordered.size - 1
+    places = [(share * last, int(share * last)) for share in shares]
+    return [float(ordered[k] + (at - k) * (ordered[min(k + 1, last)] - ordered[k])) for at, k in places]
 
 
 def _without_hot_pixels(image: Image) -> Image:
     if min(image.shape) < 3:
         return image
     median = cv2.medianBlur(image, 3)
-    departure = np.abs(image - median)
-    typical = float(np.percentile(departure[::2, ::2], 75))
-    hot = departure > 12.0 * typical if typical > 0 else np.zeros(image.shape, bool)
+    departure = cv2.absdiff(image, median)
+    (typical,) = _quantiles(departure[::2, ::2], 0.75)
+    hot = departure > np.float32(_HOT * typical) if typical > 0 else np.zeros(image.shape, bool)
+    if not hot.any():
+        return image
     # a particle's own pixels come in groups: only a lone departure is a hot pixel
     neighbours = cv2.blur(hot.astype(np.float32), (3, 3), borderType=cv2.BORDER_CONSTANT) * 9.0
     return np.where(hot & (neighbours < 1.5), median, image)
@@ -122,9 +153,8 @@ def _upsample(cells: Image, shape: tuple[int, ...]) -> Image:
 def _background(image: Image, valid: NDArray[np.bool_]) -> Image:
     known = _cells(valid.astype(np.float32))
     cells = np.asarray(_cells(image) / np.maximum(known, 1e-3), np.float32)
-    y, x = np.mgrid[-1 : 1 : complex(0, cells.shape[0]), -1 : 1 : complex(0, cells.shape[1])]
-    basis = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], -1).reshape(-1, 6)
-    weights = known.astype(np.float32)
+    basis = _quadratic(cells.shape[0], cells.shape[1])
+    weights, sure = known, known > 0.5
     surface = np.zeros_like(cells)
     local = surface
     for _ in range(4):
@@ -134,11 +164,18 @@ def _background(image: Image, valid: NDArray[np.bool_]) -> Image:
         surface = fitted.reshape(cells.shape).astype(np.float32)
         local = _smooth(cells - surface, weights)
         departure = np.abs(cells - surface - local)
-        scale = 1.4826 * float(np.median(departure[known > 0.5])) if (known > 0.5).any() else 0.0
+        scale = 1.4826 * _quantiles(departure[sure], 0.5)[0] if sure.any() else 0.0
         # Tukey's weight: particles, bright or dark, leave the average
         u = departure / max(4.0 * scale, 1e-6)
         weights = known * np.where(u < 1.0, (1.0 - u * u) ** 2, 0.0).astype(np.float32) + 1e-4 * known
     return _upsample(np.asarray(surface + local, np.float32), image.shape)
+
+
+@lru_cache(maxsize=8)
+def _quadratic(height: int, width: int) -> NDArray[np.float64]:
+    """Return 1, x, y, x², xy and y² at the cells of a grid that reaches from -1 to 1, (cells, 6)."""
+    y, x = np.mgrid[-1 : 1 : complex(0, height), -1 : 1 : complex(0, width)]
+    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], -1).reshape(-1, 6)
 
 
 def _coarse(signal: Image) -> Image:
@@ -152,28 +189,31 @@ def _noise(image: Image, background: Image, valid: NDArray[np.bool_]) -> Image |
     Brighter places of a film are noisier: the noise is that typical of the background's brightness, times what this
     place departs from it. Limiting the departure keeps the particles out of it, not the bright places.
     """
-    fine = np.abs(image - cv2.GaussianBlur(image, (0, 0), _NOISE_PX))
+    fine = np.asarray(cv2.absdiff(image, cv2.GaussianBlur(image, (0, 0), _NOISE_PX)), np.float32)
     step = max(1, round(np.sqrt(fine.size) / 160))
     some = valid[::step, ::step]
     if not some.any():
         step, some = 1, valid
     known, level = fine[::step, ::step][some], background[::step, ::step][some]
-    typical = 1.4826 * float(np.median(known))
+    typical = 1.4826 * _quantiles(known, 0.5)[0]
     if typical <= 0.0:
         typical = 1.2533 * float(known.mean())
-    spread = float(np.subtract(*np.percentile(image[::step, ::step][some] - level, [99.0, 1.0])))
+    lowest, highest = _quantiles(image[::step, ::step][some] - level, 0.01, 0.99)
+    spread = highest - lowest
     if max(typical, spread) <= 1e-9:
         return None
     least = np.float32(max(0.25 * typical, 0.01 * spread, 1e-9))
     usual = np.maximum(_by_brightness(background, level, known), least)
-    ratio = _cells(np.minimum(fine / usual, 4.0))
-    local = 1.2533 * _smooth(ratio, _cells(valid.astype(np.float32)))
-    return np.asarray(np.maximum(_upsample(local, image.shape) * usual, least), np.float32)
+    fine /= usual
+    ratio = _cells(np.minimum(fine, np.float32(4.0), out=fine))
+    local = np.float32(1.2533) * _smooth(ratio, _cells(valid.astype(np.float32)))
+    usual *= _upsample(local, image.shape)
+    return np.asarray(np.maximum(usual, least, out=usual), np.float32)
 
 
 def _by_brightness(background: Image, level: Image, fine: Image) -> Image:
     """Return the median noise at the background of each place, (Y, X), given that of some places (N,)."""
-    parts = np.array_split(np.argsort(level, kind="stable"), min(_LEVELS, len(level)))
-    middle = [float(np.median(level[part])) for part in parts]
-    noise = [1.4826 * float(np.median(fine[part])) for part in parts]
+    parts = np.array_split(np.argsort(level), min(_LEVELS, len(level)))
+    middle = [_quantiles(level[part], 0.5)[0] for part in parts]
+    noise = [1.4826 * _quantiles(fine[part], 0.5)[0] for part in parts]
     return _upsample(np.interp(_cells(background), middle, noise).astype(np.float32), background.shape)

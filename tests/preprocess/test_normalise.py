@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lptem_tracker.preprocess.normalise import normalise
+from lptem_tracker.preprocess.normalise import _quantiles, normalise
 
 
 def disks(rng, dose=60.0, size=256, slope=0.0, radius=9.0):
@@ -76,6 +76,13 @@ def test_hot_pixels_vanish_and_small_particles_stay():
     out = normalise(frame)
     assert abs(out[40, 40]) < 4
     assert out[81, 81] > 8
+
+
+def test_quantiles_are_those_of_numpy():
+    """Quantiles of any number of values, with ties too, are those that NumPy interpolates."""
+    rng = np.random.default_rng(9)
+    for values in (rng.normal(size=1000), rng.integers(0, 5, (17, 3)).astype(np.float32), np.array([3.0])):
+        assert np.allclose(_quantiles(values, 0.01, 0.5, 0.99), np.quantile(values, [0.01, 0.5, 0.99]), rtol=1e-6)
 
 
 def test_missing_pixels_are_background():
