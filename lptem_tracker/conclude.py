@@ -111,6 +111,7 @@ def _measure(job: Job, folder: Path) -> Measurement:
         settings=job.settings,
         field_px=job.field_px,
         n_frames=job.stop,
+        first_frame=job.start,
         rejected_events=read_rejected(folder),
     )
 

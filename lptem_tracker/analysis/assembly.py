@@ -85,9 +85,10 @@ def assemble(
     *,
     field_px: tuple[float, float] | None = None,
     n_frames: int | None = None,
+    first_frame: int | None = None,
 ) -> Assembly:
-    """Find contacts, fates and clusters of a validated tracks table."""
-    bodies = bodies_from_tracks(table, field_px=field_px, n_frames=n_frames)
+    """Find contacts, fates and clusters of a validated tracks table; parameters as in `measure_assembly`."""
+    bodies = bodies_from_tracks(table, field_px=field_px, n_frames=n_frames, first_frame=first_frame)
     noise = estimate_noise(bodies, table)
     rule, near = _rule(bodies, settings, noise)
     fates = find_fates(bodies, rule, noise, settings)
@@ -114,6 +115,7 @@ def measure_assembly(
     *,
     field_px: tuple[float, float] | None = None,
     n_frames: int | None = None,
+    first_frame: int | None = None,
     rejected: pd.DataFrame | None = None,
 ) -> AssemblyResult:
     """Measure contacts, events, kinetics, structure and population of one movie.
@@ -131,6 +133,8 @@ def measure_assembly(
         (width, height) of the field of view; by default estimated from the positions, with a warning.
     n_frames : int, optional
         Frames in the movie; by default up to the last one with a particle.
+    first_frame : int, optional
+        First frame that was looked at; by default that of the table, unless one particle alone begins there.
     rejected : pandas.DataFrame, optional
         Events (`kind, frame, particle_a, particle_b`) that a person has rejected; clusters, kinetics and fates are
         then those without them.
@@ -145,7 +149,7 @@ def measure_assembly(
         A column is missing or malformed.
     """
     table = validate_tracks(tracks)
-    found = assemble(table, settings, field_px=field_px, n_frames=n_frames)
+    found = assemble(table, settings, field_px=field_px, n_frames=n_frames, first_frame=first_frame)
     events = found.events()
     out = is_rejected(events, rejected)
     if out.any():

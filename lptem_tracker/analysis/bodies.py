@@ -144,7 +144,11 @@ def least_rows(n_frames: int) -> int:
 
 
 def bodies_from_tracks(
-    table: pd.DataFrame, *, field_px: tuple[float, float] | None = None, n_frames: int | None = None
+    table: pd.DataFrame,
+    *,
+    field_px: tuple[float, float] | None = None,
+    n_frames: int | None = None,
+    first_frame: int | None = None,
 ) -> Bodies:
     """Take the observed rows of a validated tracks table.
 
@@ -156,6 +160,8 @@ def bodies_from_tracks(
         (width, height); by default the extent of the positions.
     n_frames : int, optional
         Frames in the movie; by default up to the last one with a particle.
+    first_frame : int, optional
+        First frame that was looked at; by default that of the table, unless one particle alone begins there.
     """
     x, y = table["x"].to_numpy(float), table["y"].to_numpy(float)
     use = table[OBSERVED].to_numpy(bool) & np.isfinite(x) & np.isfinite(y) & (table[PARTICLE].to_numpy() >= 0)
@@ -163,8 +169,8 @@ def bodies_from_tracks(
     ids, particle = np.unique(table[PARTICLE].to_numpy(np.int64), return_inverse=True)
     frame = table[FRAME].to_numpy(np.int64)
     offset = np.searchsorted(particle, np.arange(len(ids) + 1))
-    first = _first_frame(frame)
-    last = max(int(frame.max()) if len(frame) else 0, (n_frames or 0) - 1)
+    first = _first_frame(frame) if first_frame is None else min(first_frame, int(frame.min(initial=first_frame)))
+    last = max(int(frame.max(initial=first)), (n_frames or 0) - 1)
     raw = _radius(table, particle, len(ids))
     radius = median_filter(raw, particle, FILTER_FRAMES)
     length, width, angle, exponent = _shape(table, particle, len(ids), radius)

@@ -51,6 +51,7 @@ def measure(
     settings: Settings | None = None,
     field_px: tuple[int, int] | None = None,
     n_frames: int | None = None,
+    first_frame: int | None = None,
     rejected_events: pd.DataFrame | None = None,
 ) -> Measurement:
     """Measure motion, size, events and structure of any table of tracks.
@@ -68,6 +69,9 @@ def measure(
         (width, height) of the field of view in px; a table does not know it.
     n_frames : int, optional
         Frames in the movie; by default up to the last one with a particle.
+    first_frame : int, optional
+        First frame that was looked at: particles there began before. By default the first of the table, or 0 where one
+        particle alone begins there.
     rejected_events : pandas.DataFrame, optional
         Events that a person has rejected (`kind, frame, particle_a, particle_b`); they are left out.
 
@@ -89,7 +93,13 @@ def measure(
         raise TableError("The tracks table holds no observed position; there is nothing to measure.")
     motion = measure_motion(table, calibration, settings.motion)
     assembly = measure_assembly(
-        table, calibration, settings.events, field_px=field_px, n_frames=n_frames, rejected=rejected_events
+        table,
+        calibration,
+        settings.events,
+        field_px=field_px,
+        n_frames=n_frames,
+        first_frame=first_frame,
+        rejected=rejected_events,
     )
     extra = [name for name in assembly.particles if name == PARTICLE or name not in motion.particles]
     particles = motion.particles.merge(assembly.particles[extra], on=PARTICLE, how="left")

@@ -136,6 +136,22 @@ def test_dissolution_needs_shrinking():
     assert listed(events_of(track(0, range(100), 50.0), track(1, range(40), 200.0))) == []
 
 
+def test_what_comes_together_into_an_empty_field_enters():
+    """Two particles that appear at the border in frame 30 enter, where the film is known to begin at frame 0."""
+    tracks = [track(k, range(30, 100), 5 + 0.5 * np.arange(70), y) for k, y in ((0, 100.0), (1, 300.0))]
+    assert listed(events_of(*tracks, first_frame=0)) == [("enter", 30, {0}), ("enter", 30, {1})]
+    assert listed(events_of(*tracks)) == []
+
+
+def test_frames_before_the_first_that_was_looked_at_are_no_part_of_the_film():
+    """Frames 50 to 99 with one particle in the first of them: clusters are counted from frame 50 on."""
+    table = pd.concat([track(0, range(50, 100), 100.0), track(1, range(52, 100), 300.0)])
+    kinetics = measure_assembly(
+        table, Calibration(), EventSettings(), field_px=FIELD, n_frames=100, first_frame=50
+    ).kinetics
+    assert (kinetics["frame_first"], len(kinetics["n_clusters"]), kinetics["n_clusters"][0]) == (50, 50, 1)
+
+
 def test_border_is_entered_and_left():
     """Tracks that begin or end at the rim enter and leave."""
     events = events_of(track(0, range(20, 100), 8.0 + np.arange(80)), track(1, range(50), 340.0 + np.arange(50)))
