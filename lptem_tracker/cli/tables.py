@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,19 +111,22 @@ def measure(
     from lptem_tracker.run import environment
 
     settings = opt.settings_from(config, given)
-    table, calibration, known_field = _tracks(tracks, settings)
+    source = _tracks(tracks, settings)
+    table, calibration = source.table, source.calibration
     with Target(output, MEASURED, force=force) as target:
         result = measure_tracks(
-            table,
+            source.moved(table, -1),
             calibration,
             settings=settings,
-            field_px=field_px or known_field,
+            field_px=field_px or source.field_px,
+            n_frames=source.n_frames,
+            first_frame=source.first_frame,
             rejected_events=_rejected(rejected, tracks),
         )
         ordered = _in_order(table)
         target.write("particles.csv", result.particles)
         target.write("msd.csv", result.msd)
-        target.write("events.csv", result.events)
+        target.write("events.csv", source.moved(result.events, 1))
         target.write("tracks.parquet", ordered)
         target.write("tracks.csv", ordered)
         target.write_json("summary.json", result.summary)
@@ -142,22 +145,41 @@ def _in_order(tracks: pd.DataFrame) -> pd.DataFrame:
     return tracks.sort_values(["frame", "particle"], kind="stable", ignore_index=True)
 
 
-def _tracks(source: str, settings: Settings) -> tuple[pd.DataFrame, Calibration, tuple[int, int] | None]:
-    """Return the table, its scale (the user's first, then the file's) and its field where known."""
+@dataclass(frozen=True)
+class _Source:
+    """A table of tracks, its scale, and what is known of the movie that it comes from."""
+
+    table: pd.DataFrame
+    calibration: Calibration
+    field_px: tuple[int, int] | None = None
+    corner: tuple[int, int] = (0, 0)
+    n_frames: int | None = None
+    first_frame: int | None = None
+
+    def moved(self, table: pd.DataFrame, sign: int) -> pd.DataFrame:
+        """Count positions from the corner of the region (-1), or from that of the whole frame again (1)."""
+        if self.corner == (0, 0):
+            return table
+        return table.assign(x=table["x"] + sign * self.corner[0], y=table["y"] + sign * self.corner[1])
+
+
+def _tracks(source: str, settings: Settings) -> _Source:
+    """Return the table with its scale (the user's first, then the file's), and field and frames where known."""
     from lptem_tracker.export import read_tracks
     from lptem_tracker.run import open_run
 
-    field: tuple[int, int] | None = None
-    if Path(source).is_dir() and (Path(source) / "run.json").exists():
-        run = open_run(source)
-        table, known = run.tracks, run.calibration
-        shape = run.record.get("movie", {}).get("shape")
-        field = (shape[2], shape[1]) if shape else None
-    else:
-        table = read_tracks(Path(source), pixel_size_nm=settings.movie.pixel_size_nm)
-        known = _stated(table)
     scale = settings.movie.model_dump(include={"pixel_size_nm", "frame_interval_s", "exposure_s"})
-    return table, known.with_user(**scale), field
+    if not (Path(source).is_dir() and (Path(source) / "run.json").exists()):
+        table = read_tracks(Path(source), pixel_size_nm=settings.movie.pixel_size_nm)
+        return _Source(table, _stated(table).with_user(**scale))
+    run = open_run(source)
+    known, movie = run.calibration.with_user(**scale), run.record.get("movie", {})
+    if not movie.get("shape"):
+        return _Source(run.tracks, known)
+    n, height, width = movie["shape"]
+    x, y, width, height = movie.get("roi") or (0, 0, width, height)
+    start, stop = movie.get("frames") or (0, n)
+    return _Source(run.tracks, known, (width, height), (x, y), stop, start)
 
 
 def _stated(table: pd.DataFrame) -> Calibration:

@@ -47,8 +47,8 @@ def evaluate_run(run: Run, truth: str | Path) -> dict[str, dict[str, Any]]:
     if "shape" not in movie:
         raise InputError(f"{run.path} is no analysis of a movie, which a score needs; give a run that analyze wrote.")
     _same_movie(movie["shape"], scene, folder)
-    start, stop = movie["frames"]
-    x, y, width, height = movie["roi"] or (0, 0, movie["shape"][2], movie["shape"][1])
+    start, stop = movie.get("frames") or (0, movie["shape"][0])
+    x, y, width, height = movie.get("roi") or (0, 0, movie["shape"][2], movie["shape"][1])
     field = (width, height)
     detections, tracks, found = (_moved(table, x, y) for table in (run.detections, run.tracks, run.events))
     true_tracks, true_events = (
