@@ -48,9 +48,8 @@ def movie_facts(results: Results) -> list[tuple[str, str]]:
 
 def key_figures(results: Results) -> list[tuple[str, str, str]]:
     """Return (label, value, remark) of the figures shown at the top."""
-    tracks, ensemble, units = results.tracks, results.ensemble, results.calibration.units
-    n = tracks["particle"].nunique()
-    lengths = tracks[tracks["observed"]].groupby("particle").size()
+    lengths, ensemble, units = results.paths.lengths, results.ensemble, results.calibration.units
+    n = len(lengths)
     remark = f"median {lengths.median():g} frames each" if n else "nothing was tracked"
     out = [("Particles", f"{n:,}", remark)]
     d = ensemble.get(results.d_column)

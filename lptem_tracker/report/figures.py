@@ -6,13 +6,12 @@ import json
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from lptem_tracker.report import plots
 from lptem_tracker.report.labels import unit_text
 from lptem_tracker.report.msd_curves import ensemble_curve, model_msd, particle_curves
 from lptem_tracker.report.plots import axis, plot, series
-from lptem_tracker.report.results import Results
+from lptem_tracker.report.results import Results, shown_every
 
 MOST_CURVES = 400
 EVENT_COLOURS = {"leave": plots.GREY, "enter": plots.GREY, "dissolve": plots.ORANGE, "nucleate": plots.BLUE,
@@ -210,11 +209,13 @@ def event_plots(results: Results) -> list[dict[str, Any]]:
     kinetics = results.summary.get("kinetics") or {}
     clusters = kinetics.get("n_clusters")
     if isinstance(clusters, list) and clusters:
-        frames = range(int(kinetics.get("frame_first") or 0), int(kinetics.get("frame_first") or 0) + len(clusters))
-        content = [series("steps", frames, clusters, colour=plots.GREEN)]
+        first, some = int(kinetics.get("frame_first") or 0), slice(None, None, shown_every(len(clusters)))
+        frames = range(first, first + len(clusters))[some]
+        content = [series("steps", frames, clusters[some], colour=plots.GREEN)]
         low, high = kinetics.get("n_clusters_low"), kinetics.get("n_clusters_high")
         if isinstance(low, list) and isinstance(high, list):
-            content.insert(0, series("band", frames, clusters, colour=plots.GREEN, low=low, high=high))
+            band = series("band", frames, clusters[some], colour=plots.GREEN, low=low[some], high=high[some])
+            content.insert(0, band)
         out.append(plot("n_clusters", "Clusters against time", axis("frame"), axis("clusters", low=0), content))
     return out
 
@@ -281,28 +282,14 @@ def quality_plots(results: Results) -> list[dict[str, Any]]:
             )
         )
     shown = results.shown_frames
-    counts = per_frame(results.tracks[results.tracks["observed"]], results.n_frames)
     content = [
-        series(
-            "steps",
-            shown,
-            counts[shown],
-            name="tracked",
-            colour=plots.BLUE,
+        series("steps", shown, counts.reindex(shown, fill_value=0), name=name, colour=colour)
+        for name, counts, colour in (
+            ("detected", results.detected, plots.GREY),
+            ("tracked", results.paths.counts, plots.BLUE),
         )
+        if counts is not None
     ]
-    if results.detections is not None:
-        found = per_frame(results.detections, results.n_frames)
-        content.insert(
-            0,
-            series(
-                "steps",
-                shown,
-                found[shown],
-                name="detected",
-                colour=plots.GREY,
-            ),
-        )
     out.append(
         plot(
             "counts",
@@ -314,11 +301,6 @@ def quality_plots(results: Results) -> list[dict[str, Any]]:
         )
     )
     return out
-
-
-def per_frame(table: pd.DataFrame, n_frames: int) -> np.ndarray[Any, Any]:
-    """Return the number of rows in each frame, shape (n_frames,)."""
-    return np.bincount(table["frame"].to_numpy(dtype=np.int64), minlength=n_frames)[:n_frames]
 
 
 def change_points(value: object) -> list[int]:

@@ -39,7 +39,7 @@ def tracks_data(results: Results) -> dict[str, Any]:
         if gaps.size:
             path["gaps"] = gaps.tolist()
         paths.append(path)
-    return {"per_px": PER_PX, "stride": stride, "paths": paths}
+    return {"per_px": PER_PX, "stride": stride * results.paths.stride, "paths": paths}
 
 
 def _differences(values: NDArray[np.float64]) -> list[int]:

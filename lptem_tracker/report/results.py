@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from lptem_tracker.calibration import Calibration
-from lptem_tracker.report.source import measured_tracks
+from lptem_tracker.report.paths import Paths, detections_per_frame, read_paths
 from lptem_tracker.run import Run
 from lptem_tracker.tables import EVENT_DTYPES, empty_table
 
@@ -22,9 +22,10 @@ class Results:
 
     Attributes
     ----------
-    tracks : pandas.DataFrame
-        Linked positions, sorted by particle and frame, with `observed`.
-    detections : pandas.DataFrame or None
+    paths : Paths
+        Where the measured particles were.
+    detected : pandas.Series or None
+        Detections of each frame that has any.
     particles, msd, events : pandas.DataFrame
         Empty where the run has none.
     summary, record : dict
@@ -35,8 +36,8 @@ class Results:
         Files of a full run that this one has not.
     """
 
-    tracks: pd.DataFrame
-    detections: pd.DataFrame | None
+    paths: Paths
+    detected: pd.Series[int] | None
     particles: pd.DataFrame
     msd: pd.DataFrame
     events: pd.DataFrame
@@ -45,6 +46,11 @@ class Results:
     calibration: Calibration
     level: float = 0.95
     missing: list[str] = field(default_factory=list)
+
+    @property
+    def tracks(self) -> pd.DataFrame:
+        """Linked positions, sorted by particle and frame, with `observed`; thinned where there are very many."""
+        return self.paths.rows
 
     @property
     def ensemble(self) -> dict[str, Any]:
@@ -67,7 +73,7 @@ class Results:
         movie = self.record.get("movie") or {}
         if movie.get("frames") or movie.get("shape"):
             return int(movie["frames"][1] if movie.get("frames") else movie["shape"][0])
-        return int(self.tracks["frame"].max()) + 1 if len(self.tracks) else 1
+        return int(self.paths.counts.index.max()) + 1 if len(self.paths.counts) else 1
 
     @property
     def first_frame(self) -> int:
@@ -78,7 +84,12 @@ class Results:
     @property
     def shown_frames(self) -> range:
         """Frames that have a point in plots against time."""
-        return range(self.first_frame, self.n_frames, max(1, self.n_frames // MOST_FRAME_POINTS))
+        return range(self.first_frame, self.n_frames, shown_every(self.n_frames - self.first_frame))
+
+
+def shown_every(n_frames: int) -> int:
+    """Return the step by which so many frames are thinned to `MOST_FRAME_POINTS`."""
+    return max(1, -(-n_frames // MOST_FRAME_POINTS))
 
 
 def gather(run: Run) -> Results:
@@ -94,8 +105,8 @@ def gather(run: Run) -> Results:
         for name in ("tracks.parquet", "particles.csv", "msd.csv", "events.csv", "detections.parquet")
     }
     return Results(
-        tracks=measured_tracks(run),
-        detections=run.detections if have["detections.parquet"] else None,
+        paths=read_paths(run),
+        detected=detections_per_frame(run) if have["detections.parquet"] else None,
         particles=run.particles if have["particles.csv"] else pd.DataFrame({"particle": pd.Series(dtype="int64")}),
         msd=run.msd if have["msd.csv"] else pd.DataFrame({"particle": pd.Series(dtype="int64")}),
         events=run.events.reset_index(drop=True) if have["events.csv"] else empty_table(EVENT_DTYPES),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -161,6 +162,30 @@ def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
         if path.suffix == ".parquet":
             return pd.read_parquet(path, columns=columns)
         return pd.read_csv(path, usecols=columns)
+    except FileNotFoundError:
+        raise InputError(f"The run {path.parent} has no {path.name}; run the stage that writes it.") from None
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise InputError(
+            f"{path} cannot be read ({_first_line(error)}); it may be damaged. Run the stage again."
+        ) from None
+
+
+def read_blocks(path: Path, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+    """Yield those of some columns that a run's Parquet table has, as many rows at a time as were written together.
+
+    Raises
+    ------
+    InputError
+        It is absent or cannot be read.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            present = [name for name in columns if name in file.schema_arrow.names]
+            for group in range(file.num_row_groups):
+                yield file.read_row_group(group, columns=present).to_pandas()
     except FileNotFoundError:
         raise InputError(f"The run {path.parent} has no {path.name}; run the stage that writes it.") from None
     except (OSError, ValueError, pa.ArrowException) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,3 +35,22 @@ def test_residuals_are_relative_to_the_model(make_run: MakeRun) -> None:
     (errors,) = (part for part in plot["series"] if part["kind"] == "errors")
     model = 4 * (60 * LAG_S + 0.3**2 - 60 * 0.0125 / 3)
     assert errors["y"] == pytest.approx(4 * SLOPES.mean() * LAG_S / model - 1, rel=1e-4)
+
+
+def test_a_long_movie_is_drawn_with_few_points(make_run: MakeRun) -> None:
+    """100,000 frames of clusters make at most 4,000 points, each with the numbers of its own frame."""
+    folder, n = make_run(), 100_000
+    frames = np.arange(n)
+    kinetics = {
+        "frame_first": 7,
+        "n_clusters": frames.tolist(),
+        "n_clusters_low": (frames - 1).tolist(),
+        "n_clusters_high": (frames + 2).tolist(),
+    }
+    (folder / "summary.json").write_text(json.dumps({"kinetics": kinetics}), encoding="utf-8")
+    (plot,) = (p for p in figures.event_plots(gather(open_run(folder))) if p["key"] == "n_clusters")
+    band, steps = plot["series"]
+    assert 2_000 < len(steps["x"]) <= 4_000
+    assert np.subtract(steps["x"], steps["y"]) == pytest.approx(7)
+    assert np.subtract(band["high"], band["low"]) == pytest.approx(3)
+    assert len(band["x"]) == len(band["low"]) == len(band["high"]) == len(steps["x"])
