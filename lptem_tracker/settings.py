@@ -12,23 +12,35 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, ValidationInfo, field_validator
 
 from lptem_tracker.errors import SettingsError
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse true and false where they would be taken for 1 and 0."""
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
+            raise ValueError("true and false are no values here")
+        return value
 
 
 class MovieSettings(_Section):
     """Which part of the movie is analysed, and its scale."""
 
-    pixel_size_nm: float | None = Field(None, gt=0, description="Side of a pixel in nm; None: from the metadata.")
-    frame_interval_s: float | None = Field(
-        None, gt=0, description="Time between frame starts in s; None: from the metadata."
+    pixel_size_nm: float | None = Field(
+        None, ge=1e-9, le=1e9, description="Side of a pixel in nm; None: from the metadata."
     )
-    exposure_s: float | None = Field(None, gt=0, description="Exposure of a frame in s; None: from the metadata.")
+    frame_interval_s: float | None = Field(
+        None, ge=1e-15, le=1e9, description="Time between frame starts in s; None: from the metadata."
+    )
+    exposure_s: float | None = Field(
+        None, ge=1e-15, le=1e9, description="Exposure of a frame in s; None: from the metadata."
+    )
     frames: str | None = Field(
         None, pattern=r"^\d*:\d*$", description="Frames A:B to analyse, from A to B-1; None: all."
     )
@@ -46,7 +58,7 @@ class DetectSettings(_Section):
     confidence: float = Field(0.5, ge=0, le=1, description="Detections below this probability are dropped.")
     batch_frames: int | None = Field(None, ge=1, description="Frames a batch; None: as memory allows.")
     blob_diameter_px: float | None = Field(
-        None, gt=2, description="blob only: particle diameter in px; None: found from the image."
+        None, gt=2, le=10_000, description="blob only: particle diameter in px; None: found from the image."
     )
     refine: bool = Field(True, description="Fit position and shape on the raw pixels after detection.")
 
@@ -58,9 +70,11 @@ class LinkSettings(_Section):
         None, gt=0, description="Largest step between frames in px; None: estimated."
     )
     max_gap_frames: int = Field(
-        5, ge=0, description="Frames that a particle may be missing without losing its identity."
+        5, ge=0, le=1_000_000, description="Frames that a particle may be missing without losing its identity."
     )
-    window_frames: int = Field(8, ge=1, description="Frames over which links are decided together; 1: frame by frame.")
+    window_frames: int = Field(
+        8, ge=1, le=1_000_000, description="Frames over which links are decided together; 1: frame by frame."
+    )
     motion: Literal["auto", "brownian", "velocity", "mixed"] = Field(
         "auto", description="Motion model of the Kalman filter."
     )
@@ -237,7 +251,8 @@ def _explain(error: ValidationError) -> str:
         known = _names(first["loc"])
         return f"Unknown setting {name}; known here: {', '.join(known)}."
     meaning = _meaning(first["loc"])
-    return f"Setting {name} = {first['input']!r} is not valid: {first['msg']}." + (
+    reason = first["msg"].removeprefix("Value error, ")
+    return f"Setting {name} = {first['input']!r} is not valid: {reason}." + (
         f" It is: {meaning}" if meaning else ""
     )
 

@@ -33,6 +33,13 @@ def test_toml_written_is_read_back_equal(tmp_path):
         ("[links]\n", "Unknown setting links; known here: movie"),
         ("[link]\nmax_gap_frames = -1\n", "link.max_gap_frames = -1 .* It is: Frames that a particle may be missing"),
         ("[link\n", "not valid TOML"),
+        ("[movie]\npixel_size_nm = true\n", "pixel_size_nm = True is not valid: true and false are no values here"),
+        ("[link]\nmax_gap_frames = true\n", "max_gap_frames = True is not valid: true and false are no values here"),
+        ("[movie]\npixel_size_nm = 1e300\n", "pixel_size_nm = 1e.300 is not valid: .*less than or equal to 1000000000"),
+        ("[movie]\nexposure_s = 1e-300\n", "exposure_s = 1e-300 is not valid: .*greater than or equal to 1e-15"),
+        ("[link]\nmax_displacement_px = inf\n", "max_displacement_px = inf is not valid: .*finite"),
+        ("[link]\nmax_gap_frames = 9000000000000000000\n", "max_gap_frames = 9000000000000000000 is not valid"),
+        ("[detect]\nblob_diameter_px = 1e9\n", "blob_diameter_px = 1000000000.0 is not valid"),
         ("link = 3\n", "link"),
     ],
 )
@@ -72,3 +79,9 @@ def test_what_is_not_set_says_what_stands_in_its_place():
     assert shown["movie.pixel_size_nm"] == "from the metadata"
     assert shown["link.max_gap_frames"] == "3"
     assert all(shown.values())
+
+
+def test_switches_take_true_and_false():
+    """Where true and false are the values they stay so."""
+    settings = Settings.load(overrides={"report.overlay": False, "link.drift": True})
+    assert (settings.report.overlay, settings.link.drift) == (False, True)

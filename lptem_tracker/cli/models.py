@@ -12,6 +12,7 @@ from lptem_tracker.cli.console import rows, say, say_json
 from lptem_tracker.cli.help import command, option
 from lptem_tracker.cli.options import (
     PATH,
+    Place,
     device_option,
     force_option,
     json_option,
@@ -58,7 +59,7 @@ def simulate(scene: str, output: Path, seed: int, frames: int | None, force: boo
 @command()
 @option("--from-simulation", is_flag=True, help="From nothing, as the shipped weights were made.")
 @option("--data", type=PATH, metavar="LABELS", help="Fine-tune on these labels (YOLO or COCO).")
-@option("--from", "start", type=click.Path(), metavar="FILE", show_default="shipped", help="Weights to fine-tune.")
+@option("--from", "start", type=Place(), metavar="FILE", show_default="shipped", help="Weights to fine-tune.")
 @output_to("FOLDER", "Folder for the weights.")
 @option(
     "--minutes",

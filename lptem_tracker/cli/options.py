@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from lptem_tracker.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
-PATH = click.Path(path_type=Path)
 Decorator = Callable[[F], F]
 
 SETTING_OF = {
@@ -35,6 +34,19 @@ SETTING_OF = {
 }
 
 
+class Place(click.Path):
+    """A path; nothing at all is none, though Python takes it for the present folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        if not str(value).strip():
+            self.fail("the name is empty; give a path ('.' is the present folder)", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = Place(path_type=Path)
+
+
 class Frames(click.ParamType):  # type: ignore[type-arg]
     """A:B, frames A to B-1."""
 
@@ -43,7 +55,7 @@ class Frames(click.ParamType):  # type: ignore[type-arg]
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the text, once it is seen to be a range."""
         first, colon, last = str(value).partition(":")
-        if not colon or not all(part == "" or part.isdigit() for part in (first, last)):
+        if not colon or not all(part == "" or part.isdecimal() for part in (first, last)):
             self.fail(f"{value!r} is not a range A:B of frames, such as 100:200 or 100:", param, ctx)
         return str(value)
 
@@ -57,8 +69,8 @@ class Roi(click.ParamType):  # type: ignore[type-arg]
         """Return the four whole numbers."""
         if isinstance(value, tuple):
             return value
-        parts = str(value).split(",")
-        if len(parts) != 4 or not all(part.strip().lstrip("-").isdigit() for part in parts):
+        parts = [part.strip() for part in str(value).split(",")]
+        if len(parts) != 4 or not all(part.removeprefix("-").isdecimal() for part in parts):
             self.fail(f"{value!r} is not four whole numbers X,Y,WIDTH,HEIGHT in px", param, ctx)
         return tuple(int(part) for part in parts)
 
@@ -73,7 +85,7 @@ class Size(click.ParamType):  # type: ignore[type-arg]
         if isinstance(value, tuple):
             return value[0], value[1]
         width, _, height = str(value).lower().partition("x")
-        if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
+        if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
             self.fail(f"{value!r} is not WIDTHxHEIGHT in px, such as 512x512", param, ctx)
         return int(width), int(height)
 
@@ -162,7 +174,7 @@ detect_options = combined(
     ),
     option(
         "--weights",
-        type=click.Path(),
+        type=Place(),
         metavar="FILE",
         show_default="the shipped ones",
         section="Detection",

@@ -195,6 +195,27 @@ def test_an_option_that_would_do_nothing_is_refused(capsys, tmp_path, monkeypatc
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["analyze", "a.tif", "-o", "", "--force"], "--output"),
+        (["analyze", "a.tif", "-o", "run", "--config", " "], "--config"),
+        (["analyze", "a.tif", "-o", "run", "--weights", ""], "--weights"),
+        (["overlay", ""], "RUN"),
+        (["analyze", "a.tif", "-o", "run", "--roi", "--1,0,20,20"], "--roi"),
+        (["analyze", "a.tif", "-o", "run", "--roi", "\N{SUPERSCRIPT TWO},0,20,20"], "--roi"),
+        (["analyze", "a.tif", "-o", "run", "--frames", "\N{SUPERSCRIPT TWO}:9"], "--frames"),
+    ],
+)
+def test_a_value_that_can_be_none_is_wrong_usage(capsys, tmp_path, monkeypatch, words, named):
+    """An empty path is not the present folder; signs that look like digits are no numbers."""
+    (tmp_path / "run.json").write_text("mine", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert _run(words) == 2
+    assert named in capsys.readouterr().err.splitlines()[-1]
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+
+
 @pytest.mark.parametrize("name", ["tracks.xlsx", "tracks.JSON", "tracks.geff"])
 def test_a_table_of_another_kind_is_no_folder(capsys, tmp_path, name):
     """A name that asks for a file which link does not write is refused, not made into a folder of that name."""
