@@ -102,7 +102,8 @@ def potential_well(bodies: Bodies, rows: Ints, found: PairCorrelation) -> Well |
     depths = np.array([left[0] for left in without if left is not None])
     if well is None or len(depths) < len(without):
         return uncorrected
-    std = float(np.sqrt((len(depths) - 1) * depths.var()))
+    # blocks of frames are no blocks where particles hardly move: then g(r) knows its error better
+    std = max(float(np.sqrt((len(depths) - 1) * depths.var())), error)
     if std > _MAX_ERROR * abs(well[0]):
         return uncorrected
     return Well(well[0], std, well[1], height, potential, True)

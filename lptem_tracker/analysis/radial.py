@@ -22,7 +22,10 @@ _MIN_PEAK_PAIRS = 100  # pairs in a bin at the first peak, for a 10 % error of o
 
 @dataclass(frozen=True)
 class PairCorrelation:
-    """g(r) in px: `r` bin centres, `g`, its counting error `g_std`, pairs per bin, and the mean density (per px²)."""
+    """g(r) in px: `r` bin centres, `g`, its standard error `g_std`, pairs per bin, and the mean density (per px²).
+
+    The error counts a pair of particles that stays in a bin for many frames once, not once a frame.
+    """
 
     r: Floats
     g: Floats
@@ -68,35 +71,54 @@ def pair_correlation(bodies: Bodies, rows: Ints) -> PairCorrelation | None:
     r_max = min(0.5 * min(width, height), max(6 * spacing, 6 * contact))
     expected = sum(len(part) ** 2 for part in frames) / 2 * np.pi * r_max**2 / (width * height)
     frames = frames[:: max(1, int(np.ceil(expected / _PAIR_BUDGET)))]
-    distance, weight = _weighted_pairs(bodies, frames, r_max)
+    distance, weight, who = _weighted_pairs(bodies, frames, r_max)
     if len(distance) < _MIN_PAIRS:
         return None
     norm = sum(len(part) * (len(part) - 1) for part in frames) / 2 / (width * height) ** 2
-    return _histogram(distance, weight, norm, r_max, density, len(frames))
+    edges, g, pairs = _histogram(distance, weight, norm, r_max)
+    n = len(np.unique(bodies.particle[np.concatenate(frames)]))
+    std = _std(np.minimum(np.searchsorted(edges, distance, "right") - 1, len(g) - 1), weight, who, n * (n - 1) // 2)
+    g_std = std[: len(g)] / (norm * np.pi * np.diff(edges**2))
+    return PairCorrelation((edges[1:] + edges[:-1]) / 2, g, g_std, pairs, density, len(frames))
 
 
-def _weighted_pairs(bodies: Bodies, frames: list[Ints], r_max: float) -> tuple[Floats, Floats]:
+def _weighted_pairs(bodies: Bodies, frames: list[Ints], r_max: float) -> tuple[Floats, Floats, Ints]:
+    """Distance of each pair in each frame, its weight, and which two particles it is."""
     width, height = bodies.field
-    distance, weight = [], []
+    distance, weight, who = [], [], []
     for part in frames:
         xy = np.column_stack([bodies.x[part], bodies.y[part]])
         pairs = cKDTree(xy).query_pairs(r_max, output_type="ndarray")
         d = np.abs(xy[pairs[:, 0]] - xy[pairs[:, 1]])
         distance.append(np.hypot(d[:, 0], d[:, 1]))
         weight.append(1 / (np.maximum(width - d[:, 0], 1) * np.maximum(height - d[:, 1], 1)))
-    return np.concatenate(distance), np.concatenate(weight)
+        one, other = bodies.particle[part[pairs[:, 0]]], bodies.particle[part[pairs[:, 1]]]
+        who.append(np.minimum(one, other) * len(bodies.ids) + np.maximum(one, other))
+    return np.concatenate(distance), np.concatenate(weight), np.concatenate(who)
 
 
-def _histogram(distance: Floats, weight: Floats, norm: float, r_max: float, density: float, n: int) -> PairCorrelation:
+def _histogram(distance: Floats, weight: Floats, norm: float, r_max: float) -> tuple[Floats, Floats, Ints]:
+    """Edges of as many bins as there are pairs for, g, and pairs in each."""
     bins = 1600
     while True:
         edges = np.linspace(0, r_max, bins + 1)
         pairs = np.histogram(distance, edges)[0]
-        ring = np.pi * np.diff(edges**2)
-        g = np.histogram(distance, edges, weights=weight)[0] / (norm * ring)
+        g = np.histogram(distance, edges, weights=weight)[0] / (norm * np.pi * np.diff(edges**2))
         peak = int(g[: bins // 2].argmax()) if bins > 50 else 0
         if bins <= 100 or (pairs[peak] >= _MIN_PEAK_PAIRS and pairs.sum() / bins >= _MIN_PEAK_PAIRS / 2):
-            break
+            return edges, g, pairs
         bins //= 2
-    std = g / np.sqrt(np.maximum(pairs, 1))
-    return PairCorrelation((edges[1:] + edges[:-1]) / 2, g, std, pairs, density, n)
+
+
+def _std(into: Ints, weight: Floats, who: Ints, n_pairs: int) -> Floats:
+    """Standard error of the sum of weights in each bin, from how pairs of particles differ in their sums over frames.
+
+    Particles that move freely between frames give the counting error, particles that stand still that of one frame.
+    """
+    counting = np.bincount(into, weight**2)
+    order = np.lexsort((into, who))
+    same = (np.diff(who[order]) == 0) & (np.diff(into[order]) == 0)
+    start = np.flatnonzero(np.concatenate([[True], ~same]))
+    total = np.add.reduceat(weight[order], start)
+    each = np.bincount(into[order[start]], total**2)
+    return np.asarray(np.sqrt(np.maximum(each - np.bincount(into, weight) ** 2 / max(n_pairs, 1), counting)))

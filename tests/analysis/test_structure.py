@@ -8,7 +8,7 @@ import pytest
 
 from lptem_tracker.analysis.bodies import bodies_from_tracks
 from lptem_tracker.analysis.order import bond_order, lattice_sites, nematic_order
-from lptem_tracker.analysis.potential import _peak
+from lptem_tracker.analysis.potential import _peak, potential_well
 from lptem_tracker.analysis.radial import PairCorrelation, pair_correlation
 from lptem_tracker.tables import validate_tracks
 
@@ -31,6 +31,33 @@ def test_g_of_random_points_is_one_up_to_the_edge():
     assert found.g[far].mean() == pytest.approx(1, abs=4 / np.sqrt(found.pairs[far].sum()))
     z = (found.g - 1) / found.g_std
     assert 0.8 < np.sqrt(np.mean(z[found.pairs > 20] ** 2)) < 1.25
+
+
+def test_pairs_that_stand_still_count_once():
+    """Eighty points at rest for 50 frames know g(r) as well as one frame does: n pairs, an error of 1/sqrt(n).
+
+    Weights for the edges and the sum over all pairs, which is fixed, move that by some per cent.
+    """
+    rng = np.random.default_rng(2)
+    bodies = bodies_at(np.tile(rng.uniform(0, 500, (1, 80, 2)), (50, 1, 1)), (500, 500), radius=3.0)
+    found = pair_correlation(bodies, np.arange(len(bodies.x)))
+    assert found is not None
+    some = found.pairs >= 150
+    assert some.sum() > 20
+    ratio = found.g_std[some] / found.g[some] * np.sqrt(found.pairs[some] / 50)
+    assert ratio == pytest.approx(np.ones(some.sum()), abs=0.1)
+
+
+def test_particles_at_rest_have_no_pair_potential():
+    """Points strewn at random that only jitter show no well, however many frames repeat their chance neighbours."""
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        xy = rng.uniform(0, 512, (60, 2)) + rng.normal(0, 0.3, (100, 60, 2))
+        bodies = bodies_at(xy, (512, 512), radius=5.0)
+        rows = np.arange(len(bodies.x))
+        found = pair_correlation(bodies, rows)
+        assert found is not None
+        assert potential_well(bodies, rows, found) is None
 
 
 def test_well_is_read_without_the_bias_of_the_highest_bin():
