@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lptem_tracker.detect.refine import shapes as sh
 from lptem_tracker.detect.refine.compiled import compiled
-from lptem_tracker.detect.refine.frame import State, Surroundings, run, subtracted
+from lptem_tracker.detect.refine.frame import State, Surroundings, reaching, run, subtracted
 from lptem_tracker.detect.refine.render import owners
 from lptem_tracker.detect.refine.scores import CHI2, ELONGATION, N_ACTIVE
 
@@ -135,7 +135,7 @@ def _bounding(state: State) -> NDArray[np.float64]:
 
 def _apart(state: State, box: NDArray[np.float64], rows: NDArray[np.int64]) -> Surroundings:
     """Subtract the particles that are settled; leave each pixel near the others to the one deepest there."""
-    settled = _near(box, rows)
+    settled = reaching(state, rows)
     settled[rows] = False
     outlines = state.params.copy()
     outlines[:, [sh.X, sh.Y]], outlines[:, sh.A], outlines[:, sh.B] = box[:, :2], box[:, 2] / 2, box[:, 3] / 2
@@ -146,14 +146,6 @@ def _apart(state: State, box: NDArray[np.float64], rows: NDArray[np.int64]) -> S
     around = subtracted(state, settled)
     owner = owners(around.total.shape, np.full(len(box), sh.ELLIPSE, dtype=np.int64), outlines, 2.0)
     return Surroundings(around.total, around.counted, owner)
-
-
-def _near(box: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return which boxes may reach into the windows of some rows, shape (n,)."""
-    reach = 2.0 * np.maximum(box[:, 2], box[:, 3]) + 48.0
-    off = np.abs(box[:, None, :2] - box[None, rows, :2]).max(axis=2)
-    out: NDArray[np.bool_] = (off < reach[:, None] + reach[rows]).any(axis=1)
-    return out
 
 
 def _compete(

@@ -25,6 +25,16 @@ def sizes(kind: NDArray[np.int64], p: NDArray[np.float64]) -> NDArray[np.float64
 
 def sizes_std(kind: NDArray[np.int64], p: NDArray[np.float64], cov: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the standard errors of `sizes` by linear propagation, shape (n, 6)."""
+    radius_std = np.sqrt(np.maximum(cov[:, sh.A, sh.A], 0.0))
+    out: NDArray[np.float64] = radius_std[:, None] * np.array([2.0, 2.0, 0.0, 1.0, 0.0, 0.0])
+    out[:, 2] = 2 * np.pi * p[:, sh.A] * radius_std
+    long = np.flatnonzero(kind != sh.DISK)
+    if len(long):
+        out[long] = _propagated(kind[long], p[long], cov[long])
+    return out
+
+
+def _propagated(kind: NDArray[np.int64], p: NDArray[np.float64], cov: NDArray[np.float64]) -> NDArray[np.float64]:
     entries = [sh.A, sh.B, sh.CORNER]
     jac = np.zeros((len(p), len(SIZES), len(entries)))
     for k, entry in enumerate(entries):

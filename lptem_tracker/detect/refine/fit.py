@@ -14,12 +14,12 @@ import numpy as np
 
 from lptem_tracker.detect.refine.compiled import compiled, inlined
 from lptem_tracker.detect.refine.model import evaluate, plane_columns
-from lptem_tracker.detect.refine.pixels import PIXEL_CAP, Z_CUT, gather
+from lptem_tracker.detect.refine.pixels import BLOCK, FAR, N_ROWS, PIXEL_CAP, Z_CUT, gather
 from lptem_tracker.detect.refine.profile import dome_column
 from lptem_tracker.detect.refine.scores import (
+    CELLS,
     CHI2,
     CHI2_OUT,
-    CLIPPED,
     CONVERGED,
     ELONGATION,
     ITERATIONS,
@@ -29,9 +29,9 @@ from lptem_tracker.detect.refine.scores import (
     N_STATS,
     SEEN,
     elongation,
-    inner_residuals,
     project,
     sandwich,
+    sandwich_of,
 )
 from lptem_tracker.detect.refine.shapes import (
     BOX,
@@ -51,6 +51,8 @@ from lptem_tracker.detect.refine.shapes import (
     Y,
 )
 from lptem_tracker.detect.refine.solver import cholesky, fill, invert, substitute
+
+ASK_ELLIPSE, ASK_DOME = 2, 3  # what else may be wanted of a run, see `fit_particles`
 
 
 @inlined
@@ -190,27 +192,25 @@ def _descend(kind, p, prior, precision, px, n, sums, free, m, table, max_iter, t
 
 
 @inlined
-def _capacity(chosen, kinds, params, slack, lags, want):  # type: ignore[no-untyped-def]
-    """Return the most pixels near an outline, and the side of the grid that holds them.
+def _capacity(chosen, kinds, params, slack):  # type: ignore[no-untyped-def]
+    """Return the most pixels near an outline, and the cells that hold three lines of them.
 
     Room for every particle's own: what is left out for lack of it would depend on what is fitted beside.
     """
-    most, side = 0.0, 0
+    most, width = 0.0, 0.0
     for row in range(chosen.shape[0]):
         p = params[chosen[row]]
         near = Z_CUT * math.exp(p[LOG_S]) + slack
         half = max(p[A], p[B]) + near
         bounding = half if kinds[chosen[row]] != BOX else math.sqrt(p[A] * p[A] + p[B] * p[B]) + near
-        most = max(most, min(4 * bounding * bounding, float(PIXEL_CAP)))
-        if lags.shape[0] > 0 and want > 0:
-            side = max(side, int(2.9 * half) + 12)
-    return int(most) + 64, side
+        most, width = max(most, min(4 * bounding * bounding, float(PIXEL_CAP))), max(width, 2 * bounding + 6)
+    return int(most) + 64 + BLOCK, max(CELLS, 4 * int(width)) + 4 * int(width)
 
 
 @inlined
-def _errors(kind, p, precision, px, n, free, m, table, sums, lags, score, grid, work, buf, inverse, cov, covs, stats):  # type: ignore[no-untyped-def]
+def _errors(kind, p, precision, px, n, free, m, table, sums, lags, score, dense, cells, buf, inverse, cov, covs, stats):  # type: ignore[no-untyped-def]
     """Write the covariance of a fit that has ended, and where wanted what a dome would gain."""
-    _, jac, res, hess, g, factor, _, trial, _, origin, column = buf
+    scratch, jac, res, hess, g, factor, _, trial, _, origin, column = buf
     fill(covs, np.nan)
     if not cholesky(hess, m, factor):
         return
@@ -219,18 +219,23 @@ def _errors(kind, p, precision, px, n, free, m, table, sums, lags, score, grid, 
     for k in range(m):
         for t in range(m):
             cov[k, t] = inverse[k, t]
-    if lags.shape[0] > 0:
-        sandwich(jac, px, n, free, m, sums, lags, grid, inverse, work, cov)
+    if lags.shape[0] > 0 and score == ASK_ELLIPSE:
+        blur, contrast = 0, 0
+        for k in range(m):
+            blur, contrast = (k if free[k] == LOG_S else blur), (k if free[k] == CONTRAST else contrast)
+        sandwich_of((blur, contrast), jac, px, n, free, m, sums, lags, dense, cells, inverse, scratch, cov)
+    elif lags.shape[0] > 0:
+        sandwich(jac, px, n, free, m, sums, lags, dense, cells, inverse, cov)
     for k in range(m):
         for t in range(m):
             covs[free[k], free[t]] = cov[k, t]
-    if score and p[Q] == 0.0:
-        dome_column(kind, p, origin, px, n, table, trial, jac[CONTRAST], jac[Q])
+    if score == ASK_DOME and p[Q] == 0.0:
+        dome_column(kind, p, origin, px, n, table, scratch, trial, jac[CONTRAST], jac[Q])
         project(jac[Q], jac, res, n, free, m, hess, precision, factor, g, column, stats)
 
 
 @inlined
-def _gathered(image, total, counted, owner, i, kind, p, window, noise, options, table, px, scratch, sums, st):  # type: ignore[no-untyped-def]
+def _gathered(image, total, counted, owner, i, kind, p, window, noise, options, table, px, far, scratch, sums, st):  # type: ignore[no-untyped-def]
     """Collect the pixels of a particle; return how many lie near its outline.
 
     The elongation stays: it is measured once, on the free fit of a disk.
@@ -239,9 +244,25 @@ def _gathered(image, total, counted, owner, i, kind, p, window, noise, options, 
         st[k] = st[k] if k == ELONGATION else 0.0
     caps = (int(options[5]), int(options[6]))
     n, st[SEEN], st[LOG_V] = gather(
-        image, total, counted, owner, i, kind, p, window, noise, options[0], options[1], caps, table, px, scratch, sums
+        image,
+        total,
+        counted,
+        owner,
+        i,
+        kind,
+        p,
+        window,
+        noise,
+        options[0],
+        options[1],
+        caps,
+        table,
+        px,
+        far,
+        scratch,
+        sums,
     )
-    st[N_ACTIVE], st[N_OUT], st[CLIPPED] = n, sums[10], sums[11]
+    st[N_ACTIVE], st[N_OUT] = n, sums[10]
     return n
 
 
@@ -256,7 +277,7 @@ def fit_particles(  # type: ignore[no-untyped-def]
     ----------
     image : (Y, X) float32
         Pixels; not-finite ones are no data.
-    total : (Y, X) float64
+    total : (Y, X) float32
         What the shapes of other particles take away, and for those that are `counted` their own at `params`.
     counted : (n,) bool
     owner : (Y, X) int32
@@ -276,22 +297,25 @@ def fit_particles(  # type: ignore[no-untyped-def]
         Half-plane lags x, y and the noise's correlation there; L = 0 for white noise.
     options : (7,) float64
         Slack in px that an outline may move, clip in standard deviations (0: none), most iterations,
-        tolerance in units of χ², covariance wanted (1), an ellipse's score too (2), a dome's too (3), or neither (0),
-        and about how many pixels near and beyond an outline are enough.
+        tolerance in units of χ², covariance wanted (1), an ellipse's score and of the covariance the variances of
+        blur and contrast alone under correlated noise (2), a dome's score and all (3), or neither (0), and about
+        how many pixels near and beyond an outline are enough.
     table : (n, 4) float64
         `shapes.TABLE`.
     covs : (n, 12, 12) float64, stats : (n, N_STATS) float64
         Written: covariance of the fit and its figures.
     """
     max_iter, tol, want = int(options[2]), options[3], options[4]
-    capacity, side = _capacity(chosen, kinds, params, options[0], lags, want)
-    px, jac, res = np.empty((7, capacity)), np.zeros((N_PARAMS, capacity)), np.empty(capacity)
-    scratch, grad, sums = np.zeros((7, capacity)), np.zeros(3), np.zeros(12)
+    capacity, width = _capacity(chosen, kinds, params, options[0])
+    px, jac, res = np.empty((N_ROWS, capacity)), np.zeros((N_PARAMS, capacity)), np.empty(capacity)
+    scratch, far, grad, sums = np.zeros((7, capacity)), np.empty((N_ROWS, FAR)), np.zeros(3), np.zeros(11)
     origin, trial, g, column = np.zeros(N_PARAMS), np.zeros(N_PARAMS), np.zeros(12), np.zeros(12)
     hess, factor, damped = np.zeros((12, 12)), np.zeros((12, 12)), np.zeros((12, 12))
     buf = (scratch, jac, res, hess, g, factor, damped, trial, grad, origin, column)
     which, inverse, cov = np.zeros(N_PARAMS, np.int64), np.zeros((12, 12)), np.zeros((12, 12))
-    grid, work = np.empty((side, side), np.int32), np.empty((N_PARAMS, capacity if side else 0))
+    correlated = lags.shape[0] > 0 and want > 0
+    dense = np.empty((N_PARAMS + 1, width if correlated else 0), np.float32)
+    cells = np.empty(capacity if correlated else 0, np.int64)
     for row in range(chosen.shape[0]):
         i = chosen[row]
         kind, p, st, m = kinds[i], params[i], stats[i], 0
@@ -302,7 +326,7 @@ def fit_particles(  # type: ignore[no-untyped-def]
         if kind == DISK:
             p[B] = p[A]
         n = _gathered(
-            image, total, counted[i], owner, i, kind, p, windows[i], noise, options, table, px, scratch, sums, st
+            image, total, counted[i], owner, i, kind, p, windows[i], noise, options, table, px, far, scratch, sums, st
         )
         if n + st[N_OUT] <= m + 3 or n < 4:
             fill(covs[i], np.nan)
@@ -310,11 +334,10 @@ def fit_particles(  # type: ignore[no-untyped-def]
         _descend(kind, p, priors[i], precisions[i], px, n, sums, which, m, table, max_iter, tol, buf, st)
         # slopes refer to the window's origin: move the level to the fitted centre
         p[LEVEL] += p[SLOPE_X] * (p[X] - origin[X]) + p[SLOPE_Y] * (p[Y] - origin[Y])
-        if want == 2 and kind == DISK:
-            st[ELONGATION] = elongation(jac, res, px, n, p, origin)
-        inner_residuals(res, px, n, math.exp(p[LOG_S]), st)
+        if want == ASK_ELLIPSE and kind == DISK:
+            st[ELONGATION] = elongation(jac, res, px, n, p, origin, scratch)
         if want > 0:
             _errors(
-                kind, p, precisions[i], px, n, which, m, table, sums, lags, want > 1, grid, work, buf, inverse, cov,
+                kind, p, precisions[i], px, n, which, m, table, sums, lags, want, dense, cells, buf, inverse, cov,
                 covs[i], st,
             )  # fmt: skip

@@ -16,8 +16,28 @@ from lptem_tracker.detect.refine.render import render
 from lptem_tracker.detect.refine.scores import CHI2, CHI2_OUT, LOG_V, N_STATS
 
 N = sh.N_PARAMS
-ASK_ELLIPSE, ASK_DOME = 2, 3  # what else may be wanted of a run, see `fit.fit_particles`
 _COARSE = (500, 700)  # pixels near and beyond an outline that are enough to come near
+
+
+@dataclass(frozen=True)
+class Buffers:
+    """Arrays of a frame's size that all of its stages write in turn: new ones would cost more than what goes in.
+
+    Attributes
+    ----------
+    total : numpy.ndarray
+        Shape (Y, X), float32: what particles take away.
+    nobody : numpy.ndarray
+        Shape (Y, X), int32: -1 throughout.
+    """
+
+    total: NDArray[np.float32]
+    nobody: NDArray[np.int32]
+
+    @staticmethod
+    def of(shape: tuple[int, ...]) -> Buffers:
+        """Return buffers for pictures of a shape."""
+        return Buffers(np.empty(shape, np.float32), np.full(shape, -1, np.int32))
 
 
 @dataclass
@@ -37,6 +57,7 @@ class State:
         Shape (n, 3): centre x, y and radius of the pixels used, in px.
     owner : numpy.ndarray
         Shape (Y, X), int32: row of the box that each pixel is in or near, the deepest of several; -1 for none.
+    buffers : Buffers
     covs, stats : numpy.ndarray
         Of the last fit, shape (n, 12, 12) and (n, N_STATS).
     evidence, growth : numpy.ndarray
@@ -50,6 +71,7 @@ class State:
     params: NDArray[np.float64]
     windows: NDArray[np.float64]
     owner: NDArray[np.int32]
+    buffers: Buffers
     priors: NDArray[np.float64] = field(init=False)
     precisions: NDArray[np.float64] = field(init=False)
     covs: NDArray[np.float64] = field(init=False)
@@ -65,7 +87,9 @@ class State:
 
     def copy(self) -> State:
         """Return a state that can be changed without changing this one."""
-        twin = State(self.image, self.noise, self.kinds.copy(), self.params.copy(), self.windows, self.owner)
+        twin = State(
+            self.image, self.noise, self.kinds.copy(), self.params.copy(), self.windows, self.owner, self.buffers
+        )
         twin.priors, twin.precisions = self.priors.copy(), self.precisions.copy()
         twin.covs, twin.stats = self.covs.copy(), self.stats.copy()
         twin.evidence, twin.growth = self.evidence.copy(), self.growth.copy()
@@ -81,7 +105,7 @@ class State:
         renumbered = np.full(len(self.kinds) + 1, -1, dtype=np.int32)
         renumbered[rows] = np.arange(len(rows))
         owner = renumbered[self.owner]
-        out = State(image, self.noise, self.kinds[rows], self.params[rows], self.windows[rows], owner)
+        out = State(image, self.noise, self.kinds[rows], self.params[rows], self.windows[rows], owner, self.buffers)
         for mine, theirs in zip(out._rows(), self._rows()):
             mine[:] = theirs[rows]
         return out
@@ -120,7 +144,7 @@ class Surroundings:
         Shape (Y, X), int32: the row whose pixel it is, -1 for everybody's.
     """
 
-    total: NDArray[np.float64]
+    total: NDArray[np.float32]
     counted: NDArray[np.bool_]
     owner: NDArray[np.int32]
 
@@ -128,16 +152,25 @@ class Surroundings:
 def masked(state: State) -> Surroundings:
     """Leave each pixel near a box to the particle whose box it is deepest in."""
     nobody = np.zeros(len(state.kinds), dtype=np.bool_)
-    return Surroundings(np.zeros(state.owner.shape), nobody, state.owner)
+    state.buffers.total.fill(0.0)
+    return Surroundings(state.buffers.total, nobody, state.owner)
 
 
 def subtracted(state: State, rows: NDArray[np.bool_] | None = None) -> Surroundings:
-    """Take away what the fits of all (or some) particles say of their pixels."""
-    shape = (state.image.shape[0], state.image.shape[1])
+    """Take away what the fits of all (or some) particles say of their pixels, until the next call of this frame."""
     good: NDArray[np.bool_] = np.asarray(np.isfinite(state.params).all(axis=1))
     counted = good if rows is None else rows & good
-    total = render(shape, state.kinds, state.params, counted)
-    return Surroundings(total, counted, np.full(shape, -1, np.int32))
+    render(state.buffers.total, state.kinds, state.params, counted)
+    return Surroundings(state.buffers.total, counted, state.buffers.nobody)
+
+
+def reaching(state: State, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which particles may be seen in the windows of some rows, shape (n,)."""
+    p = state.params
+    size = 1.5 * np.maximum(p[:, sh.A], p[:, sh.B]) + 6.0 * np.exp(p[:, sh.LOG_S]) + 2.0
+    off = np.abs(p[:, None, :2] - state.windows[None, rows, :2]).max(axis=2)
+    out: NDArray[np.bool_] = (off < size[:, None] + state.windows[rows, 2]).any(axis=1)
+    return out
 
 
 def run(

@@ -11,9 +11,9 @@ from scipy.spatial import cKDTree
 
 from lptem_tracker.detect.refine import shapes as sh
 from lptem_tracker.detect.refine.compiled import compiled, inlined
-from lptem_tracker.detect.refine.frame import State, run, subtracted
+from lptem_tracker.detect.refine.frame import State, reaching, run, subtracted
 from lptem_tracker.detect.refine.model import evaluate
-from lptem_tracker.detect.refine.pixels import COLUMN, DX, DY, LINE, WEIGHT
+from lptem_tracker.detect.refine.pixels import DX, DY, N_ROWS, WEIGHT
 
 _ROUNDS = 3
 _SHARED = np.array([sh.X, sh.Y, sh.A, sh.B, sh.THETA, sh.CORNER, sh.LOG_S, sh.Q, sh.CONTRAST])
@@ -46,10 +46,20 @@ def settle_touching(state: State, free: NDArray[np.bool_], clip: float, pool: Th
         return
     rows = np.unique(pairs)
     for _ in range(_ROUNDS):
-        run(state, rows, subtracted(state), free=free, slack=1.5, clip=clip, max_iter=6, tol=0.01, pool=pool)
+        run(
+            state,
+            rows,
+            subtracted(state, reaching(state, rows)),
+            free=free,
+            slack=1.5,
+            clip=clip,
+            max_iter=6,
+            tol=0.01,
+            pool=pool,
+        )
     both = np.concatenate([pairs, pairs[:, ::-1]])
     extra = np.zeros_like(state.covs)
-    total = subtracted(state).total
+    total = subtracted(state, reaching(state, rows)).total
     _cross(
         state.image, total, both, state.kinds, state.params, state.covs, state.noise.packed(), _SHARED, sh.TABLE, extra
     )
@@ -67,28 +77,38 @@ def _columns(image, total, i, kinds, params, x0, y0, x1, y1, noise, table, px, s
                 mean = p[sh.LEVEL] - total[iy, ix]
                 weight = 1 / math.sqrt(max(noise[2], noise[1] + noise[0] * mean))
                 px[WEIGHT, n] = weight if math.isfinite(image[iy, ix]) else 0.0
-                px[DX, n], px[DY, n], px[COLUMN, n], px[LINE, n] = ix - p[sh.X], iy - p[sh.Y], ix, iy
+                px[DX, n], px[DY, n] = ix - p[sh.X], iy - p[sh.Y]
                 n += 1
     evaluate(kinds[i], p, p, px, n, table, scratch, jac, res, 1)
     return n
 
 
+@inlined
+def _overlap(p, q, image):  # type: ignore[no-untyped-def]
+    """Return the first and last column and line of the rectangle in which both of two particles are seen."""
+    low, high = np.zeros(2), np.zeros(2)
+    for axis in range(2):
+        reach_p = max(p[sh.A], p[sh.B]) + 3.5 * math.exp(p[sh.LOG_S])
+        reach_q = max(q[sh.A], q[sh.B]) + 3.5 * math.exp(q[sh.LOG_S])
+        low[axis] = max(p[axis] - reach_p, q[axis] - reach_q, 0.0)
+        high[axis] = min(p[axis] + reach_p, q[axis] + reach_q, image.shape[1 - axis] - 1.0)
+    x0, y0 = math.ceil(low[0]), math.ceil(low[1])
+    return x0, y0, max(math.floor(high[0]), x0 - 1), max(math.floor(high[1]), y0 - 1)
+
+
 @compiled
 def _cross(image, total, pairs, kinds, params, covs, noise, shared, table, extra):  # type: ignore[no-untyped-def]
     """Add to `extra`, for each ordered pair, what the second one's errors do to the first."""
-    capacity, m = 4096, shared.shape[0]
-    px, scratch, res = np.zeros((7, capacity)), np.zeros((7, capacity)), np.zeros(capacity)
+    capacity, m = 0, shared.shape[0]
+    for row in range(pairs.shape[0]):
+        x0, y0, x1, y1 = _overlap(params[pairs[row, 0]], params[pairs[row, 1]], image)
+        capacity = max(capacity, min((x1 - x0 + 1) * (y1 - y0 + 1), 4096))
+    px, scratch, res = np.zeros((N_ROWS, capacity)), np.zeros((7, capacity)), np.zeros(capacity)
     mine, other = np.zeros((sh.N_PARAMS, capacity)), np.zeros((sh.N_PARAMS, capacity))
     cross, shift = np.zeros((m, m)), np.zeros((m, m))
     for row in range(pairs.shape[0]):
         i, j = pairs[row, 0], pairs[row, 1]
-        low, high = np.zeros(2), np.zeros(2)
-        for axis in range(2):
-            reach_i = max(params[i, sh.A], params[i, sh.B]) + 3.5 * math.exp(params[i, sh.LOG_S])
-            reach_j = max(params[j, sh.A], params[j, sh.B]) + 3.5 * math.exp(params[j, sh.LOG_S])
-            low[axis] = max(params[i, axis] - reach_i, params[j, axis] - reach_j, 0.0)
-            high[axis] = min(params[i, axis] + reach_i, params[j, axis] + reach_j, image.shape[1 - axis] - 1.0)
-        x0, y0, x1, y1 = math.ceil(low[0]), math.ceil(low[1]), math.floor(high[0]), math.floor(high[1])
+        x0, y0, x1, y1 = _overlap(params[i], params[j], image)
         _columns(image, total, i, kinds, params, x0, y0, x1, y1, noise, table, px, scratch, mine, res)
         n = _columns(image, total, j, kinds, params, x0, y0, x1, y1, noise, table, px, scratch, other, res)
         for a in range(m):

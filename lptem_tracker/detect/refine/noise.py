@@ -58,42 +58,64 @@ class NoiseModel:
 
 
 @inlined
-def _flatten(image: Any, busy: Any, y0: int, x0: int, size: int, buffer: Any, used: Any) -> tuple[int, float, float]:
-    """Write a block freed of its plane, zero where not used; return count, mean, and sum of squares."""
-    n, sx, sy, xx, xy, yy, sv, vx, vy = 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    middle, base = 0.5 * (size - 1), 0.0
+def _copied(image: Any, busy: Any, y0: int, x0: int, size: int, base: float, buffer: Any, used: Any) -> None:
+    """Write a block less `base`, zero where not used, its lines `_REACH` cells apart."""
     for y in range(size):
+        at = y * (size + _REACH)
+        line, skip = image[y0 + y, x0 : x0 + size], busy[y0 + y, x0 : x0 + size]
+        out, use = buffer[at : at + size], used[at : at + size]
         for x in range(size):
-            v = image[y0 + y, x0 + x]
-            good = math.isfinite(v) and not busy[y0 + y, x0 + x]
-            used[y, x] = 1.0 if good else 0.0
-            if good:
-                base = v if n == 0 else base
-                fx, fy, w = x - middle, y - middle, v - base
-                n += 1
-                sx, sy, sv = sx + fx, sy + fy, sv + w
-                xx, xy, yy = xx + fx * fx, xy + fx * fy, yy + fy * fy
-                vx, vy = vx + w * fx, vy + w * fy
+            use[x] = 1.0 if (abs(line[x]) < np.inf) & (not skip[x]) else 0.0
+        for x in range(size):
+            out[x] = line[x] - base if use[x] > 0 else 0.0
+
+
+@inlined
+def _flatten(size: int, places: Any, buffer: Any, used: Any) -> tuple[float, float, float]:
+    """Free a block of its plane; return count, mean, and sum of squares."""
+    cells, fx, fy = size * (size + _REACH), places[0], places[1]
+    n, sx, sy, xx, xy, yy, sv, vx, vy = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for t in range(cells):
+        ux, uy = used[t] * fx[t], used[t] * fy[t]
+        n += used[t]
+        sx += ux
+        sy += uy
+        xx += ux * fx[t]
+        xy += ux * fy[t]
+        yy += uy * fy[t]
+        sv += buffer[t]
+        vx += buffer[t] * fx[t]
+        vy += buffer[t] * fy[t]
     if n < 0.5 * size * size:
         return n, 0.0, 0.0
     sx, sy, mean = sx / n, sy / n, sv / n
     xx, xy, yy, vx, vy = xx - n * sx * sx, xy - n * sx * sy, yy - n * sy * sy, vx - sv * sx, vy - sv * sy
     det = max(xx * yy - xy * xy, 1e-12)
     gx, gy, squares = (vx * yy - vy * xy) / det, (vy * xx - vx * xy) / det, 0.0
-    for y in range(size):
-        for x in range(size):
-            buffer[y, x] = 0.0
-            if used[y, x] > 0:
-                buffer[y, x] = image[y0 + y, x0 + x] - base - mean - gx * (x - middle - sx) - gy * (y - middle - sy)
-                squares += buffer[y, x] ** 2
-    return n, mean + base, squares
+    for t in range(cells):
+        buffer[t] -= used[t] * (mean + gx * (fx[t] - sx) + gy * (fy[t] - sy))
+    for t in range(cells):
+        squares += buffer[t] * buffer[t]
+    return n, mean, squares
+
+
+@inlined
+def _product(first: Any, second: Any, n: int) -> float:
+    total = 0.0
+    for t in range(n):
+        total += first[t] * second[t]
+    return total
 
 
 @compiled
 def _blocks(image: Any, busy: Any, size: int, step: int, lags: Any, out: Any) -> None:
     """Write mean, count, squares, and lag products and counts of every `step`-th block; see `estimate_noise`."""
     height, width = image.shape
-    buffer, used = np.zeros((size, size)), np.zeros((size, size))
+    stride = size + _REACH
+    cells = size * stride
+    buffer, used, places = np.zeros(cells + 3 * stride), np.zeros(cells + 3 * stride), np.zeros((2, cells))
+    for t in range(cells):
+        places[0, t], places[1, t] = t % stride - 0.5 * (size - 1), t // stride - 0.5 * (size - 1)
     index = 0
     for y0 in range(0, height - size + 1, size):
         for x0 in range(0, width - size + 1, size):
@@ -102,24 +124,21 @@ def _blocks(image: Any, busy: Any, size: int, step: int, lags: Any, out: Any) ->
             row[:] = 0.0
             if index % step != 0:
                 continue
-            n, mean, squares = _flatten(image, busy, y0, x0, size, buffer, used)
-            row[0], row[1], row[2] = mean, n, squares
+            base = image[y0 + size // 2, x0 + size // 2]
+            base = base if math.isfinite(base) else 0.0
+            _copied(image, busy, y0, x0, size, base, buffer, used)
+            n, mean, squares = _flatten(size, places, buffer, used)
+            row[0], row[1], row[2] = mean + base, n, squares
             if n < 0.5 * size * size:
                 continue
             for t in range(lags.shape[0]):
                 lx, ly = lags[t, 0], lags[t, 1]
-                products, pairs = 0.0, 0.0
-                left, right = max(0, -lx), min(size, size - lx)
-                for y in range(size - ly):
-                    upper, lower, here, there = buffer[y], buffer[y + ly], used[y], used[y + ly]
-                    for x in range(left, right):
-                        products += upper[x] * lower[x + lx]
-                    if n < size * size:
-                        for x in range(left, right):
-                            pairs += here[x] * there[x + lx]
-                    else:
-                        pairs += right - left
-                row[3 + 2 * t], row[4 + 2 * t] = products, pairs
+                shift = ly * stride + lx
+                row[3 + 2 * t] = _product(buffer, buffer[shift:], cells)
+                if n < size * size:
+                    row[4 + 2 * t] = _product(used, used[shift:], cells)
+                else:
+                    row[4 + 2 * t] = (size - abs(lx)) * (size - ly)
 
 
 def estimate_noise(image: NDArray[np.float32], busy: NDArray[np.bool_], *, quantum: float = 0.0) -> NoiseModel:

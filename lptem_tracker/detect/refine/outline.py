@@ -11,7 +11,20 @@ from numpy.typing import NDArray
 from lptem_tracker.detect.refine import shapes as sh
 from lptem_tracker.detect.refine.compiled import compiled, inlined
 from lptem_tracker.detect.refine.frame import State, subtracted
-from lptem_tracker.detect.refine.pixels import DX, DY, INSIDE, PIXEL_CAP, PLANE_CAP, VALUE, WEIGHT, Z_CUT, gather
+from lptem_tracker.detect.refine.pixels import (
+    BLOCK,
+    DX,
+    DY,
+    FAR,
+    INSIDE,
+    N_ROWS,
+    PIXEL_CAP,
+    PLANE_CAP,
+    VALUE,
+    WEIGHT,
+    Z_CUT,
+    gather,
+)
 from lptem_tracker.detect.refine.solver import cholesky, substitute
 
 RAYS = 32
@@ -95,8 +108,13 @@ def _outlines(image, total, counted, owner, kinds, params, windows, noise, table
     capacity, m = 64, 2 * _HARMONICS + 1
     for i in range(len(kinds)):
         half = max(params[i, sh.A], params[i, sh.B]) + Z_CUT * math.exp(params[i, sh.LOG_S]) + 3
-        capacity = max(capacity, int(min(4 * half * half, PIXEL_CAP)) + 64)
-    px, scratch, sums = np.empty((7, capacity)), np.empty((7, capacity)), np.zeros(12)
+        capacity = max(capacity, int(min(4 * half * half, PIXEL_CAP)) + 64 + BLOCK)
+    px, far, scratch, sums = (
+        np.empty((N_ROWS, capacity)),
+        np.empty((N_ROWS, FAR)),
+        np.empty((5, capacity)),
+        np.zeros(11),
+    )
     hess, factor, g, columns = np.zeros((m, m)), np.zeros((m, m)), np.zeros(m), np.zeros(m)
     for i in range(len(kinds)):
         p, coefficients = params[i], np.zeros(m)
@@ -105,7 +123,7 @@ def _outlines(image, total, counted, owner, kinds, params, windows, noise, table
         slack = min(3.0 + 0.2 * p[sh.B], 10.0)
         n, _, _ = gather(
             image, total, counted[i], owner, i, kinds[i], p, windows[i], noise, slack, 6.0, (PIXEL_CAP, PLANE_CAP),
-            table, px, scratch, sums,
+            table, px, far, scratch, sums,
         )  # fmt: skip
         _bend(kinds[i], p, px, n, coefficients, hess, factor, g, columns)
         for k in range(radii.shape[1]):

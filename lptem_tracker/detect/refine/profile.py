@@ -55,7 +55,7 @@ _MOST_DEVIATION, _MOST_WEIGHT, _MOST_RATIO = 3.0, 64.0, 4.0
 
 
 @inlined
-def dome_column(kind, p, origin, px, n, table, scaled, by_contrast, column):  # type: ignore[no-untyped-def]
+def dome_column(kind, p, origin, px, n, table, scratch, scaled, by_contrast, column):  # type: ignore[no-untyped-def]
     """Write the weighted difference of the nearest dome from a plate; `scaled` is scratch for 12 parameters.
 
     `by_contrast` holds the derivatives by the contrast, which are the plate itself.
@@ -71,6 +71,9 @@ def dome_column(kind, p, origin, px, n, table, scaled, by_contrast, column):  # 
     softer = (1 - w) * _NEAREST[block, t, 2] + w * _NEAREST[block, t + 1, 2]
     darker = (1 - w) * _NEAREST[block, t, 3] + w * _NEAREST[block, t + 1, 3]
     grown, s_dome = (wider - 1) * b, softer * s
+    if kind == sh.DISK:
+        _dome_of_disk(p, origin, px, n, table, b + grown, s_dome, darker, by_contrast, scratch, column)
+        return
     for k in range(sh.N_PARAMS):
         scaled[k] = p[k]
     scaled[sh.A], scaled[sh.B], scaled[sh.CORNER] = p[sh.A] + grown, b + grown, p[sh.CORNER] + grown
@@ -83,6 +86,30 @@ def dome_column(kind, p, origin, px, n, table, scaled, by_contrast, column):  # 
         d = sh.distance(kind, u, v, scaled[sh.A], scaled[sh.B], scaled[sh.CORNER])
         dome = darker * sh.fraction(kind, u, v, d, scaled, s_dome, table)
         column[j] = -p[sh.CONTRAST] * (px[WEIGHT, j] * dome + by_contrast[j])
+
+
+@inlined
+def _dome_of_disk(p, origin, px, n, table, radius, s, darker, by_contrast, scratch, column):  # type: ignore[no-untyped-def]
+    """`dome_column` of a disk, each loop short enough to vectorise."""
+    x, y, w, inside, at, scale = px[DX], px[DY], px[WEIGHT], scratch[0], scratch[1], scratch[2]
+    ox, oy, c = origin[sh.X] - p[sh.X], origin[sh.Y] - p[sh.Y], p[sh.CONTRAST]
+    end = sh.Z_MAX * (1 - 1e-9)
+    for j in range(n):
+        inside[j] = radius - math.sqrt((x[j] + ox) ** 2 + (y[j] + oy) ** 2)
+    for j in range(n):
+        # beyond the table's end G rises as in `shapes.edge`
+        z = max(inside[j] / s, end)
+        scale[j] = math.sqrt(z / end) * (1 - 0.125 / (z * z)) / (1 - 0.125 / (end * end))
+    for j in range(n):
+        at[j] = (min(max(inside[j] / s, -sh.Z_MAX), end) + sh.Z_MAX) * sh.PER_UNIT
+    for j in range(n):
+        i = np.uint32(at[j])
+        part = at[j] - i
+        at[j] = (1 - part) * table[i, 2] + part * table[i + 1, 2]
+    for j in range(n):
+        at[j] *= scale[j] * math.sqrt(max((2 - inside[j] / radius) / radius * s, 0.0))
+    for j in range(n):
+        column[j] = -c * (w[j] * darker * at[j] + by_contrast[j])
 
 
 def nearest_dome(kinds: NDArray[np.int64], params: NDArray[np.float64], share: float = 1.0) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lptem_tracker.detect.refine.compiled import compiled
+from lptem_tracker.detect.refine.compiled import compiled, inlined
 from lptem_tracker.detect.refine.pixels import normal_edge
 from lptem_tracker.detect.refine.shapes import (
     CONTRAST,
@@ -59,32 +59,44 @@ def _render(kinds: Any, params: Any, use: Any, table: Any, total: Any) -> None:
                     line[ix] += p[CONTRAST] * fraction(kinds[i], u, v, d, p, s, table)
 
 
+@inlined
+def _depths(kind: Any, p: Any, b: float, iy: int, x0: int, x1: int, depth: Any) -> None:
+    """Write the distances to an outline along a run of pixels of a line."""
+    cos, sin, dy = math.cos(p[THETA]), math.sin(p[THETA]), iy - p[Y]
+    for k in range(x1 - x0):
+        dx = x0 + k - p[X]
+        depth[k] = distance(kind, cos * dx + sin * dy, cos * dy - sin * dx, p[A], b, p[CORNER])
+
+
 @compiled
-def _own(kinds: Any, params: Any, grow: float, depth: Any, owner: Any) -> None:
+def _own(kinds: Any, params: Any, grow: float, owner: Any) -> None:
     height, width = owner.shape
+    mine, theirs = np.empty(width), np.empty(1)
     for i in range(len(kinds)):
         p = params[i]
-        cos, sin = math.cos(p[THETA]), math.sin(p[THETA])
-        a, b = p[A], (p[A] if kinds[i] == DISK else p[B])
-        reach = max(a, b) * (1.0 if kinds[i] < 3 else 1.415) + grow
+        b = p[A] if kinds[i] == DISK else p[B]
+        reach = max(p[A], b) * (1.0 if kinds[i] < 3 else 1.415) + grow
         x0, x1 = max(0, math.ceil(p[X] - reach)), min(width - 1, math.floor(p[X] + reach))
         y0, y1 = max(0, math.ceil(p[Y] - reach)), min(height - 1, math.floor(p[Y] + reach))
         for iy in range(y0, y1 + 1):
+            _depths(kinds[i], p, b, iy, x0, x1 + 1, mine)
+            line = owner[iy]
             for ix in range(x0, x1 + 1):
-                dx, dy = ix - p[X], iy - p[Y]
-                d = distance(kinds[i], cos * dx + sin * dy, cos * dy - sin * dx, a, b, p[CORNER])
-                if d > -grow and d > depth[iy, ix]:
-                    depth[iy, ix] = d
-                    owner[iy, ix] = i
+                if mine[ix - x0] > -grow:
+                    other = line[ix]
+                    if other >= 0:
+                        q = params[other]
+                        _depths(kinds[other], q, q[A] if kinds[other] == DISK else q[B], iy, ix, ix + 1, theirs)
+                    if other < 0 or mine[ix - x0] > theirs[0]:
+                        line[ix] = i
 
 
 def render(
-    shape: tuple[int, int], kinds: NDArray[np.int64], params: NDArray[np.float64], use: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """Return what the shapes take away from the background, shape (Y, X)."""
-    total = np.zeros(shape)
+    total: NDArray[np.float32], kinds: NDArray[np.int64], params: NDArray[np.float64], use: NDArray[np.bool_]
+) -> None:
+    """Write what the shapes take away from the background to `total`, shape (Y, X)."""
+    total.fill(0.0)
     _render(kinds, params, use, TABLE, total)
-    return total
 
 
 def owners(
@@ -92,5 +104,5 @@ def owners(
 ) -> NDArray[np.int32]:
     """Return the row of the particle deepest at each pixel within `grow` px of its outline, or -1."""
     owner = np.full(shape, -1, dtype=np.int32)
-    _own(kinds, params, grow, np.full(shape, -np.inf, dtype=np.float32), owner)
+    _own(kinds, params, grow, owner)
     return owner

@@ -7,57 +7,88 @@ import math
 import numpy as np
 
 from lptem_tracker.detect.refine.compiled import inlined
-from lptem_tracker.detect.refine.pixels import COLUMN, DX, DY, INSIDE, LINE, WEIGHT
+from lptem_tracker.detect.refine.pixels import COLUMN, DX, DY, LINE, WEIGHT
 from lptem_tracker.detect.refine.shapes import LEVEL, A, X, Y
 from lptem_tracker.detect.refine.solver import cholesky, substitute
 
 # columns of the statistics of a fit
-(CHI2, N_ACTIVE, CHI2_OUT, N_OUT, CHI2_IN, N_IN, ITERATIONS, CONVERGED, ELONGATION, SEEN, CLIPPED, LOG_V,
- DOME_SCORE, DOME_WEIGHT) = range(14)  # fmt: skip
-N_STATS = 14
+CHI2, N_ACTIVE, CHI2_OUT, N_OUT, ITERATIONS, CONVERGED, ELONGATION, SEEN, LOG_V, DOME_SCORE, DOME_WEIGHT = range(11)
+N_STATS = 11
+
+CELLS = 4096  # of the grid on which a strip of the Jacobian is correlated with itself
+_REACH = 2  # px, of the noise's correlation
 
 
 @inlined
-def sandwich(jac, px, n, free, m, sums, lags, grid, inverse, work, cov):  # type: ignore[no-untyped-def]
+def _strip(row, cells, first, last, out):  # type: ignore[no-untyped-def]
+    for j in range(first, last):
+        out[cells[j]] = row[j]
+
+
+@inlined
+def _lagged(column, lags, stride, span, out):  # type: ignore[no-untyped-def]
+    """Write the sum of a column at all lags, each times the noise's correlation there."""
+    for t in range(span):
+        out[t] = 0.0
+    for k in range(lags.shape[0]):
+        shifted, rho = column[int(lags[k, 1]) * stride + int(lags[k, 0]) :], np.float32(lags[k, 2])
+        for t in range(span):
+            out[t] += rho * shifted[t]
+
+
+@inlined
+def _correlated(jac, px, n, free, m, lags, dense, cells, extra):  # type: ignore[no-untyped-def]
+    """Write JᵀPJ, with P the noise's correlation at the lags of one half plane, strip of lines after strip."""
+    column, line = px[COLUMN], px[LINE]
+    left, right = column[0], column[0]
+    for j in range(n):
+        left, right = min(left, column[j]), max(right, column[j])
+    stride = int(right - left) + 1 + _REACH
+    lines = max(1, CELLS // stride - _REACH)
+    first = 0
+    while first < n:
+        top, last, below = int(line[first]), first, first
+        while below < n and line[below] < top + lines + _REACH:
+            cells[below] = (int(line[below]) - top) * stride + int(column[below] - left)
+            below += 1
+            last = below if line[below - 1] < top + lines else last
+        span = (int(line[last - 1]) - top + 1) * stride
+        whole = max(span + (_REACH + 1) * stride, (int(line[below - 1]) - top + 1) * stride)
+        for i in range(m):
+            strip = dense[i, :whole]
+            for t in range(whole):
+                strip[t] = 0.0
+            _strip(jac[free[i]], cells, first, below, strip)
+        for k in range(m):
+            lagged = dense[m, :span]
+            _lagged(dense[k, :whole], lags, stride, span, lagged)
+            for i in range(m):
+                strip, total = dense[i, :span], np.float32(0.0)
+                for t in range(span):
+                    total += strip[t] * lagged[t]
+                extra[i, k] += total
+        first = last
+
+
+@inlined
+def sandwich(jac, px, n, free, m, sums, lags, dense, cells, inverse, cov):  # type: ignore[no-untyped-def]
     """Write H⁻¹ (JᵀRJ + (H - JᵀJ)) H⁻¹ with R the noise's correlation at the given lags.
 
     lags : (L, 3) rows of x, y (half plane) and correlation. Beyond the outline the plane's columns vary
-    slowly, so there the sum over lags is the sum of the correlations. `work`, (m, n) or larger, is scratch:
-    the columns of J at all lags, each times its correlation, added up.
+    slowly, so there the sum over lags is the sum of the correlations. `dense`, (m + 1, cells) float32, and
+    `cells` are scratch.
     """
-    x0, y0 = px[COLUMN, 0], px[LINE, 0]
-    for j in range(n):
-        x0, y0 = min(x0, px[COLUMN, j]), min(y0, px[LINE, j])
-    for row in range(grid.shape[0]):
-        for column in range(grid.shape[1]):
-            grid[row, column] = -1
-    for j in range(n):
-        row, column = int(px[LINE, j] - y0) + 3, int(px[COLUMN, j] - x0) + 3
-        if row < grid.shape[0] - 3 and column < grid.shape[1] - 3:
-            grid[row, column] = j
-    work[:m, :n] = 0.0
-    kappa = 0.0
+    half, extra, kappa = np.zeros((m, m)), np.zeros((m, m)), 0.0
+    _correlated(jac, px, n, free, m, lags, dense, cells, half)
     for t in range(lags.shape[0]):
         kappa += 2 * lags[t, 2]
-        lx, ly, rho = int(lags[t, 0]), int(lags[t, 1]), lags[t, 2]
-        for j in range(n):
-            row, column = int(px[LINE, j] - y0) + 3 + ly, int(px[COLUMN, j] - x0) + 3 + lx
-            at = grid[row, column] if row < grid.shape[0] and column < grid.shape[1] else -1
-            if at >= 0:
-                for i in range(m):
-                    work[i, j] += rho * jac[free[i], at]
-    extra, half = np.zeros((m, m)), np.zeros((m, m))
     for i in range(m):
         for k in range(m):
-            total = 0.0
-            row_i, row_k = jac[free[i]], work[k]
-            for j in range(n):
-                total += row_i[j] * row_k[j]
-            extra[i, k] += total
-            extra[k, i] += total
+            extra[i, k] = half[i, k] + half[k, i]
             if free[i] >= LEVEL and free[k] >= LEVEL:
                 lo, hi = min(free[i], free[k]) - LEVEL, max(free[i], free[k]) - LEVEL
                 extra[i, k] += kappa * (sums[hi] if lo == 0 else sums[1 + lo + hi])
+    half[:] = 0.0
     for i in range(m):
         for b in range(m):
             for a in range(m):
@@ -71,29 +102,62 @@ def sandwich(jac, px, n, free, m, sums, lags, grid, inverse, work, cov):  # type
 
 
 @inlined
-def elongation(jac, res, px, n, p, origin):  # type: ignore[no-untyped-def]
+def sandwich_of(entries, jac, px, n, free, m, sums, lags, dense, cells, inverse, scratch, cov):  # type: ignore[no-untyped-def]
+    """Write to the diagonal of `cov` what `sandwich` would write there for two parameters (indices into `free`)."""
+    kappa, pair, both = 0.0, np.zeros((2, 2)), np.arange(2)
+    for t in range(lags.shape[0]):
+        kappa += 2 * lags[t, 2]
+    for e in range(2):
+        column = scratch[e]
+        for j in range(n):
+            column[j] = 0.0
+        for i in range(m):
+            row, share = jac[free[i]], inverse[i, entries[e]]
+            for j in range(n):
+                column[j] += share * row[j]
+    _correlated(scratch, px, n, both, 2, lags, dense, cells, pair)
+    for e in range(2):
+        at, plane = entries[e], 0.0
+        for i in range(m):
+            for k in range(m):
+                if free[i] >= LEVEL and free[k] >= LEVEL:
+                    lo, hi = min(free[i], free[k]) - LEVEL, max(free[i], free[k]) - LEVEL
+                    plane += inverse[i, at] * inverse[k, at] * (sums[hi] if lo == 0 else sums[1 + lo + hi])
+        cov[at, at] = inverse[at, at] + 2 * pair[e, e] + kappa * plane
+
+
+@inlined
+def elongation(jac, res, px, n, p, origin, scratch):  # type: ignore[no-untyped-def]
     """Return the larger of two statistics (two degrees of freedom each) that a disk's residuals are twofold.
 
     One is the score of an elliptic deformation of the rim (Rao 1948); the other weighs residuals by their
     distance, for outlines far from the disk's.
     """
-    best = 0.0
-    for wide in range(2):
-        gc, gs, hc, hs, hcs = 0.0, 0.0, 1e-12, 1e-12, 0.0
-        for j in range(n):
-            dx, dy = px[DX, j] + origin[X] - p[X], px[DY, j] + origin[Y] - p[Y]
-            r2 = dx * dx + dy * dy + 1e-9
-            along = px[WEIGHT, j] / math.sqrt(r2) if wide else jac[A, j] / r2
-            c, s = along * (dx * dx - dy * dy), along * 2 * dx * dy
-            gc += c * res[j]
-            gs += s * res[j]
-            hc += c * c
-            hs += s * s
-            hcs += c * s
-        det = hc * hs - hcs * hcs
-        if det > 1e-9 * hc * hs:
-            best = max(best, (gc * gc * hs - 2 * gc * gs * hcs + gs * gs * hc) / det)
-    return best
+    x, y, w, along, r2 = px[DX], px[DY], px[WEIGHT], scratch[0], scratch[1]
+    ox, oy, by_a = origin[X] - p[X], origin[Y] - p[Y], jac[A]
+    for j in range(n):
+        r2[j] = (x[j] + ox) ** 2 + (y[j] + oy) ** 2 + 1e-9
+    for j in range(n):
+        along[j] = by_a[j] / r2[j]
+    rim = _twofold(along, x, y, ox, oy, res, n)
+    for j in range(n):
+        along[j] = w[j] / math.sqrt(r2[j])
+    return max(rim, _twofold(along, x, y, ox, oy, res, n))
+
+
+@inlined
+def _twofold(along, x, y, ox, oy, res, n):  # type: ignore[no-untyped-def]
+    gc, gs, hc, hs, hcs = 0.0, 0.0, 1e-12, 1e-12, 0.0
+    for j in range(n):
+        dx, dy = x[j] + ox, y[j] + oy
+        c, s = along[j] * (dx * dx - dy * dy), along[j] * 2 * dx * dy
+        gc += c * res[j]
+        gs += s * res[j]
+        hc += c * c
+        hs += s * s
+        hcs += c * s
+    det = hc * hs - hcs * hcs
+    return (gc * gc * hs - 2 * gc * gs * hcs + gs * gs * hc) / det if det > 1e-9 * hc * hs else 0.0
 
 
 @inlined
@@ -125,13 +189,3 @@ def project(off, jac, res, n, free, m, hess, precision, factor, cross, solved, s
         score -= slope * solved[i]
         information -= cross[i] * solved[i]
     stats[DOME_SCORE], stats[DOME_WEIGHT] = score, max(information, 0.0)
-
-
-@inlined
-def inner_residuals(res, px, n, s, stats):  # type: ignore[no-untyped-def]
-    """Sum the squared residuals deep inside the outline, for the noise's rise with the mean."""
-    stats[CHI2_IN], stats[N_IN] = 0.0, 0.0
-    for j in range(n):
-        if px[INSIDE, j] > 2 * s:
-            stats[CHI2_IN] += res[j] * res[j]
-            stats[N_IN] += 1

@@ -33,12 +33,12 @@ FREE[ELLIPSE, CORNER] = False
 FREE[ROD, CORNER] = False
 
 Z_MAX = 6.0
-_PER_UNIT = 64
+PER_UNIT = 64
 
 
 def _edge_table() -> NDArray[np.float64]:
     """Return Φ, φ, G and G' on a grid of z from -Z_MAX to Z_MAX, shape (n, 4)."""
-    z = np.linspace(-Z_MAX, Z_MAX, int(2 * Z_MAX * _PER_UNIT) + 1)
+    z = np.linspace(-Z_MAX, Z_MAX, int(2 * Z_MAX * PER_UNIT) + 1)
     phi = np.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)
     cdf = np.array([0.5 * math.erfc(-v / math.sqrt(2)) for v in z])
     # √ has no second derivative at 0: with the substitution u = √(z+Z) the integrand is smooth
@@ -60,7 +60,7 @@ def edge(z: float, table: NDArray[np.float64]) -> tuple[float, float, float, flo
     if z >= Z_MAX:
         root = math.sqrt(z)
         return 1.0, 0.0, root * (1 - 0.125 / (z * z)), 0.5 / root
-    t = (z + Z_MAX) * _PER_UNIT
+    t = (z + Z_MAX) * PER_UNIT
     i = min(int(t), table.shape[0] - 2)
     w = t - i
     v = 1.0 - w

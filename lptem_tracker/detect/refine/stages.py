@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from lptem_tracker.detect.refine import shapes as sh
 from lptem_tracker.detect.refine.choose import choose_elongated, choose_rectangles
-from lptem_tracker.detect.refine.frame import ASK_DOME, ASK_ELLIPSE, State, masked, run, subtracted
+from lptem_tracker.detect.refine.fit import ASK_DOME, ASK_ELLIPSE
+from lptem_tracker.detect.refine.frame import State, masked, run, subtracted
 from lptem_tracker.detect.refine.neighbours import settle_touching
 from lptem_tracker.detect.refine.pooling import fit_domes, lend_blur, prefer_domes
 from lptem_tracker.detect.refine.profile import growth

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lptem_tracker.detect.refine import shapes as sh
 from lptem_tracker.detect.refine.compiled import compiled
-from lptem_tracker.detect.refine.frame import State
+from lptem_tracker.detect.refine.frame import Buffers, State
 from lptem_tracker.detect.refine.noise import NoiseModel, estimate_noise
 from lptem_tracker.detect.refine.render import owners
 
@@ -54,6 +54,11 @@ def _spikes(image, limit, out):  # type: ignore[no-untyped-def]
     height, width = image.shape
     count, around, near = 0, np.empty(8), limit * 2 / 3
     for y in range(height):
+        line, steps = image[y], 0
+        for x in range(1, width):
+            steps += 0 if abs(line[x] - line[x - 1]) <= near else 1
+        if steps == 0:
+            continue
         for x in range(width):
             v = image[y, x]
             # the nearest neighbour in the line decides for nearly all
@@ -148,7 +153,7 @@ def start_state(image: NDArray[np.float32], box: NDArray[np.float64], quantum: f
     _levels(image, p)
     half = np.maximum(box[:, 2], box[:, 3]) / 2
     windows = np.column_stack([box[:, 0], box[:, 1], 1.25 * half + np.clip(size + 8, 10, 40)])
-    state = State(image, noise, kinds, p, windows, owner)
+    state = State(image, noise, kinds, p, windows, owner, Buffers.of(shape))
     state.precisions[:, sh.X] = state.precisions[:, sh.Y] = 1 / (_POSITION_SHARE * size + 1) ** 2
     state.precisions[:, sh.A] = state.precisions[:, sh.B] = 1 / (_SIZE_SHARE * size) ** 2
     state.priors[:, sh.LOG_S], state.precisions[:, sh.LOG_S] = BLUR_MEAN, 1 / BLUR_SPREAD**2

@@ -92,11 +92,19 @@ def _spread(state: State) -> NDArray[np.float64]:
     return out
 
 
+@compiled
+def _histogram(pixels: Any, low: Any, count: Any) -> None:
+    for line in pixels:
+        for v in line:
+            count[np.int64(v) - low] += 1
+
+
 def scale_ends(pixels: NDArray[Any]) -> tuple[float, float]:
     """Return the lowest and highest grey value where pixels pile up there, NaN where they do not."""
     if np.issubdtype(pixels.dtype, np.integer) and pixels.size and pixels.dtype.itemsize <= 2:
         low = int(pixels.min())
-        count = np.bincount((pixels.ravel() - low).astype(np.int64))
+        count = np.zeros(int(pixels.max()) - low + 1, dtype=np.int64)
+        _histogram(np.ascontiguousarray(pixels), low, count)
         at = np.flatnonzero(count)
         if len(at) < 3:
             return float("nan"), float("nan")

@@ -28,7 +28,7 @@ def residuals(kind, p, origin, px, full):
 def test_derivatives_are_those_of_finite_differences(kind, q):
     """Every analytic derivative agrees with a central difference of the residuals."""
     rng = np.random.default_rng(0)
-    px = np.zeros((7, 400))
+    px = np.zeros((8, 400))
     px[DX], px[DY] = rng.uniform(-12, 12, (2, 400))
     px[VALUE], px[WEIGHT] = 90.0, 0.1
     b = 7.0 if kind == sh.DISK else 4.5
@@ -50,7 +50,7 @@ def test_derivatives_are_those_of_finite_differences(kind, q):
 def test_fast_disk_equals_the_general_one():
     """The vectorised flat disk and the general loop give the same residuals and derivatives."""
     rng = np.random.default_rng(1)
-    px = np.zeros((7, 300))
+    px = np.zeros((8, 300))
     px[DX], px[DY] = rng.uniform(-12, 12, (2, 300))
     px[VALUE], px[WEIGHT] = 80.0, 0.1
     p = np.array([0.3, -0.2, 7.0, 7.0, 0.0, 0.0, 0.1, 0.0, 30.0, 100.0, 0.1, -0.2])
@@ -105,5 +105,5 @@ def test_every_pixel_of_a_particle_has_room(kind, reach):
     """There is room for all pixels within 3.7 blurs and the slack of the outline's farthest point."""
     p = np.zeros((1, 12))
     p[0, sh.A] = p[0, sh.B] = 12.0
-    room, _ = _capacity(np.array([0]), np.array([kind]), p, 1.5, np.empty((0, 3)), 1.0)
+    room, _ = _capacity(np.array([0]), np.array([kind]), p, 1.5)
     assert room >= np.pi * (reach + 3.7 + 1.5) ** 2
