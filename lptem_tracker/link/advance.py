@@ -136,10 +136,11 @@ def decide(win: Window, edges: Edges, counts: Any, costs: Costs, lo: int, hi: in
 
 @jit
 def adopt_leftovers(win: Window, edges: Edges, counts: Any, costs: Costs, lo: int, hi: int) -> None:
-    """Link starts to ends within the user's own largest step, nearest first, where nobody else could be meant.
+    """Link starts to ends within the user's own largest step, nearest first.
 
     Only reached when that step is given: a user who allows it expects it to be used however unlikely
-    the estimated motion makes it. Nobody else: no other detection of either frame is within that step.
+    the estimated motion makes it. Across missed frames, and to what looks like a false detection, only
+    where nobody else could be meant: no other detection of either frame is within that step.
     """
     frame, succ, pred, xy = win.frame, win.succ, win.pred, win.xy
     ends = np.empty(lo, np.int64)
@@ -154,7 +155,10 @@ def adopt_leftovers(win: Window, edges: Edges, counts: Any, costs: Costs, lo: in
         if pred[j] == FREE or pred[j] == j:
             for e in range(n_ends):
                 d = math.hypot(xy[j, 0] - xy[ends[e], 0], xy[j, 1] - xy[ends[e], 1])
-                if d <= costs.max_step * (1 + 1e-9) and only_choice(win, counts, costs, ends[e], lo, hi, j):
+                if d > costs.max_step * (1 + 1e-9):
+                    continue
+                follows = pred[j] == FREE and frame[lo] - frame[ends[e]] == 1
+                if follows or only_choice(win, counts, costs, ends[e], lo, hi, j):
                     pairs_i.append(ends[e])
                     pairs_j.append(j)
                     # a shorter gap goes before a shorter way

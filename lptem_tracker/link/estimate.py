@@ -21,7 +21,7 @@ from lptem_tracker.link.steps import fit_steps, pairs_within
 SAMPLE = 1500
 """Detections from which steps are estimated: 1.3 % of standard error on the step length."""
 
-ENOUGH_PAIRS = 20
+ENOUGH_PAIRS = 12
 """Fewer expected links than this estimate nothing."""
 
 
@@ -91,11 +91,15 @@ def _fourth_neighbour(xy: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def sample_runs(starts: NDArray[np.int64], budget: int, run: int) -> list[tuple[int, int]]:
-    """Choose runs of `run` frames spread over the movie that hold about `budget` detections."""
+    """Choose runs of `run` frames spread over the movie that hold about `budget` detections.
+
+    Pairs overlap where the movie is short: none of its steps can be spared.
+    """
     n_frames = len(starts) - 1
     run = min(run, n_frames)
     per_run = max(starts[-1] / n_frames * run, 1.0)
-    many = int(min(max(budget // per_run, 1), max(n_frames // run, 1)))
+    most = n_frames - 1 if run == 2 else n_frames // run
+    many = int(min(max(budget // per_run, 1), max(most, 1)))
     first = np.linspace(0, n_frames - run, many).astype(int) if many > 1 else np.array([(n_frames - run) // 2])
     return [(int(a), int(a) + run) for a in first]
 

@@ -18,6 +18,10 @@ Kind = Literal["auto", "brownian", "velocity", "mixed"]
 LASTING = 0.25
 """Correlation of successive steps from which a velocity is worth following."""
 
+ENOUGH_TURNS, ENOUGH_STICKING = 9, 30
+"""Pairs of successive steps from which lasting velocities (their correlation has to be near 1 then), and particles
+that stick, can be told."""
+
 STICKY = 0.8
 """Probability of staying stuck from which a memory of the mode is worth its price."""
 
@@ -56,7 +60,7 @@ def choose_motion(kind: Kind, points: Points, decided: Decided, found: Parameter
     if kind == "brownian":
         return None
     step, before, earlier = successive_steps(points, decided)
-    if len(step) < 30:
+    if len(step) < ENOUGH_TURNS:
         return None
     total = float((step**2).mean())
     if total == 0.0:
@@ -64,7 +68,7 @@ def choose_motion(kind: Kind, points: Points, decided: Decided, found: Parameter
     lasting = float((step * before).mean())
     moves = lasting / total > LASTING + 3 / math.sqrt(2 * len(step))
     stay = stuck_memory(step, before, found)
-    sticks = stay is not None and stay > STICKY
+    sticks = stay is not None and stay > STICKY and len(step) >= ENOUGH_STICKING
     if kind == "auto" and not (moves or sticks):
         return None
     velocity_var = max(lasting, 0.02 * total)

@@ -110,20 +110,33 @@ def _first_frames(source: Source) -> Run:
 
 
 def reach_of(points: Points | None, max_step: float | None) -> float:
-    """Return how far a step may go when there is nothing to estimate it from: half the neighbour spacing."""
+    """Return how far a step may go when there is too little to fit steps to.
+
+    Three times the way to the nearest one of the next frame (its third decile: some have left), but not less than
+    half the distance to the nearest one of the same frame, and not more than nine tenths of it.
+    """
     if max_step is not None:
         return max_step
     if points is None:
         return 1.0
     starts = frame_starts(points.frame)
-    near = [neighbour_distance(points.xy[a:b]) for a, b in zip(starts, starts[1:]) if b - a > 1]
-    if near:
-        return max(0.5 * float(np.median(np.concatenate(near))), 1e-9)
-    return max(10.0 * float(np.ptp(points.xy, axis=0).max()), 1.0)
+    frames = [points.xy[a:b] for a, b in zip(starts, starts[1:])]
+    apart = [neighbour_distance(xy) for xy in frames if len(xy) > 1]
+    spacing = float(np.median(np.concatenate(apart))) if apart else 0.0
+    if spacing == 0.0:
+        return max(10.0 * float(np.ptp(points.xy, axis=0).max()), 1.0)
+    ways = [_nearest(later, xy) for xy, later in zip(frames, frames[1:])]
+    step = float(np.quantile(np.concatenate(ways), 0.3)) if ways else 0.0
+    return min(max(3.0 * step, 0.5 * spacing), 0.9 * spacing)
 
 
 def neighbour_distance(xy: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the distance of each point, shape (n, 2), to its nearest neighbour."""
+    return _nearest(xy, xy, 2)
+
+
+def _nearest(to: NDArray[np.float64], xy: NDArray[np.float64], k: int = 1) -> NDArray[np.float64]:
+    """Return the distance of each point of `xy`, shape (n, 2), to the nearest of `to`, or to the `k`-th nearest."""
     from scipy.spatial import cKDTree
 
-    return np.asarray(cKDTree(xy).query(xy, k=2)[0][:, 1], float)
+    return np.asarray(cKDTree(to).query(xy, k=[k])[0][:, 0], float)

@@ -66,6 +66,66 @@ def test_a_late_one_does_not_inherit() -> None:
     assert kept(table, link(table, max_displacement_px=3, max_gap_frames=5, drift=False))
 
 
+@pytest.mark.parametrize("reach", [1.5, None])
+@pytest.mark.parametrize("window", [1, 8])
+def test_a_lattice_that_stands_still(reach: float | None, window: int) -> None:
+    """Particles on a grid whose positions repeat to the last digit are linked, told a step or nothing."""
+    table = tracks(*([(f, 5.0 * (k % 6), 5.0 * (k // 6)) for f in range(5)] for k in range(36)))
+    assert kept(table, link(table, max_displacement_px=reach, window_frames=window))
+
+
+@pytest.mark.parametrize("shift", [(1.0, 0.0), (0.0, 1.0), (0.4, 0.0)])
+def test_a_row_that_moves_exactly_alike(shift: tuple[float, float]) -> None:
+    """Sixteen particles in a row, 2 px apart, that all make the same step are linked, told a reach of 1.5 px."""
+    table = tracks(*([(f, 2.0 * k + shift[0] * f, shift[1] * f) for f in range(5)] for k in range(16)))
+    assert kept(table, link(table, max_displacement_px=1.5))
+
+
+def test_a_grid_that_contracts() -> None:
+    """A grid of 21 × 21 that shrinks by a twentieth, up to half its spacing at the edge, has no drift and is linked."""
+    grid = [(2.0 * (k % 21 - 10), 2.0 * (k // 21 - 10)) for k in range(441)]
+    table = tracks(*([(0, x, y), (1, 0.95 * x, 0.95 * y)] for x, y in grid))
+    out = link(table, max_displacement_px=1.5)
+    assert kept(table, out)
+    assert out.attrs["link"]["drift"]["kind"] == "none"
+
+
+@pytest.mark.parametrize("frames", [11, 31])
+@pytest.mark.parametrize("reach", [3.0, None])
+def test_two_that_cross(frames: int, reach: float | None) -> None:
+    """Two that run straight and pass each other at 0.3 px keep their directions."""
+    up = [(f, float(f), float(f)) for f in range(frames)]
+    down = [(f, float(f), frames - 0.7 - f) for f in range(frames)]
+    table = tracks(up, down)
+    assert kept(table, link(table, max_displacement_px=reach))
+
+
+def test_two_that_move_by_most_of_their_distance() -> None:
+    """Two particles 6 px apart that run by 4 px a frame are two tracks, without a word about their step."""
+    table = tracks([(f, 4.0 * f, 0.0) for f in range(5)], [(f, 4.0 * f, 6.0) for f in range(5)])
+    assert kept(table, link(table))
+
+
+@pytest.mark.parametrize("window", [1, 8])
+@pytest.mark.parametrize("reach", [13.0, 25.0])
+def test_a_long_step_in_a_crowd(reach: float, window: int) -> None:
+    """One of 25 walkers on a grid of 20 px, with steps of half a px, hops 12 px: allowed by the user, it is a step."""
+    rng = np.random.default_rng(9)
+    paths = []
+    for k in range(25):
+        xy = np.array([20.0 * (k % 5), 20.0 * (k // 5)]) + rng.normal(0, 0.5, (30, 2)).cumsum(0)
+        xy[15:] += [9, 8] if k == 12 else [0, 0]
+        paths.append([(f, *p) for f, p in enumerate(xy)])
+    table = tracks(*paths)
+    assert kept(table, link(table, max_displacement_px=reach, window_frames=window))
+
+
+def test_a_greedy_choice_would_be_wrong() -> None:
+    """Two in a row step by 3 px towards where the other one was: both are followed although one way is 1 px."""
+    table = tracks([(0, 0.0, 0.0), (1, 3.0, 0.0)], [(0, 4.0, 0.0), (1, 7.0, 0.0)])
+    assert kept(table, link(table, max_displacement_px=5))
+
+
 def test_memory_runs_out() -> None:
     """A particle that is back after more frames than may be missed is a new one; one frame fewer and it is itself."""
     stays = [(f, 0.0, 0.0) for f in range(12)]
