@@ -93,9 +93,10 @@ class PooledFit:
         """Localisation variance in px²."""
         return float(self.fit.sigma2[0])
 
-    def most_sigma2(self, lowest: float) -> float:
-        """Return the largest localisation variance in px² within the profile's drop, `lowest` as in `Imaging`."""
-        return max(float(self.fit.rho_high[0]) - lowest, 0.0) * self.d
+    @property
+    def sigma2_ends(self) -> tuple[float, float]:
+        """Ends of the localisation variance's profile interval in px²."""
+        return float(self.fit.sigma2_low[0]), float(self.fit.sigma2_high[0])
 
 
 def imaging_of(calibration: Calibration) -> Imaging:

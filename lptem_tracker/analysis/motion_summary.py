@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import t
+from scipy.stats import norm, t
 
 from lptem_tracker.analysis.checks import cve, gls
 from lptem_tracker.analysis.displacements import van_hove, velocity_autocorrelation, waits_and_hops
@@ -20,9 +20,6 @@ from lptem_tracker.analysis.motion_tables import class_shares, trap_variance
 from lptem_tracker.analysis.trackset import Floats
 from lptem_tracker.calibration import Calibration
 from lptem_tracker.settings import MotionSettings
-
-NONE = 1e-3
-"""Part of its upper bound below which a localisation error is one on its boundary, 0."""
 
 
 def estimate_ensemble(
@@ -42,14 +39,12 @@ def estimate_ensemble(
     for axis, p in (("x", fit.pooled_x), ("y", fit.pooled_y)):
         out[f"D_{axis}_{units.diffusion}"] = of(brownian_d(fit.tracks, p)).scaled(d_scale, d_unit)
     n = int(fit.tracks.n_observed.sum() - len(fit.tracks))
-    sigma2 = fit.pooled.sigma2
+    sigma2, ends = fit.pooled.sigma2, fit.pooled.sigma2_ends
     if fit.shapes is not None and fit.shapes.classes.pooled not in ("brownian", "directed"):
-        sigma2 = fit.shapes.noise.best
-    sigma, ends = math.sqrt(max(sigma2, 0.0)), (math.nan, math.nan)
-    most = math.sqrt(fit.pooled.most_sigma2(fit.imaging.lowest))
-    if sigma < NONE * most:
-        ends = (0.0, most * px)
-    out[f"localization_{units.length}"] = Estimate(sigma * px, math.nan, *ends, units.length, ML, n, level)
+        sigma2, ends = fit.shapes.noise.best, fit.shapes.noise.ends(level)
+    sigma, low, high = (math.sqrt(max(v, 0.0)) * px for v in (sigma2, *ends))
+    std = (high - low) / (2 * float(norm.ppf(0.5 + level / 2)))
+    out[f"localization_{units.length}"] = Estimate(sigma, std, low, high, units.length, ML, n, level)
     if fit.shapes is not None:
         out |= _shape_estimates(fit.shapes, calibration, level)
     if fit.rotation is not None:

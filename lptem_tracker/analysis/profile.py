@@ -35,8 +35,9 @@ class ProfileFit:
         Estimate, ends of the profile interval, and standard error (half the interval over the normal quantile).
     rho, rho_low, rho_high : (P,) float
         sigma²/(D dt) and the range where the profile stays within the interval's drop.
-    sigma2 : (P,) float
-        Localisation variance in px².
+    sigma2, sigma2_low, sigma2_high : (P,) float
+        Localisation variance in px² and the ends of its profile interval; where blur is not known, the upper end is
+        that with the most blur.
     loglik : (P,) float
     m : (P,) float
         Numbers the likelihood rests on.
@@ -50,6 +51,8 @@ class ProfileFit:
     rho_low: Floats
     rho_high: Floats
     sigma2: Floats
+    sigma2_low: Floats
+    sigma2_high: Floats
     loglik: Floats
     m: Floats
 
@@ -133,7 +136,12 @@ def solve(
     z = norm.ppf(0.5 + level / 2)
     low, high, inside = _interval(ll, top, log_d, best, m, np.full(len(ll), drop))
     spread = np.clip((high - low) / (2 * z), 0, 1) ** 2 * share
-    low, high, inside = _interval(ll, top, log_d, best, m, drop * (1 + BARTLETT * spread))
+    drops = drop * (1 + BARTLETT * spread)
+    low, high, inside = _interval(ll, top, log_d, best, m, drops)
+    # sigma² is rho D: its level sets are those of D, shifted
+    with np.errstate(divide="ignore"):
+        least, _, _ = _interval(ll, top, log_d + np.log(np.maximum(rho, 0.0)), best, m, drops)
+        _, most, _ = _interval(ll, top, log_d + np.log(rho - lowest), best, m, drops)
     d = np.exp(log_d_best)
     low = np.where(inside[:, -1] & (rho[:, -1] > ENDLESS), 0.0, np.exp(np.minimum(low, log_d_best)))
     high = np.exp(np.maximum(high, log_d_best))
@@ -148,6 +156,8 @@ def solve(
         rho_low=rho[row, first],
         rho_high=rho[row, last],
         sigma2=np.maximum(rho_best * d, 0.0),
+        sigma2_low=np.where(inside[:, 0], 0.0, np.exp(least)),
+        sigma2_high=np.exp(most),
         loglik=top,
         m=m,
     )

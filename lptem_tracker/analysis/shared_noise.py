@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.special import logsumexp
+from scipy.stats import chi2
 
 from lptem_tracker.analysis.family import Family, at_sigma2
 from lptem_tracker.analysis.trackset import Floats
@@ -39,6 +40,15 @@ class SharedNoise:
         fine = np.linspace(0, len(step) - 1, 20 * len(step))
         at = fine[CubicSpline(step, self.total)(fine).argmax()]
         return float(np.exp(CubicSpline(step, np.log(self.sigma2))(at)))
+
+    def ends(self, level: float) -> tuple[float, float]:
+        """Ends of its profile interval in px²; 0 where nothing speaks against the smallest candidate."""
+        step = np.arange(len(self.sigma2))
+        fine = np.linspace(0, len(step) - 1, 20 * len(step))
+        curve = CubicSpline(step, self.total)(fine)
+        inside = np.flatnonzero(curve >= curve.max() - chi2.ppf(level, 1) / 2)
+        low, high = (float(np.exp(np.interp(fine[k], step, np.log(self.sigma2)))) for k in inside[[0, -1]])
+        return (0.0 if inside[0] == 0 else low), high
 
 
 def shared_noise(families: list[Family], step2: float, directed: Family | None = None) -> SharedNoise:

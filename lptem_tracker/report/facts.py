@@ -66,10 +66,13 @@ def key_figures(results: Results) -> list[tuple[str, str, str]]:
         out.append(("α, all tracks", f"{alpha:.2f}", _interval(ensemble.get("alpha_ci95"), results.level)))
     sigma = ensemble.get(f"localization_{units.length}")
     if isinstance(sigma, int | float):
+        ends = ensemble.get("localization_ci95")
+        most = (ends or [None, None])[1]
         # on its boundary there is only an upper bound
-        most = (ensemble.get("localization_ci95") or [None, None])[1]
-        text = figure(sigma, 2) if not isinstance(most, int | float) else f"< {figure(most, 2)}"
-        out.append(("Localisation error", f"{text} {units.length}", "per axis, from the motion itself"))
+        bound = isinstance(most, int | float) and sigma < 1e-3 * most
+        text = f"< {figure(most, 2)}" if bound else figure(sigma, 2)
+        remark = "per axis, from the motion itself" if bound or not ends else _interval(ends, results.level)
+        out.append(("Localisation error", f"{text} {units.length}", remark))
     motion = ensemble.get("motion")
     if isinstance(motion, str):
         out.append(("Motion", motion, "of all tracks together"))

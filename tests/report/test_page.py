@@ -201,10 +201,11 @@ def test_the_key_figures_carry_their_intervals(make_run: MakeRun) -> None:
 
 
 def test_a_localisation_error_of_0_is_shown_by_its_bound(make_run: MakeRun) -> None:
-    """With an interval the card says "< 0.42 nm", without one the value."""
+    """With an interval from 0 the card says "< 0.42 nm", else the value."""
     for ensemble, text in (
         ({"localization_nm": 0.0, "localization_ci95": [0.0, 0.42]}, "< 0.42 nm"),
         ({"localization_nm": 0.3}, "0.3 nm"),
+        ({"localization_nm": 0.3, "localization_ci95": [0.2, 0.4], "alpha": 1.0}, "0.3 nm"),
     ):
         folder = make_run(f"error{len(ensemble)}")
         (folder / "summary.json").write_text(json.dumps({"ensemble": ensemble}), encoding="utf-8")
