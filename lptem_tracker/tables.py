@@ -40,6 +40,10 @@ and `height` are the extents along and across `angle` in px; `radius` is that of
 TRACK_DTYPES: dict[str, str] = {"particle": "int64", **DETECTION_DTYPES, "observed": "bool"}
 """Columns of a tracks table: a detection's, the particle's id, and whether it was seen."""
 
+MOST_PX = 1e9
+"""Beyond this squares and their sums overflow, and no detector reaches so far."""
+_LENGTHS = (X, Y, "x_std", "y_std", "width", "height", "radius")
+
 EVENT_KINDS = ("attach", "detach", "coalesce", "nucleate", "dissolve", "enter", "leave")
 
 EVENT_DTYPES: dict[str, str] = {
@@ -129,6 +133,14 @@ def _typed(table: pd.DataFrame, dtypes: Mapping[str, str], require: tuple[str, .
     for name, dtype in dtypes.items():
         if name in out.columns and str(out[name].dtype) != dtype:
             out[name] = _cast(out[name], name, dtype, what)
+    for name in _LENGTHS:
+        if name in dtypes and name in out and len(out):
+            far = np.isfinite(out[name]) & (out[name].abs() > MOST_PX)
+            if far.any():
+                raise TableError(
+                    f"Positions and sizes are in px and at most {MOST_PX:g}; the column {name} of the {what} table "
+                    f"has {_first(out.loc[far, name])}."
+                )
     if FRAME in out and len(out) and int(out[FRAME].min()) < 0:
         raise TableError(f"Frames count from 0; the {what} table has frame {int(out[FRAME].min())}.")
     return out

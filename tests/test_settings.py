@@ -36,7 +36,7 @@ def test_toml_written_is_read_back_equal(tmp_path):
         ("[movie]\npixel_size_nm = true\n", "pixel_size_nm = True is not valid: true and false are no values here"),
         ("[link]\nmax_gap_frames = true\n", "max_gap_frames = True is not valid: true and false are no values here"),
         ("[movie]\npixel_size_nm = 1e300\n", "pixel_size_nm = 1e.300 is not valid: .*less than or equal to 1000000000"),
-        ("[movie]\nexposure_s = 1e-300\n", "exposure_s = 1e-300 is not valid: .*greater than or equal to 1e-15"),
+        ("[movie]\nexposure_s = 1e-300\n", "exposure_s = 1e-300 is not valid: .*greater than or equal to"),
         ("[link]\nmax_displacement_px = inf\n", "max_displacement_px = inf is not valid: .*finite"),
         ("[link]\nmax_gap_frames = 9000000000000000000\n", "max_gap_frames = 9000000000000000000 is not valid"),
         ("[detect]\nblob_diameter_px = 1e9\n", "blob_diameter_px = 1000000000.0 is not valid"),

@@ -67,3 +67,12 @@ def test_a_number_too_large_for_a_frame_is_refused():
     """1e30 is whole and fits no 64 bits: it must not wrap around to some other frame."""
     with pytest.raises(TableError, match="whole numbers; found 1e"):
         tables.validate_detections(pd.DataFrame({"frame": [0.0, 1e30], "x": 1.0, "y": 2.0}))
+
+
+@pytest.mark.parametrize(("column", "value"), [("x", 1e300), ("y", -2e9), ("x_std", 1e300), ("radius", 1e10)])
+def test_positions_that_no_detector_gives_are_refused(column, value):
+    """Their squares would overflow; what is merely unknown (inf, NaN) is not meant."""
+    with pytest.raises(TableError, match=f"the column {column} of the tracks table has "):
+        tables.validate_tracks(_tracks(**{column: [1.0, value]}))
+    far = tables.validate_tracks(_tracks(x_std=[float("inf"), float("nan")], x=[1e9, -1e9]))
+    assert far["x"].tolist() == [1e9, -1e9]

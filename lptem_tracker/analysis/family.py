@@ -83,7 +83,8 @@ def build_family(shape: Floats, evaluate: Callable[[float, float], tuple[Floats,
         Takes one shape and one rho = sigma²/K; returns q (P,), logdet (P,) and m (P,).
     """
     cells = [[evaluate(float(a), float(np.exp(u))) for u in LOG_RHO] for a in shape]
-    log_q = np.log(np.array([[cell[0] for cell in row] for row in cells]))
+    # a path without any scatter, as made by hand, leaves nothing
+    log_q = np.log(np.maximum([[cell[0] for cell in row] for row in cells], 1e-300))
     logdet = np.array([[cell[1] for cell in row] for row in cells])
     fine = np.arange(LOG_RHO[0], LOG_RHO[-1] + 1e-9, FINE)
 

@@ -12,7 +12,7 @@ from lptem_tracker.analysis.motion import measure_motion
 from lptem_tracker.calibration import Calibration
 from lptem_tracker.errors import TableError
 from lptem_tracker.settings import Settings
-from lptem_tracker.tables import EVENT_DTYPES, OBSERVED, PARTICLE, empty_table, validate_tracks
+from lptem_tracker.tables import EVENT_DTYPES, FRAME, OBSERVED, PARTICLE, empty_table, validate_tracks
 
 MEASURED_COLUMNS = (
     "particle", "frame", "observed", "x", "y", "x_std", "y_std", "width", "height", "angle", "area", "radius",
@@ -20,6 +20,9 @@ MEASURED_COLUMNS = (
     "drift_y",
 )  # fmt: skip
 """The columns of a tracks table that `measure` looks at; the others of a long movie need not be read."""
+
+
+MOST_STEP, MOST_FRAMES = 20, 100_000_000
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def measure(
     Raises
     ------
     TableError
-        A column is missing or malformed, or there is no row.
+        A column is missing or malformed, there is no row, or the frames are no frame numbers.
     """
     settings = settings or Settings()
     calibration = calibration or Calibration()
@@ -91,6 +94,7 @@ def measure(
         table = table[table[PARTICLE] >= 0]
     if table.empty or not table[OBSERVED].any():
         raise TableError("The tracks table holds no observed position; there is nothing to measure.")
+    _check_frames(table)
     motion = measure_motion(table, calibration, settings.motion)
     assembly = measure_assembly(
         table,
@@ -114,6 +118,22 @@ def measure(
         "methods": motion.methods,
     }
     return Measurement(particles, motion.msd, assembly.events, summary)
+
+
+def _check_frames(table: pd.DataFrame) -> None:
+    """Refuse times in place of frame numbers: every frame between would be looked at as one that was missed."""
+    seen = table.loc[table[OBSERVED], [PARTICLE, FRAME]].sort_values([PARTICLE, FRAME])
+    step = float(seen.groupby(PARTICLE)[FRAME].diff().median())
+    if step > MOST_STEP:
+        raise TableError(
+            f"The frames of a particle usually follow each other; here they go up by {step:g}. Divide the column frame "
+            f"by {step:g} so that it counts frames, and let --frame-interval-s be the time from one to the next."
+        )
+    if seen[FRAME].max() >= MOST_FRAMES:
+        raise TableError(
+            f"The column frame counts frames, at most {MOST_FRAMES:g}; frame {seen[FRAME].max()} was found. "
+            "Remove the row, or number the frames from 0."
+        )
 
 
 def nothing_measured(calibration: Calibration, reason: str) -> Measurement:
