@@ -241,7 +241,8 @@ def _warnings(found: Assembly) -> list[str]:
         )
     if not bodies.field_known:
         out.append(
-            f"The field of view is not known; the extent of the positions ({bodies.field[0]:.0f} × "
-            f"{bodies.field[1]:.0f} px) stands for it in g(r) and in what enters and leaves. Give --field-px."
+            f"The field of view is not known; {bodies.field[0]:.0f} × {bodies.field[1]:.0f} px from "
+            f"({bodies.origin[0]:.0f}, {bodies.origin[1]:.0f}) up to the farthest positions stand for it in g(r) and "
+            "in what enters and leaves. Give --field-px."
         )
     return out

@@ -201,8 +201,14 @@ def _field(
         return (0.0, 0.0), (float(field_px[0]), float(field_px[1]))
     if len(x) == 0:
         return (0.0, 0.0), (1.0, 1.0)
-    low = (min(0.0, float(x.min())), min(0.0, float(y.min())))
+    low = (_begin(x), _begin(y))
     return low, (float(x.max()) - low[0] + 1.0, float(y.max()) - low[1] + 1.0)
+
+
+def _begin(x: Floats) -> float:
+    """Where the field begins along an axis: at 0, unless the positions lie farther from there than they reach."""
+    low, high = float(x.min()), float(x.max())
+    return low if low < 0 or (low > high - low > 0) else 0.0
 
 
 def _column(table: pd.DataFrame, name: str) -> Floats:

@@ -115,11 +115,16 @@ def _mean(values: Floats, unit: str, method: str, level: float) -> Estimate:
 def ensemble_dict(
     fit: MotionFit, estimates: dict[str, Estimate], calibration: Calibration, links: LinkCheck
 ) -> dict[str, Any]:
-    """Return the summary's `ensemble` with plain values; keys that do not apply are absent."""
+    """Return the summary's `ensemble` with plain values; keys that do not apply are absent.
+
+    The intervals of D, alpha and the localisation error have the level of the settings, which `confidence_level` tells,
+    whatever it is: the keys `…_ci95` are named after its default.
+    """
     units = calibration.units
     d_scale, speed = units.nm_per_px**2 / units.s_per_frame, units.nm_per_px / units.s_per_frame
     out: dict[str, Any] = {key: value.value for key, value in estimates.items() if value.ok}
     d, alpha = estimates[f"D_{units.diffusion}"], estimates.get("alpha")
+    out["confidence_level"] = d.level
     out["D_ci95"] = [d.ci_low, d.ci_high]
     if alpha is not None:
         out["alpha_ci95"] = [alpha.ci_low, alpha.ci_high]

@@ -175,9 +175,10 @@ def nematic_order(bodies: Bodies, frames: list[Ints]) -> float | None:
 
 
 def cluster_shapes(bodies: Bodies, history: History, scale: float, unit: str) -> dict[str, Any] | None:
-    """Fractal dimension n ~ R_g^D and elongation of the clusters in the last frame that has any of 5 or more.
+    """Fractal dimension n ~ R_g^D of the clusters in the last frame, and elongation of those of 5 or more.
 
-    The radius of gyration includes each disk's own, R²/2, so that one particle has a size too.
+    None with fewer than 5 clusters of 3 or more. The radius of gyration includes each disk's own, R²/2, so that one
+    particle has a size too.
     """
     members = _members_at(history, len(bodies.ids))
     rows = bodies.row(np.arange(len(bodies.ids)), np.full(len(bodies.ids), int(history.frame[-1])))

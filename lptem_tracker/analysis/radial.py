@@ -77,8 +77,8 @@ def pair_correlation(bodies: Bodies, rows: Ints) -> PairCorrelation | None:
     norm = sum(len(part) * (len(part) - 1) for part in frames) / 2 / (width * height) ** 2
     edges, g, pairs = _histogram(distance, weight, norm, r_max)
     n = len(np.unique(bodies.particle[np.concatenate(frames)]))
-    std = _std(np.minimum(np.searchsorted(edges, distance, "right") - 1, len(g) - 1), weight, who, n * (n - 1) // 2)
-    g_std = std[: len(g)] / (norm * np.pi * np.diff(edges**2))
+    into = np.minimum(np.searchsorted(edges, distance, "right") - 1, len(g) - 1)
+    g_std = _std(into, len(g), weight, who, n * (n - 1) // 2) / (norm * np.pi * np.diff(edges**2))
     return PairCorrelation((edges[1:] + edges[:-1]) / 2, g, g_std, pairs, density, len(frames))
 
 
@@ -110,15 +110,15 @@ def _histogram(distance: Floats, weight: Floats, norm: float, r_max: float) -> t
         bins //= 2
 
 
-def _std(into: Ints, weight: Floats, who: Ints, n_pairs: int) -> Floats:
+def _std(into: Ints, bins: int, weight: Floats, who: Ints, n_pairs: int) -> Floats:
     """Standard error of the sum of weights in each bin, from how pairs of particles differ in their sums over frames.
 
     Particles that move freely between frames give the counting error, particles that stand still that of one frame.
     """
-    counting = np.bincount(into, weight**2)
+    counting, total_weight = np.bincount(into, weight**2, bins), np.bincount(into, weight, bins)
     order = np.lexsort((into, who))
     same = (np.diff(who[order]) == 0) & (np.diff(into[order]) == 0)
     start = np.flatnonzero(np.concatenate([[True], ~same]))
     total = np.add.reduceat(weight[order], start)
-    each = np.bincount(into[order[start]], total**2)
-    return np.asarray(np.sqrt(np.maximum(each - np.bincount(into, weight) ** 2 / max(n_pairs, 1), counting)))
+    each = np.bincount(into[order[start]], total**2, bins)
+    return np.asarray(np.sqrt(np.maximum(each - total_weight**2 / max(n_pairs, 1), counting)))

@@ -33,7 +33,7 @@ class TrackSet:
     origin : (P, 2) float
         The means taken off, in px.
     weight : (M,) float
-        Localisation variance of each position relative to the mean of all; 1 where unknown.
+        Localisation variance of each position relative to the median of all; 1 where unknown.
     angle : (M,) float or None
         rad, period pi; NaN where unknown.
     link_confidence : (M,) float or None
@@ -198,7 +198,7 @@ def _column(table: pd.DataFrame, name: str) -> Floats | None:
 
 
 def _mean_velocity(frame: Ints, taken: Floats) -> tuple[tuple[float, float], bool]:
-    """Mean velocity of a cumulative drift (M, 2), and whether it is more than a constant."""
+    """Mean velocity of a cumulative drift (M, 2), and whether there is any."""
     if len(frame) < 2 or frame.max() == frame.min() or np.ptp(taken, axis=0).max() == 0:
         return (0.0, 0.0), False
     first, last = taken[frame == frame.min()][0], taken[frame == frame.max()][0]
@@ -207,13 +207,13 @@ def _mean_velocity(frame: Ints, taken: Floats) -> tuple[tuple[float, float], boo
 
 
 def _variances(table: pd.DataFrame) -> tuple[Floats, float]:
-    """Relative localisation variance of each row and the mean one in px²."""
+    """Localisation variance of each row over the median, and the mean one in px²."""
     if not {"x_std", "y_std"} <= set(table.columns):
         return np.ones(len(table)), float("nan")
     v = (table[["x_std", "y_std"]].to_numpy(np.float64) ** 2).mean(1)
     good = np.isfinite(v) & (v > 0)
     if not good.any():
         return np.ones(len(table)), float("nan")
-    mean = float(np.median(v[good]))
+    usual = float(np.median(v[good]))
     # an absurd stated error must not silence or enthrone one position
-    return np.clip(np.where(good, v, mean) / mean, 1e-2, 1e2), float(v[good].mean())
+    return np.clip(np.where(good, v, usual) / usual, 1e-2, 1e2), float(v[good].mean())

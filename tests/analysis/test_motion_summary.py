@@ -136,3 +136,14 @@ def test_no_number_has_more_digits_than_intervals_support() -> None:
     exact = result.estimates["D_nm2_s"].value
     assert result.ensemble["D_nm2_s"] != exact
     assert result.ensemble["D_nm2_s"] == pytest.approx(exact, rel=5e-6)
+
+
+def test_the_level_of_the_intervals_is_told() -> None:
+    """At 0.8 the interval of D is narrower than at 0.95 by the ratio of normal quantiles, and the summary says 0.8."""
+    tracks, width = as_tracks(brownian_paths(np.random.default_rng(9), 6, 60, 1.0, 0.5)), []
+    for level in (0.95, 0.8):
+        settings = MotionSettings(bootstrap=0, min_points=1000, confidence_level=level)
+        ensemble = measure_motion(tracks, CALIBRATION, settings).ensemble
+        assert ensemble["confidence_level"] == level
+        width.append(np.log(ensemble["D_ci95"][1] / ensemble["D_ci95"][0]))
+    assert width[1] / width[0] == pytest.approx(1.2816 / 1.96, rel=0.05)

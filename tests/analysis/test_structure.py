@@ -13,7 +13,7 @@ from lptem_tracker.analysis.radial import PairCorrelation, pair_correlation
 from lptem_tracker.tables import validate_tracks
 
 
-def bodies_at(xy: np.ndarray, field: tuple[float, float], **columns):
+def bodies_at(xy: np.ndarray, field: tuple[float, float] | None, **columns):
     """Positions (frames, particles, 2)."""
     frames, n = xy.shape[:2]
     table = pd.DataFrame({"particle": np.tile(np.arange(n), frames), "frame": np.repeat(np.arange(frames), n)})
@@ -31,6 +31,17 @@ def test_g_of_random_points_is_one_up_to_the_edge():
     assert found.g[far].mean() == pytest.approx(1, abs=4 / np.sqrt(found.pairs[far].sum()))
     z = (found.g - 1) / found.g_std
     assert 0.8 < np.sqrt(np.mean(z[found.pairs > 20] ** 2)) < 1.25
+
+
+@pytest.mark.parametrize("corner", [0.0, 50.0, 4000.0])
+def test_g_does_not_depend_on_where_positions_count_from(corner):
+    """A field that is not known begins at 0, or where the positions do if they lie farther off than they reach."""
+    rng = np.random.default_rng(3)
+    xy = rng.uniform(0, 300, (60, 60, 2)) + corner
+    found = pair_correlation(bodies_at(xy, None, radius=3.0), np.arange(xy[..., 0].size))
+    assert found is not None
+    reach = 300 + (corner if corner < 300 else 0)
+    assert found.g[found.r > 30].mean() == pytest.approx((reach / 300) ** 2, rel=0.1)
 
 
 def test_pairs_that_stand_still_count_once():
