@@ -27,25 +27,17 @@ class AlphaFit:
     ----------
     alpha, low, high, std : (P,) float
         Estimate and profile interval of each track.
-    log_k : (P,) float
-        log K, K in px² a frame^alpha (MSD = 2 d K t^alpha).
     pooled : tuple of float
         alpha, low, high, std of all tracks together.
     pooled_method : str
-    pooled_log_k : float
-    heterogeneity : float
-        Likelihood-ratio statistic of one alpha for all over its degrees of freedom.
     """
 
     alpha: Floats
     low: Floats
     high: Floats
     std: Floats
-    log_k: Floats
     pooled: tuple[float, float, float, float]
     pooled_method: str
-    pooled_log_k: float
-    heterogeneity: float
 
 
 def fbm_family(tracks: TrackSet, imaging: Imaging, velocity: Velocity | None, scale: Floats) -> Family:
@@ -103,20 +95,14 @@ def fit_alpha(
     joint = np.stack([lv.best for lv in levels], 2) + noise.others[:, None, :]
     track = CubicSpline(ALPHA, joint.max(2), axis=1)(ALPHA_FINE)
     alpha, low, high = _interval(track, level)
-    log_k = np.take_along_axis(np.stack([lv.log_k for lv in levels], 2), joint.argmax(2)[..., None], 2)[..., 0]
-    log_k = CubicSpline(ALPHA, log_k, axis=1)(ALPHA_FINE)[np.arange(len(alpha)), np.searchsorted(ALPHA_FINE, alpha)]
     std = (high - low) / (2 * norm.ppf(0.5 + level / 2))
-    pooled, method, pooled_k = _pooled(family, levels, noise, one_scale, level, bootstrap, seed)
-    at = int(np.abs(ALPHA_FINE - pooled[0]).argmin())
-    excess = 2 * (track.max(1) - track[:, at])
-    return AlphaFit(
-        alpha, low, high, std, log_k, pooled, method, pooled_k, float(excess.sum() / max(len(excess) - 1, 1))
-    )
+    pooled, method = _pooled(family, levels, noise, one_scale, level, bootstrap, seed)
+    return AlphaFit(alpha, low, high, std, pooled, method)
 
 
 def _pooled(
     family: Family, levels: list[Level], noise: SharedNoise, one_scale: bool, level: float, bootstrap: int, seed: int
-) -> tuple[tuple[float, float, float, float], str, float]:
+) -> tuple[tuple[float, float, float, float], str]:
     """One alpha for all tracks, with one K or with each track's own integrated out."""
     n = len(family.m)
     each = np.stack([lv.integrated for lv in levels], 2)
@@ -139,8 +125,7 @@ def _pooled(
         std = float(draws.std()) * np.sqrt(n / (n - 1))
         half = t.ppf(0.5 + level / 2, n - 1) * std
         low, high, method = max(alpha - half, 0.0), min(alpha + half, 2.0), f"bootstrap over {n} tracks"
-    log_k = np.stack([lv.log_k for lv in levels], 2)[:, int(np.abs(ALPHA - alpha).argmin())]
-    return (alpha, low, high, std), method, float(np.median(log_k[:, int(noise.total.argmax())]))
+    return (alpha, low, high, std), method
 
 
 def _interval(curve: Floats, level: float) -> tuple[Floats, Floats, Floats]:

@@ -18,11 +18,6 @@ LOGDET, XX, YY, XK, YK, KK = range(6)
 BLUR_MAX = 1 / 6  # a shutter that is open all the time, Berglund 2010, eq. 8
 
 
-def log_grid(n: int, lowest: float, low: float = 1e-3, high: float = 1e8) -> Floats:
-    """Return n values of rho = sigma²/(D dt) from `lowest` on, the others `lowest` + log-spaced."""
-    return lowest + np.concatenate([[0.0], np.geomspace(low, high, n - 1)])
-
-
 def stats(tracks: TrackSet, rho: Floats, blur: float, *, weighted: bool = True) -> Floats:
     """Sufficient statistics of every track at every reduced localisation error.
 

@@ -82,7 +82,7 @@ def _frames_to_zero(bodies: Bodies, rows: slice, power: float, sure: float) -> f
 
 
 def _middle(value: Floats, weight: Floats) -> float:
-    """Weighted median: half of the weight lies on either side."""
+    """Weighted median, between two values where these are few: half of the weight lies on either side."""
     order = np.argsort(value, kind="stable")
     passed = np.cumsum(weight[order]) - 0.5 * weight[order]
     return float(np.interp(0.5 * weight.sum(), passed, value[order]))

@@ -140,6 +140,7 @@ def ensemble_dict(
         if kinds is not None and len(kinds.d) > 1:
             out["motion"] = "mixture"
             out["components"] = [[float(a) * d_scale, float(b)] for a, b in zip(kinds.d, kinds.fraction)]
+            out["component_fraction_std"] = [float(v) for v in kinds.fraction_std]
         out |= _waiting(fit.shapes, units.s_per_frame, units.nm_per_px, units.time, units.length)
     if not np.isnan(fit.drift.std).all() or fit.drift.kind != "none":
         out[f"drift_{units.speed}"] = [float(v) * speed for v in fit.drift.mean]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import fft
@@ -11,24 +10,6 @@ from scipy import fft
 from lptem_tracker.analysis.trackset import Floats, Ints, TrackSet
 
 BLOCK = 60_000  # numbers in one block: it stays in the processor's cache
-
-
-@dataclass(frozen=True)
-class Msd:
-    """Time-averaged mean-square displacements of P particles at lags 1 to L frames.
-
-    Attributes
-    ----------
-    value : (P, L) float
-        px², summed over x and y; NaN where no pair of positions is that far apart.
-    std : (P, L) float
-        Standard error in px², which counts that overlapping pairs are correlated.
-    n_pairs : (P, L) int
-    """
-
-    value: Floats
-    std: Floats
-    n_pairs: Ints
 
 
 def time_averaged_msd(tracks: TrackSet, max_lag: int) -> tuple[Floats, Ints]:
