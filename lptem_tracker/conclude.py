@@ -155,7 +155,7 @@ def _record(job: Job, detector: Detector, link_report: Mapping[str, Any], checks
             "metadata": dict(movie.metadata),
         },
         "calibration": asdict(movie.calibration),
-        "detector": detector.describe(),
+        "detector": {**detector.describe(), "half_resolution_frames": job.n_coarse},
         "link": dict(link_report),
         "settings": job.settings.flat(),
         "origins": job.settings.origins,

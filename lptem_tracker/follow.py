@@ -211,6 +211,7 @@ class _Recording:
     reason: str = ""
     _store: ChunkStore | None = None
     _tail: Chunk | None = None
+    _final: bool | None = None
     _at: int = 0
     _kind: tuple[object, ...] = ()
 
@@ -258,12 +259,16 @@ class _Recording:
     def _go_back(self, job: Job, store: ChunkStore, same: int) -> None:
         """Forget what was found from frame `same` on: an earlier frame came late."""
         if self.taken and same < self._at:
-            self._tail = None
+            self._tail, self._final = None, None
             self._at = max(job.start, job.start + (same - job.start) // CHUNK_FRAMES * CHUNK_FRAMES)
             store.drop(self._at)
 
     def _detect(self, job: Job, store: ChunkStore) -> None:
-        """Go on from the last frame done to the last one there; whole chunks are stored."""
+        """Go on from the last frame done to the last one there; whole chunks are stored.
+
+        What came piece by piece was searched at all scales. It stays where the first frames of the chunk ask for
+        that; otherwise the chunk is searched once more when it is whole, as `analyze` does.
+        """
         while self._at < job.stop:
             begin = job.start + (self._at - job.start) // CHUNK_FRAMES * CHUNK_FRAMES
             whole = begin + (job.stop - begin) // CHUNK_FRAMES * CHUNK_FRAMES
@@ -272,11 +277,16 @@ class _Recording:
                 self._at = whole
                 continue
             end = min(begin + CHUNK_FRAMES, job.stop)
-            (new,) = job.chunks(self.detector, self._at, end)
+            (new,) = job.chunks(self.detector, self._at, end, adaptive=False)
             self._tail, self._at = _joined(begin, self._tail, new), end
+            if self._final is None:
+                self._final = job.needs_full_resolution(self.detector, begin, end)
             if end == begin + CHUNK_FRAMES:
-                store.add(self._tail)
-                self._tail = None
+                if self._final:
+                    store.add(self._tail)
+                else:
+                    job.detect_missing(self.detector, store, begin, end)
+                self._tail, self._final = None, None
 
     def update(self) -> Run:
         """Make tracks, tables and summary of all frames so far."""
@@ -297,7 +307,7 @@ class _Recording:
             job = Job(movie, self.settings, self.progress)
             if movie_files(movie)[: len(self.taken)] != self.taken or (movie.shape[1:], movie.dtype) != self._kind:
                 self._store.drop(job.start)
-            elif self._tail is not None and self._at == job.stop:
+            elif self._tail is not None and self._at == job.stop and self._final:
                 self._store.add(self._tail)
             job.detect_missing(self.detector, self._store, job.start, job.stop)
             conclude(self.writer, job, self.detector, self._store, fingerprint(movie))

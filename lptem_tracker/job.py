@@ -6,13 +6,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
 import pandas as pd
 
 from lptem_tracker.detect import Detector
-from lptem_tracker.detect.chunks import detect_chunks, join_detections
+from lptem_tracker.detect.chunks import FEWEST, detect_chunks, join_detections
 from lptem_tracker.detect.refine import pooled_evidence, settle_profile
 from lptem_tracker.errors import MovieError
 from lptem_tracker.movie import Frame, Movie, open_movie
@@ -27,6 +28,8 @@ LEAST_QUALITY = 0.1
 """Correlation of neighbouring frames from which a shift is looked at: noise leaves little of it in still frames too,
 and what the particles contradict is not used."""
 _UNREADABLE = "unreadable: "
+_COARSE = "searched at half the resolution"
+"""Not a problem, but kept with these of a chunk: what a reader may want to know of its frames."""
 
 
 class Stored(Protocol):
@@ -68,6 +71,8 @@ class Job:
         Region (x, y, width, height) in px.
     seconds : dict of str to float
         Time that each stage took.
+    n_coarse : int
+        Frames that were searched at half their resolution.
     """
 
     movie: Movie
@@ -75,6 +80,7 @@ class Job:
     progress: Progress
     problems: FrameProblems = field(default_factory=FrameProblems)
     seconds: dict[str, float] = field(default_factory=dict)
+    n_coarse: int = 0
 
     def __post_init__(self) -> None:
         self.start, self.stop = frame_range(self.settings.movie.frames, len(self.movie))
@@ -112,17 +118,39 @@ class Job:
         relevant = {k: v for k, v in self.settings.flat().items() if k.startswith(("movie.", "detect."))}
         return {"movie": checksum, "detector": detector.describe(), **relevant}
 
-    def chunks(self, detector: Detector, first: int, stop: int) -> Iterator[Chunk]:
-        """Yield the chunks of a range; positions count from the region's corner."""
+    def chunks(self, detector: Detector, first: int, stop: int, *, adaptive: bool = True) -> Iterator[Chunk]:
+        """Yield the chunks of a range; positions count from the region's corner.
+
+        With `adaptive` each may be searched at half the resolution, as `detect_chunks` says.
+        """
         if first > self.start:
             detector.prepare(self._frames(self.start, first, FrameProblems()))
-        frames = self._frames(first, stop, self.problems)
-        refined = self.settings.detect.refine
-        tables = detect_chunks(
-            frames, detector, first, stop, chunk_frames=CHUNK_FRAMES, refined=refined, progress=self.progress
+        found = detect_chunks(
+            self._read,
+            detector,
+            first,
+            stop,
+            chunk_frames=CHUNK_FRAMES,
+            refined=self.settings.detect.refine,
+            progress=self.progress,
+            adaptive=adaptive,
         )
-        for begin, table in tables:
-            yield Chunk(begin, table, self._problems_within(begin, begin + CHUNK_FRAMES))
+        for part in found:
+            notes = self._problems_within(part.first, part.first + CHUNK_FRAMES)
+            if part.coarse:
+                notes[_COARSE] = list(range(part.first, part.stop))
+            yield Chunk(part.first, part.table, notes)
+
+    def needs_full_resolution(self, detector: Detector, first: int, stop: int) -> bool | None:
+        """Tell whether the first frames of a chunk ask for all scales, whatever the later ones show; None: too few."""
+        if not detector.adaptive:
+            return True
+        head = list(islice(self._frames(first, stop, FrameProblems()), FEWEST))
+        return None if len(head) < FEWEST else not detector.compare(head[:2])[1]
+
+    def _read(self, first: int, stop: int) -> Iterator[Frame]:
+        self.problems.forget(first)
+        return self._frames(first, stop, self.problems)
 
     def _frames(self, first: int, stop: int, problems: FrameProblems) -> Iterator[Frame]:
         """Yield the usable frames of a range; a part of the movie may have none, the whole must have some."""
@@ -154,6 +182,7 @@ class Job:
     def recall(self, store: Stored) -> None:
         """Take what was wrong with the frames of all stored chunks, in their order, as what was met."""
         self.problems.frames.clear()
+        self.n_coarse = 0
         for problems in store.problems(self.start, CHUNK_FRAMES):
             self._remember(problems)
 
@@ -197,6 +226,9 @@ class Job:
 
     def _remember(self, problems: Mapping[str, list[int]]) -> None:
         for reason, frames in problems.items():
+            if reason == _COARSE:
+                self.n_coarse += len(frames)
+                continue
             for index in frames:
                 if reason.startswith(_UNREADABLE):
                     self.movie.leave_out(index, reason.removeprefix(_UNREADABLE))

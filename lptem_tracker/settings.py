@@ -60,6 +60,11 @@ class DetectSettings(_Section):
     blob_diameter_px: float | None = Field(
         None, gt=2, le=10_000, description="blob only: particle diameter in px; None: found from the image."
     )
+    scales: Literal["auto", "all"] = Field(
+        "auto",
+        description="yolo only. auto: 64 frames whose particles are all large are searched at half the resolution "
+        "where that shows as many; all: always at full resolution too.",
+    )
     refine: bool = Field(True, description="Fit position and shape on the raw pixels after detection.")
 
 
@@ -252,9 +257,7 @@ def _explain(error: ValidationError) -> str:
         return f"Unknown setting {name}; known here: {', '.join(known)}."
     meaning = _meaning(first["loc"])
     reason = first["msg"].removeprefix("Value error, ")
-    return f"Setting {name} = {first['input']!r} is not valid: {reason}." + (
-        f" It is: {meaning}" if meaning else ""
-    )
+    return f"Setting {name} = {first['input']!r} is not valid: {reason}." + (f" It is: {meaning}" if meaning else "")
 
 
 def _meaning(loc: tuple[int | str, ...]) -> str:

@@ -42,5 +42,9 @@ def make_detector(settings: DetectSettings | None = None) -> Detector:
     from lptem_tracker.detect.yolo import YoloDetector
 
     return YoloDetector(
-        settings.weights, device=settings.device, confidence=settings.confidence, batch_frames=settings.batch_frames
+        settings.weights,
+        device=settings.device,
+        confidence=settings.confidence,
+        batch_frames=settings.batch_frames,
+        adaptive=settings.scales == "auto",
     )

@@ -22,10 +22,13 @@ class Detector(ABC):
     workers : int
         How many threads may call `detect` at the same time; with 1, batches come in the order of the frames and
         nothing runs beside it.
+    adaptive : bool
+        Whether `compare` may find that `detect_coarse` serves as well as `detect`.
     """
 
     batch_frames: int = 1
     workers: int = 1
+    adaptive: bool = False
 
     @abstractmethod
     def detect(self, frames: Sequence[Frame]) -> pd.DataFrame:
@@ -42,6 +45,36 @@ class Detector(ABC):
             The columns of `tables.DETECTION_DTYPES`, in px, sorted by frame. `x_std` and `y_std` are NaN
             until a refinement gives them.
         """
+
+    def compare(self, frames: Sequence[Frame]) -> tuple[pd.DataFrame, bool]:
+        """Look at two neighbouring frames at all scales and at the lower ones alone.
+
+        Parameters
+        ----------
+        frames : sequence of Frame
+
+        Returns
+        -------
+        pandas.DataFrame
+            What `detect_coarse` gives where that finds all that `detect` does, otherwise what `detect` gives.
+        bool
+            Which of both: True for the former.
+        """
+        return self.detect(frames), False
+
+    def detect_coarse(self, frames: Sequence[Frame]) -> pd.DataFrame | None:
+        """Return what `detect` does at less cost, in frames like those of which `compare` said that this will do.
+
+        Parameters
+        ----------
+        frames : sequence of Frame
+
+        Returns
+        -------
+        pandas.DataFrame or None
+            None where these frames ask for `detect` after all.
+        """
+        return self.detect(frames)
 
     def prepare(self, frames: Iterator[Frame]) -> None:  # noqa: B027 - most detectors treat every frame alike
         """Look at the frames before those that `detect` is given, where a run is gone on with in the middle.

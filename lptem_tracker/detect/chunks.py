@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pandas as pd
 
@@ -18,12 +21,55 @@ if TYPE_CHECKING:
     from lptem_tracker.movie.base import Frame
     from lptem_tracker.progress import Progress
 
-_Parts: TypeAlias = list[Future[pd.DataFrame]] | pd.DataFrame
-"""The detections of a batch, or what will become those of each of its frames."""
+    Reader: TypeAlias = Callable[[int, int], Iterator[Frame]]
+    Answer: TypeAlias = tuple[list[Future[pd.DataFrame]], bool]
+
+FEWEST = 4
+"""Chunks of fewer frames are searched at all scales: too few to compare."""
+LATER = 32
+"""Frames after which the scales are compared again within a chunk."""
+
+
+@dataclass
+class Found:
+    """The detections of a chunk.
+
+    Attributes
+    ----------
+    first, stop : int
+        Range of frames.
+    coarse : bool
+        Whether the lower scales alone were searched.
+    tables : list of pandas.DataFrame
+        Of its batches, in order.
+    under_way : int
+        Batches that are not finished.
+    seen, told : int
+        Frames finished, and how many of these the progress knows of.
+    refused : bool
+        Whether a frame asked for all scales after all.
+    complete : bool
+        Whether every frame was handed on.
+    """
+
+    first: int
+    stop: int
+    coarse: bool = False
+    tables: list[pd.DataFrame] = field(default_factory=list)
+    under_way: int = 0
+    seen: int = 0
+    told: int = 0
+    refused: bool = False
+    complete: bool = False
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """All of them in one table."""
+        return join_detections(self.tables)
 
 
 def detect_chunks(
-    frames: Iterator[Frame],
+    read: Reader,
     detector: Detector,
     first: int,
     stop: int,
@@ -31,82 +77,231 @@ def detect_chunks(
     chunk_frames: int,
     refined: bool,
     progress: Progress,
-) -> Iterator[tuple[int, pd.DataFrame]]:
-    """Yield (first frame, detections) of each chunk of `chunk_frames` frames from `first` to `stop`.
+    adaptive: bool = True,
+) -> Iterator[Found]:
+    """Yield the detections of each chunk of `chunk_frames` frames from `first` to `stop`.
+
+    A chunk whose particles are all large is searched at the lower scales alone where the detector can do so. That is
+    decided by its first two frames, two after `LATER`, and the last two: if in any of them full resolution shows
+    more, or a frame between shows small particles, the whole chunk is searched at all scales.
 
     Frames that the stream left out are simply absent; a chunk of none gives an empty table. The result
-    does not depend on how frames are batched, nor on how many threads share the work.
+    does not depend on how frames are batched, nor on how many threads share the work, nor on other chunks.
+
+    Parameters
+    ----------
+    read : callable
+        Given a range (first, stop), its frames in order.
+    detector : Detector
+    first, stop : int
+    chunk_frames : int
+    refined : bool
+        Whether every detection is fitted.
+    progress : Progress
+    adaptive : bool
+        False: all chunks are searched at all scales.
     """
-    done = _detected(_batches(frames, detector.batch_frames, first, chunk_frames), detector, refined)
-    batch, table = next(done, (None, None)) if first < stop else (None, None)
-    for begin in range(first, stop, chunk_frames):
-        tables: list[pd.DataFrame] = []
-        while batch is not None and batch[-1].index < begin + chunk_frames:
-            tables.append(table)
-            progress.advance(len(batch))
-            batch, table = next(done, (None, None))
-        yield begin, join_detections(tables)
+    with _Line(detector, progress, refined=refined) as line:
+        frames = _Stream(read, first, stop)
+        for begin in range(first, stop, chunk_frames):
+            chunk = line.opened(begin, min(begin + chunk_frames, stop))
+            if adaptive and detector.adaptive:
+                stands = yield from line.compare(chunk, frames.until(chunk.stop))
+                if not stands:
+                    frames.back_to(begin)
+                    line.forget(chunk)
+            yield from line.search(chunk, frames.until(chunk.stop))
+        yield from line.rest()
 
 
-def _batches(frames: Iterator[Frame], size: int, first: int, chunk_frames: int) -> Iterator[list[Frame]]:
-    """Group frames; no batch reaches over the end of a chunk."""
-    batch: list[Frame] = []
-    for frame in frames:
-        if batch and (
-            len(batch) == size or (frame.index - first) // chunk_frames > _chunk_of(batch, first, chunk_frames)
-        ):
-            yield batch
-            batch = []
-        batch.append(frame)
-    if batch:
+class _Stream:
+    """Frames in order, up to a place and on from there, or again from an earlier one."""
+
+    def __init__(self, read: Reader, first: int, stop: int) -> None:
+        self._read, self._stop = read, stop
+        self._frames = read(first, stop)
+        self._next: Frame | None = None
+
+    def back_to(self, first: int) -> None:
+        """Read again; the reader before, which may be ahead on a thread, is ended first."""
+        if isinstance(self._frames, Generator):
+            self._frames.close()
+        self._frames, self._next = self._read(first, self._stop), None
+
+    def until(self, stop: int) -> Iterator[Frame]:
+        """Yield the frames before frame `stop` that were not yielded yet."""
+        while (frame := self._next or next(self._frames, None)) is not None:
+            self._next = frame
+            if frame.index >= stop:
+                return
+            self._next = None
+            yield frame
+
+
+class _Here(Executor):
+    """Runs what it is given at once, on the caller's thread."""
+
+    def submit(self, task: Any, /, *args: Any, **options: Any) -> Future[Any]:
+        """See `Executor.submit`."""
+        future: Future[Any] = Future()
+        future.set_result(task(*args, **options))
+        return future
+
+
+class _Line:
+    """Batches under way through the network and the refinement, in order.
+
+    Their number is bounded: enough that neither kind of thread waits for the other. Beside a detector that takes one
+    caller only nothing else runs: it may change what is the process's, as warnings' filters.
+    """
+
+    def __init__(self, detector: Detector, progress: Progress, *, refined: bool) -> None:
+        self._detector, self._progress, self._refined = detector, progress, refined
+        self._size, alone = detector.batch_frames, detector.workers == 1
+        self._most = 0 if alone else 2 * detector.workers + -(-cores() // self._size)
+        self._network: Executor = _Here() if alone else ThreadPoolExecutor(detector.workers, "network")
+        self._fits: Executor = _Here() if alone else ThreadPoolExecutor(cores(), "refine")
+        self._under_way: deque[tuple[Found, int, Future[Answer]]] = deque()
+        self._chunks: deque[Found] = deque()
+
+    def __enter__(self) -> _Line:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._network.shutdown(cancel_futures=True)
+        self._fits.shutdown(cancel_futures=True)
+
+    def opened(self, first: int, stop: int) -> Found:
+        """Begin a chunk."""
+        self._chunks.append(Found(first, stop))
+        return self._chunks[-1]
+
+    def compare(self, chunk: Found, frames: Iterator[Frame]) -> Generator[Found, None, bool]:
+        """Search a chunk at the lower scales if its first frames allow it; return False if a later frame does not.
+
+        Where the first do not, the rest of `frames` is searched at all scales.
+        """
+        head = list(islice(frames, FEWEST))
+        if len(head) < FEWEST:
+            yield from self.search(chunk, head)
+            return True
+        opening = self._submit(chunk, head[:2], self._detector.compare)
+        rest = chain(head[2:], frames)
+        if not opening.result()[1]:
+            yield from self.search(chunk, rest)
+            return True
+        chunk.coarse = True
+        answers = []
+        for batch, checked in _batches_with_checks(rest, self._size, chunk.first + LATER):
+            answers.append(self._submit(chunk, batch, self._detector.compare if checked else self._coarse))
+            yield from self._shortened()
+            if chunk.refused:
+                return False
+        return all(answer.result()[1] for answer in answers)
+
+    def forget(self, chunk: Found) -> None:
+        """Drop what was found in the chunk opened last."""
+        for owner, _, answer in self._under_way:
+            if owner is chunk:
+                answer.cancel()
+        self._under_way = deque(each for each in self._under_way if each[0] is not chunk)
+        chunk.coarse = chunk.refused = False
+        chunk.under_way = chunk.seen = 0
+        chunk.tables.clear()
+
+    def search(self, chunk: Found, frames: Iterable[Frame]) -> Iterator[Found]:
+        """Search the rest of a chunk at all scales."""
+        for batch in _batches(frames, self._size):
+            self._submit(chunk, batch, self._whole)
+            yield from self._shortened()
+        chunk.complete = True
+        yield from self._shortened()
+
+    def rest(self) -> Iterator[Found]:
+        """Finish what is under way."""
+        self._most = 0
+        yield from self._shortened()
+
+    def _whole(self, batch: Sequence[Frame]) -> tuple[pd.DataFrame | None, bool]:
+        return self._detector.detect(batch), True
+
+    def _coarse(self, batch: Sequence[Frame]) -> tuple[pd.DataFrame | None, bool]:
+        found = self._detector.detect_coarse(batch)
+        return found, found is not None
+
+    def _submit(
+        self, chunk: Found, batch: Sequence[Frame], how: Callable[[Sequence[Frame]], tuple[pd.DataFrame | None, bool]]
+    ) -> Future[Answer]:
+        def one() -> Answer:
+            found, good = how(batch)
+            if found is None:
+                return [], good
+            if self._refined:
+                return [self._fits.submit(_refined, frame, found) for frame in batch], good
+            return [_Here().submit(lambda: found)], good
+
+        answer: Future[Answer] = self._network.submit(one)
+        self._under_way.append((chunk, len(batch), answer))
+        chunk.under_way += 1
+        return answer
+
+    def _shortened(self) -> Iterator[Found]:
+        """Wait until no more than the most is under way, and yield the chunks that are complete."""
+        while len(self._under_way) > self._most:
+            chunk, n_frames, answer = self._under_way.popleft()
+            parts, good = answer.result()
+            chunk.refused |= chunk.coarse and not good
+            chunk.tables.append(join_detections([part.result() for part in parts]))
+            chunk.under_way -= 1
+            chunk.seen += n_frames
+            if chunk.seen > chunk.told:  # frames that are searched again are told once
+                self._progress.advance(chunk.seen - chunk.told)
+                chunk.told = chunk.seen
+        while self._chunks and self._chunks[0].complete and not self._chunks[0].under_way:
+            yield self._chunks.popleft()
+
+
+def _batches(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
+    frames = iter(frames)
+    while batch := list(islice(frames, size)):
         yield batch
 
 
-def _chunk_of(batch: Sequence[Frame], first: int, chunk_frames: int) -> int:
-    return (batch[0].index - first) // chunk_frames
-
-
-def _detected(
-    batches: Iterator[list[Frame]], detector: Detector, refined: bool
-) -> Iterator[tuple[list[Frame], pd.DataFrame]]:
-    """Yield each batch with its detections, in order, while the next ones are worked on.
-
-    A bounded number of batches is under way: enough that neither kind of thread waits for the other. Beside a
-    detector that takes one caller only nothing else runs: it may change what is the process's, as warnings' filters.
-    """
-    if detector.workers == 1:
-        for batch in batches:
-            found = detector.detect(batch)
-            yield batch, join_detections([_refined(frame, found) for frame in batch]) if refined else found
-        return
-    network, fits = ThreadPoolExecutor(detector.workers, "network"), ThreadPoolExecutor(cores(), "refine")
-
-    def one(batch: list[Frame]) -> _Parts:
-        found = detector.detect(batch)
-        return [fits.submit(_refined, frame, found) for frame in batch] if refined else found
-
-    under_way: deque[tuple[list[Frame], Future[_Parts]]] = deque()
-    try:
-        for batch in batches:
-            under_way.append((batch, network.submit(one, batch)))
-            if len(under_way) > 2 * detector.workers + -(-cores() // detector.batch_frames):
-                yield _finished(*under_way.popleft())
-        while under_way:
-            yield _finished(*under_way.popleft())
-    finally:
-        network.shutdown(cancel_futures=True)
-        fits.shutdown(cancel_futures=True)
+def _batches_with_checks(frames: Iterator[Frame], size: int, later: int) -> Iterator[tuple[list[Frame], bool]]:
+    """Group frames; two from frame `later` on, and the last two, are to be compared at all scales."""
+    batch: list[Frame] = []
+    pair: list[Frame] = []
+    held: deque[Frame] = deque()
+    for last in frames:
+        held.append(last)
+        if len(held) <= 2:
+            continue
+        frame = held.popleft()
+        if len(pair) < 2 and frame.index >= later:
+            if batch:
+                yield batch, False
+                batch = []
+            pair.append(frame)
+            if len(pair) == 2:
+                yield pair, True
+            continue
+        batch.append(frame)
+        if len(batch) == size:
+            yield batch, False
+            batch = []
+    if len(pair) == 1:
+        yield pair, False
+    elif batch:
+        yield batch, False
+    yield list(held), True
 
 
 def _refined(frame: Frame, found: pd.DataFrame) -> pd.DataFrame:
     """Refine one frame's detections on this thread alone."""
     rows = found[found[FRAME] == frame.index]
     return refine([frame], rows, workers=1) if len(rows) else rows
-
-
-def _finished(batch: list[Frame], result: Future[_Parts]) -> tuple[list[Frame], pd.DataFrame]:
-    found = result.result()
-    return batch, found if isinstance(found, pd.DataFrame) else join_detections([part.result() for part in found])
 
 
 def join_detections(tables: list[pd.DataFrame]) -> pd.DataFrame:

@@ -42,12 +42,23 @@ FULL = Level(1.0, 0.0, 80.0)
 HALF = Level(0.5, 8.0, 160.0)
 QUARTER = Level(0.25, 24.0, 320.0)
 DOUBLE = Level(2.0, 0.0, 3.5)
+HALF_ALONE = Level(0.5, 0.0, 160.0)
+"""Half the resolution where it is the finest scale looked at."""
 
 
 def levels_for(shape: tuple[int, int]) -> tuple[Level, ...]:
     """Return the scales at which a frame of shape (Y, X) is searched without having seen it."""
     side = min(shape)
     return (FULL, *((HALF,) if side >= 256 else ()), *((QUARTER,) if side >= 768 else ()))
+
+
+def lower_levels(shape: tuple[int, int]) -> tuple[Level, ...]:
+    """Return the scales at which a frame of shape (Y, X) is searched where full resolution shows nothing more.
+
+    None for a small frame, which half the resolution would leave too little of.
+    """
+    rest = levels_for(shape)[1:]
+    return (HALF_ALONE, *rest[1:]) if rest else ()
 
 
 def render(pixels: NDArray[Any], level: Level) -> Image:

@@ -14,13 +14,29 @@ from numpy.typing import NDArray
 from lptem_tracker.detect.base import Detector
 from lptem_tracker.detect.context import judge
 from lptem_tracker.detect.decode import Float, decode
-from lptem_tracker.detect.pyramid import DOUBLE, FULL, Image, Level, levels_for, merge, render, tiles, untile
+from lptem_tracker.detect.pyramid import (
+    DOUBLE,
+    FULL,
+    HALF,
+    HALF_ALONE,
+    Image,
+    Level,
+    levels_for,
+    lower_levels,
+    merge,
+    render,
+    tiles,
+    untile,
+)
 from lptem_tracker.detect.runtimes import Runtime, cores, make_runtime
+from lptem_tracker.detect.scales import LEAST, Rows, half_suffices, holds_small
 from lptem_tracker.detect.weights import SHIPPED, file_sha256, read_record, shipped_weights
 from lptem_tracker.movie.base import Frame
 from lptem_tracker.tables import DETECTION_DTYPES, empty_table
 
 Job = tuple[Frame, Level]
+Answers = list[tuple[Level, Float, Float]]
+"""Boxes and raw scores of one frame at each scale."""
 _FLOOR = 0.02
 """Raw scores below this are never looked at."""
 _BATCH_PX = {"cpu": 1, "cuda": 32 * 1024 * 1024}
@@ -44,6 +60,8 @@ class YoloDetector(Detector):
         Detections below this probability are dropped.
     batch_frames : int, optional
         Frames a batch; None: one on the CPU, many on a GPU.
+    adaptive : bool
+        Whether a movie of large particles may be searched at half its resolution; see `detect.scales`.
 
     Raises
     ------
@@ -60,6 +78,7 @@ class YoloDetector(Detector):
         device: str = "auto",
         confidence: float = 0.5,
         batch_frames: int | None = None,
+        adaptive: bool = True,
     ) -> None:
         self.path = shipped_weights() if weights is None else Path(weights)
         self.sha256 = file_sha256(self.path)
@@ -69,26 +88,61 @@ class YoloDetector(Detector):
         self._kind = "cuda" if "cuda" in self.runtime.name else "cpu"
         self.batch_frames = batch_frames or (16 if self._kind == "cuda" else 1)
         self.workers = self.runtime.workers
+        self.adaptive = adaptive
 
     def detect(self, frames: Sequence[Frame]) -> pd.DataFrame:
         """Return the detections of a batch of frames; see `Detector.detect`."""
-        jobs = [(frame, level) for frame in frames for level in levels_for(frame.pixels.shape)]
+        found, images = self._answers(frames, [levels_for(frame.pixels.shape) for frame in frames])
+        rows = [self._judged(*each) for each in zip(frames, found, images)]
+        return _table(rows, self.confidence)
+
+    def compare(self, frames: Sequence[Frame]) -> tuple[pd.DataFrame, bool]:
+        """Look at two neighbouring frames at all scales and at the lower ones alone; see `Detector.compare`."""
+        levels = [levels_for(frame.pixels.shape) for frame in frames]
+        found, images = self._answers(frames, levels)
+        whole = [self._judged(*each) for each in zip(frames, found, images)]
+        if not all(HALF in some for some in levels):
+            return _table(whole, self.confidence), False
+        lower = [
+            [
+                (HALF_ALONE if level is HALF else level, boxes, scores)
+                for level, boxes, scores in each
+                if level.scale < 1
+            ]
+            for each in found
+        ]
+        small = [render(frame.pixels, HALF) for frame in frames]
+        half = [self._judged(*each) for each in zip(frames, lower, small)]
+        enough = half_suffices(whole, half)
+        return _table(half if enough else whole, self.confidence), enough
+
+    def detect_coarse(self, frames: Sequence[Frame]) -> pd.DataFrame | None:
+        """Return the detections at the lower scales; None where these show small particles."""
+        found, images = self._answers(frames, [lower_levels(frame.pixels.shape) for frame in frames])
+        rows = [self._judged(*each) for each in zip(frames, found, images)]
+        return None if any(map(holds_small, rows)) else _table(rows, self.confidence)
+
+    def _answers(self, frames: Sequence[Frame], levels: Sequence[Sequence[Level]]) -> tuple[list[Answers], list[Image]]:
+        """Return what the network answers to each frame at its scales, and the frame at the finest of them."""
+        jobs = [(frame, level) for frame, some in zip(frames, levels) for level in some]
         images = self._rendered(jobs)
-        whole = {id(frame): image for (frame, level), image in zip(jobs, images) if level is FULL}
-        found: dict[int, list[tuple[Level, Float, Float]]] = {}
+        found: dict[int, Answers] = {id(frame): [] for frame in frames}
         for (frame, level), boxes, scores in self._search(jobs, images):
-            found.setdefault(id(frame), []).append((level, boxes, scores))
+            found[id(frame)].append((level, boxes, scores))
         tiny = [(frame, DOUBLE) for frame in frames if self._is_tiny(found[id(frame)])]
         for (frame, level), boxes, scores in self._search(tiny, self._rendered(tiny)):
             found[id(frame)].append((level, boxes, scores))
-        rows: list[NDArray[np.float64]] = []
-        for frame in frames:
-            boxes, scores = merge(found[id(frame)], frame.pixels.shape)
-            if not whole[id(frame)].any():  # a frame of one value holds nothing, whatever the network says of it
-                boxes, scores = boxes[:0], scores[:0]
-            scores = judge(whole[id(frame)], boxes, scores, self.record.get("context"))
-            rows.append(self._rows(frame.index, boxes, scores))
-        return _table(np.concatenate(rows)) if rows else empty_table(DETECTION_DTYPES)
+        finest = {id(frame): image for (frame, level), image in zip(jobs, images) if level in (FULL, HALF_ALONE)}
+        return [found[id(frame)] for frame in frames], [finest[id(frame)] for frame in frames]
+
+    def _judged(self, frame: Frame, found: Answers, image: Image) -> Rows:
+        """Return frame, left, top, right, bottom and probability of what was found, the surest first."""
+        boxes, scores = merge(found, frame.pixels.shape)
+        if not image.any():  # a frame of one value holds nothing, whatever the network says of it
+            boxes, scores = boxes[:0], scores[:0]
+        scale = np.float32(found[0][0].scale)
+        scores = judge(image, boxes * scale, scores, self.record.get("context"))
+        return self._rows(frame.index, boxes, scores)
 
     def _search(self, jobs: list[Job], images: list[Image]) -> list[tuple[Job, Float, Float]]:
         """Run the network on frames at scales, tiles of one shape together."""
@@ -124,7 +178,7 @@ class YoloDetector(Detector):
         with ThreadPoolExecutor(cores()) as pool:
             return list(pool.map(one, jobs))
 
-    def _is_tiny(self, found: list[tuple[Level, Float, Float]]) -> bool:
+    def _is_tiny(self, found: Answers) -> bool:
         level, boxes, scores = found[0]
         sure = boxes[scores >= _HINT]
         if len(sure) < 20 or level.scale != 1.0:
@@ -137,10 +191,10 @@ class YoloDetector(Detector):
             return scores.astype(np.float64)
         return np.asarray(np.interp(scores, curve["score"], curve["probability"]), np.float64)
 
-    def _rows(self, index: int, boxes: Float, scores: Float) -> NDArray[np.float64]:
-        """Return frame, left, top, right, bottom and probability of the boxes that count, the surest first."""
+    def _rows(self, index: int, boxes: Float, scores: Float) -> Rows:
+        """Return frame, left, top, right, bottom and probability of the boxes that may count, the surest first."""
         probability = self._probability(scores)
-        keep = probability >= self.confidence
+        keep = probability >= min(self.confidence, LEAST)
         sides, probability = boxes[keep].astype(np.float64), probability[keep]
         order = np.lexsort((sides[:, 0], sides[:, 1], -probability))
         return np.column_stack([np.full(len(order), float(index)), sides[order], probability[order]])
@@ -157,8 +211,12 @@ class YoloDetector(Detector):
         }
 
 
-def _table(rows: NDArray[np.float64]) -> pd.DataFrame:
-    """Return the detections table of `YoloDetector._rows`."""
+def _table(parts: Sequence[Rows], confidence: float) -> pd.DataFrame:
+    """Return the detections table of each frame's `YoloDetector._rows`, of those that are sure enough."""
+    if not parts:
+        return empty_table(DETECTION_DTYPES)
+    rows = np.concatenate(parts)
+    rows = rows[rows[:, 5] >= confidence]
     frame, left, top, right, bottom, probability = rows.T
     width, height = right - left, bottom - top
     area = np.pi / 4 * width * height

@@ -27,6 +27,13 @@ class FrameProblems:
         """Note that frame `index` was left out."""
         self.frames.setdefault(reason, []).append(index)
 
+    def forget(self, first: int) -> None:
+        """Drop what was noted of frame `first` and later ones, which will be read again."""
+        for reason, frames in list(self.frames.items()):
+            self.frames[reason] = [i for i in frames if i < first]
+            if not self.frames[reason]:
+                del self.frames[reason]
+
     def within(self, first: int, stop: int) -> dict[str, list[int]]:
         """Return the reasons of the frames in a range; frame numbers first <= i < stop."""
         noted = list(self.frames.items())  # a thread that reads ahead may be adding to them

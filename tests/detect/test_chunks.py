@@ -15,6 +15,15 @@ from lptem_tracker.movie.base import Frame
 from lptem_tracker.progress import Silent
 
 
+def _reader(frames):
+    """Return a function that reads a range of some frames, as a generator."""
+
+    def read(first, stop):
+        yield from (frame for frame in frames if first <= frame.index < stop)
+
+    return read
+
+
 class _One(Detector):
     """Finds one particle a frame, at the frame's number."""
 
@@ -29,11 +38,11 @@ class _One(Detector):
 
 def test_chunks_hold_their_frames_whatever_was_left_out():
     """Frames 3 to 6 are missing: the second chunk is empty, the others hold theirs."""
-    frames = iter([Frame(i, np.zeros((2, 2))) for i in (0, 1, 2, 7, 8, 9)])
+    frames = _reader([Frame(i, np.zeros((2, 2))) for i in (0, 1, 2, 7, 8, 9)])
     options = {"chunk_frames": 3, "refined": False, "progress": Silent()}
     chunks = list(detect_chunks(frames, _One(), 0, 10, **options))
-    assert [begin for begin, _ in chunks] == [0, 3, 6, 9]
-    assert [table["frame"].tolist() for _, table in chunks] == [[0, 1, 2], [], [7, 8], [9]]
+    assert [chunk.first for chunk in chunks] == [0, 3, 6, 9]
+    assert [chunk.table["frame"].tolist() for chunk in chunks] == [[0, 1, 2], [], [7, 8], [9]]
 
 
 class _Slow(Detector):
@@ -57,7 +66,7 @@ def test_threads_share_the_work_and_change_nothing():
     pixels = [rng.poisson(np.where(np.hypot(x - 15, y - 16) < 6, 60.0, 100.0)) for _ in range(9)]
     frames = [Frame(i, p.astype(np.uint16)) for i, p in enumerate(pixels)]
     options = {"chunk_frames": 4, "refined": True, "progress": Silent()}
-    whole = pd.concat([table for _, table in detect_chunks(iter(frames), _Slow(), 0, 9, **options)])
+    whole = pd.concat([chunk.table for chunk in detect_chunks(_reader(frames), _Slow(), 0, 9, **options)])
     alone = [refine([f], _Slow().detect([f]), workers=1) for f in frames]
     pd.testing.assert_frame_equal(whole.reset_index(drop=True), pd.concat(alone, ignore_index=True), check_exact=True)
 
@@ -71,7 +80,103 @@ def test_an_error_on_a_thread_reaches_the_caller():
         def detect(self, frames):
             raise WeightsError("no detector")
 
-    frames = iter([Frame(i, np.zeros((2, 2))) for i in range(40)])
+    frames = _reader([Frame(i, np.zeros((2, 2))) for i in range(40)])
     with pytest.raises(WeightsError, match="no detector"):
         list(detect_chunks(frames, Broken(), 0, 40, chunk_frames=8, refined=False, progress=Silent()))
     assert not [t for t in threading.enumerate() if t.name.startswith(("network", "refine"))]
+
+
+class _Scaled(Detector):
+    """Writes down how it was asked; `refuse` and `small` are frames that ask for all scales."""
+
+    adaptive = True
+
+    def __init__(self, workers=1, batch_frames=1, refuse=(), small=()):
+        self.workers, self.batch_frames, self.refuse, self.small = workers, batch_frames, set(refuse), set(small)
+        self.compared = []
+
+    def _table(self, frames, scale):
+        time.sleep(0.002 * (frames[0].index % 3))
+        return pd.DataFrame({"frame": [f.index for f in frames], "x": scale})
+
+    def detect(self, frames):
+        return self._table(frames, 1.0)
+
+    def compare(self, frames):
+        self.compared.append([f.index for f in frames])
+        enough = self.refuse.isdisjoint(f.index for f in frames)
+        return self._table(frames, 0.5 if enough else 1.0), enough
+
+    def detect_coarse(self, frames):
+        return None if self.small & {f.index for f in frames} else self._table(frames, 0.5)
+
+    def describe(self):
+        return {}
+
+
+class _Counting(Silent):
+    """Adds up the frames told."""
+
+    def __init__(self):
+        object.__setattr__(self, "frames", [])
+
+    def advance(self, steps=1):
+        self.frames.append(steps)
+
+
+def _scales(detector, n=150, chunk_frames=50, absent=(), **options):
+    """Return the scale at which each frame was searched, and the progress."""
+    frames = [Frame(i, np.zeros((2, 2))) for i in range(n) if i not in absent]
+    told = _Counting()
+    found = detect_chunks(
+        _reader(frames), detector, 0, n, chunk_frames=chunk_frames, refined=False, progress=told, **options
+    )
+    table = pd.concat([chunk.table.assign(coarse=chunk.coarse) for chunk in found], ignore_index=True)
+    assert table["frame"].tolist() == [frame.index for frame in frames]
+    assert (table["coarse"] == (table["x"] == 0.5)).all()
+    assert sum(told.frames) == len(frames)
+    return table["x"].to_numpy()
+
+
+@pytest.mark.parametrize(("workers", "batch_frames"), [(1, 1), (3, 1), (2, 16), (2, 7)])
+def test_a_chunk_is_searched_at_one_scale_whatever_the_threads_and_batches(workers, batch_frames):
+    """All three chunks look alike at first; the second has a refusal near its end: it alone is at all scales."""
+    detector = _Scaled(workers, batch_frames, refuse=[99])
+    scales = _scales(detector)
+    assert set(scales[:50]) == set(scales[100:]) == {0.5}
+    assert set(scales[50:100]) == {1.0}
+    assert detector.compared[:3] == [[0, 1], [32, 33], [48, 49]]
+
+
+def test_a_small_particle_between_the_comparisons_brings_all_scales():
+    """Frame 20 of the first chunk shows a small particle at the lower scales: the whole chunk is searched anew."""
+    scales = _scales(_Scaled(2, 4, small=[20]))
+    assert set(scales[:50]) == {1.0}
+    assert set(scales[50:]) == {0.5}
+
+
+def test_first_frames_that_ask_for_all_scales_settle_it():
+    """Where the first two frames refuse, no other frames of the chunk are compared."""
+    detector = _Scaled(2, 4, refuse=[1, 50, 100])
+    assert set(_scales(detector)) == {1.0}
+    assert detector.compared == [[0, 1], [50, 51], [100, 101]]
+
+
+def test_frames_left_out_move_the_comparisons():
+    """Without frames 0, 32, 33 and 49 the first pair, that after 32 and the last are others."""
+    detector = _Scaled(refuse=[48])
+    assert set(_scales(detector, 50, absent=(0, 32, 33, 49))) == {1.0}
+    assert detector.compared == [[1, 2], [34, 35], [47, 48]]
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_few_frames_are_searched_at_all_scales(n):
+    """One frame, or three, are too few to compare."""
+    assert set(_scales(_Scaled(), n)) == {1.0}
+
+
+def test_all_scales_can_be_asked_for():
+    """With `adaptive` off nothing is compared."""
+    detector = _Scaled()
+    assert set(_scales(detector, adaptive=False)) == {1.0}
+    assert detector.compared == []

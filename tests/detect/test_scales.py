@@ -1,0 +1,76 @@
+"""When half the resolution shows as much as all of it."""
+
+import numpy as np
+import pytest
+
+from lptem_tracker.detect.scales import half_suffices, holds_small
+
+LARGE = [(60.0 * i + 40, 50.0, 10.0, 0.9) for i in range(8)]
+
+
+def rows(*particles):
+    """Detections of one frame from (x, y, radius, probability)."""
+    x, y, r, p = np.array(particles, float).reshape(-1, 4).T
+    return np.column_stack([np.zeros(len(x)), x - r, y - r, x + r, y + r, p])
+
+
+def judge(whole, half):
+    """The verdict on two frames, each with the large particles and what is given."""
+    return half_suffices([rows(*LARGE, *more) for more in whole], [rows(*LARGE, *more) for more in half])
+
+
+def test_large_particles_that_both_find_are_left_to_half_the_resolution():
+    """Eight disks of 10 px at the same confidence: nothing is lost."""
+    assert judge([[], []], [[], []])
+
+
+def test_chance_detections_of_one_frame_do_not_count():
+    """Full resolution sees noise here and there at up to 0.7; what no second frame repeats is no particle."""
+    assert judge([[(100, 200, 6, 0.7)], [(300, 400, 6, 0.5)]], [[], []])
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [((100, 200, 6, 0.9), (101, 199, 6, 0.9)), ((100, 200, 5.5, 0.45), (104, 204, 6, 0.4))]
+)
+def test_a_small_particle_in_both_frames_is_kept(first, second):
+    """A small particle that full resolution alone sees twice, sure or faint, moving or not, asks for all scales."""
+    assert not judge([[first], [second]], [[], []])
+
+
+def test_an_answer_of_half_the_confidence_is_none():
+    """A particle to which the lower scales give 0.3 where full resolution gives 0.9 counts as missed."""
+    small = (100, 200, 6, 0.9)
+    assert not judge([[small], [small]], [[(100, 200, 6, 0.3)], [(100, 200, 6, 0.3)]])
+    assert judge([[small], [small]], [[small], [small]])
+
+
+def test_a_part_of_a_particle_is_no_particle():
+    """What full resolution calls a small particle inside a large one may go."""
+    part = (40, 50, 5.5, 0.6)
+    assert judge([[part], [part]], [[], []])
+
+
+def test_confidence_must_not_fall():
+    """All particles at 0.9 in full resolution and at 0.8 below it: a faint film is searched at all scales."""
+    lower = [(x, y, r, 0.8) for x, y, r, _ in LARGE]
+    assert not half_suffices([rows(*LARGE)] * 2, [rows(*lower)] * 2)
+
+
+def test_surplus_of_the_lower_scales_asks_for_all():
+    """Detections that half the resolution alone gives, as between touching particles, are false more often than not."""
+    assert not judge([[], []], [[(70, 50, 12, 0.6)], [(70, 50, 12, 0.6)]])
+
+
+@pytest.mark.parametrize("radius", [3.0, 4.5])
+def test_small_sure_particles_are_never_left_to_half_the_resolution(radius):
+    """Sure particles below 5 px ask for all scales, even where both find them."""
+    small = [(60.0 * i + 40, 150.0, radius, 0.9) for i in range(3)]
+    assert not judge([small, small], [small, small])
+    assert holds_small(rows(*small))
+    assert not holds_small(rows(*LARGE, (10, 10, 3, 0.3)))
+
+
+def test_frames_without_a_sure_particle_tell_nothing():
+    """No detection, or faint ones only: all scales."""
+    assert not half_suffices([rows(), rows()], [rows(), rows()])
+    assert not half_suffices([rows((50, 50, 12, 0.3))] * 2, [rows((50, 50, 12, 0.3))] * 2)
