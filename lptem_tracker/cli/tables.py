@@ -115,7 +115,7 @@ def measure(
     table, calibration = source.table, source.calibration
     with Target(output, MEASURED, force=force) as target:
         result = measure_tracks(
-            source.moved(table, -1),
+            source.moved(source.long_enough(settings.link.min_track_frames), -1),
             calibration,
             settings=settings,
             field_px=field_px or source.field_px,
@@ -155,6 +155,14 @@ class _Source:
     corner: tuple[int, int] = (0, 0)
     n_frames: int | None = None
     first_frame: int | None = None
+
+    def long_enough(self, least: int) -> pd.DataFrame:
+        """Tracks of a run without those that analyze leaves out of measurements; of any other table all."""
+        if self.n_frames is None:
+            return self.table
+        seen = self.table.groupby("particle")["observed"].transform("sum")
+        kept = self.table[seen >= min(least, self.n_frames - (self.first_frame or 0))]
+        return kept if len(kept) else self.table
 
     def moved(self, table: pd.DataFrame, sign: int) -> pd.DataFrame:
         """Count positions from the corner of the region (-1), or from that of the whole frame again (1)."""

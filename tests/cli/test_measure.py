@@ -43,3 +43,13 @@ def test_the_region_and_the_frames_of_a_run_are_known(
     assert events["x"].to_numpy() == pytest.approx(expected["x"].to_numpy() + CORNER[0])
     assert len(events)
     assert pd.read_parquet(tmp_path / "out" / "tracks.parquet")["x"].sum() == pytest.approx(tracks["x"].sum())
+
+
+def test_what_analyze_leaves_out_is_left_out(make_run: Callable[..., Path], tmp_path: Path) -> None:
+    """A track of two frames in a run of forty is in the table and not among the particles."""
+    tracks = open_run(make_run()).tracks
+    short = tracks[tracks["particle"] == tracks["particle"][0]].head(2).assign(particle=99)
+    run = make_run("other", tracks=pd.concat([tracks, short], ignore_index=True))
+    assert _run(["measure", str(run), "-o", str(tmp_path / "out"), "--quiet"]) == 0
+    assert 99 not in set(pd.read_csv(tmp_path / "out" / "particles.csv")["particle"])
+    assert 99 in set(pd.read_parquet(tmp_path / "out" / "tracks.parquet")["particle"])
