@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lptem_tracker.detect.refine import shapes as sh
 from lptem_tracker.detect.refine.compiled import compiled
 from lptem_tracker.detect.refine.frame import State, Surroundings, reaching, run, subtracted
+from lptem_tracker.detect.refine.pixels import normal_edge
 from lptem_tracker.detect.refine.render import owners
 from lptem_tracker.detect.refine.scores import CHI2, ELONGATION, N_ACTIVE
 
@@ -20,6 +21,7 @@ _PIXELS = 400
 _SUSPECT_ASPECT, _CLEAR_ASPECT = 1.25, 1.6
 # 99.99 % quantile of χ² with two degrees of freedom: an undistorted disk seldom costs three more fits
 _SUSPECT_SCORE, _LIKELY_SCORE = 18.4, 9.2
+_CERTAIN_SCORE = 200.0  # a gain in χ² against which a disk need not be tried
 _MISFIT = 5.0
 # share of doubtful particles above which all of a frame's are tried as ellipses and rods
 _COMMON = 0.25
@@ -32,7 +34,8 @@ def _search(image, around, owner, rows, params, box, tries, kind, noise, table):
     tries : (k, 2) aspect ratio and angle. An outline is scaled to fill the box; where its own box has
     another shape than the detection's, that counts against it (a fifth of the sides' ratio, as one σ).
     """
-    values, weights, us, vs = np.empty(4 * _PIXELS), np.empty(4 * _PIXELS), np.empty(4 * _PIXELS), np.empty(4 * _PIXELS)
+    room = np.empty((8, 4 * _PIXELS))
+    values, weights, us, vs, d, z, cdf, pdf = room[0], room[1], room[2], room[3], room[4], room[5], room[6], room[7]
     for row in range(rows.shape[0]):
         i = rows[row]
         p = params[i]
@@ -60,12 +63,19 @@ def _search(image, around, owner, rows, params, box, tries, kind, noise, table):
             trial[sh.CORNER] = 0.3 * trial[sh.B]
             angle = turn + box[i, 4]
             cos, sin, s = math.cos(angle), math.sin(angle), max(1.0, 0.15 * trial[sh.B])
-            s1, sf, sff, sy, sfy = 0.0, 0.0, 0.0, 0.0, 0.0
             for j in range(n):
                 u, v = cos * us[j] + sin * vs[j], cos * vs[j] - sin * us[j]
-                d = sh.distance(kind, u, v, trial[sh.A], trial[sh.B], trial[sh.CORNER])
-                f = sh.fraction(kind, u, v, d, trial, s, table)
-                wf = weights[j] * f
+                d[j] = sh.distance(kind, u, v, trial[sh.A], trial[sh.B], trial[sh.CORNER])
+            for j in range(n):
+                z[j] = d[j] / s
+            normal_edge(z, n, cdf, pdf)
+            if trial[sh.Q] != 0.0:
+                for j in range(n):
+                    u, v = cos * us[j] + sin * vs[j], cos * vs[j] - sin * us[j]
+                    cdf[j] = sh.fraction(kind, u, v, d[j], trial, s, table)
+            s1, sf, sff, sy, sfy = 0.0, 0.0, 0.0, 0.0, 0.0
+            for j in range(n):
+                f, wf = cdf[j], weights[j] * cdf[j]
                 s1 += weights[j]
                 sf += wf
                 sff += wf * f
@@ -115,7 +125,8 @@ def choose_elongated(
     rows = suspects(state, box)
     if len(rows):
         around = _apart(state, box, rows)
-        _compete(state, rows, around, (sh.ELLIPSE, sh.ROD), box, _tries(_ASPECTS, np.pi, _ANGLES), free, pool)
+        possible = state.stats[rows, ELONGATION] / state.noise.kappa < _CERTAIN_SCORE
+        _compete(state, rows, possible, around, (sh.ELLIPSE, sh.ROD), box, _tries(_ASPECTS, np.pi, _ANGLES), free, pool)
 
 
 def choose_rectangles(state: State, free: NDArray[np.bool_], pool: ThreadPoolExecutor | None) -> bool:
@@ -124,7 +135,8 @@ def choose_rectangles(state: State, free: NDArray[np.bool_], pool: ThreadPoolExe
     if len(rows):
         outline = np.column_stack([state.params[:, [sh.X, sh.Y]], _bounding(state), state.params[:, sh.THETA]])
         around = _apart(state, outline, rows)
-        _compete(state, rows, around, (sh.BOX,), outline, _tries((1.0, 1.3), np.pi / 2, 9), free, pool)
+        possible = np.ones(len(rows), dtype=np.bool_)
+        _compete(state, rows, possible, around, (sh.BOX,), outline, _tries((1.0, 1.3), np.pi / 2, 9), free, pool)
     return bool((state.kinds == sh.BOX).any())
 
 
@@ -151,6 +163,7 @@ def _apart(state: State, box: NDArray[np.float64], rows: NDArray[np.int64]) -> S
 def _compete(
     state: State,
     rows: NDArray[np.int64],
+    possible: NDArray[np.bool_],
     around: Surroundings,
     kinds: tuple[int, ...],
     box: NDArray[np.float64],
@@ -158,10 +171,11 @@ def _compete(
     free: NDArray[np.bool_],
     pool: ThreadPoolExecutor | None,
 ) -> None:
+    """Fit some rows in other shapes and keep the likeliest; the present one only where it is `possible`."""
     rigid = free.copy()
     rigid[:, [sh.LOG_S, sh.Q]] = False
     trials = [state.copy()]
-    run(trials[0], rows, around, free=free, slack=1.5, max_iter=10, pool=pool)
+    run(trials[0], rows[possible], around, free=free, slack=1.5, max_iter=10, tol=0.1, pool=pool)
     start = state.copy()
     start.params[rows, 0:2] = box[rows, 0:2]
     _search(state.image, around.total, around.owner, rows, start.params, box, tries, kinds[0],
@@ -180,6 +194,7 @@ def _compete(
         run(trial, rows, around, free=free, slack=1.5, max_iter=4, tol=0.1, pool=pool)
         trials.append(trial)
     evidence = np.stack([_evidence(trial, free)[rows] for trial in trials])
+    evidence[0, ~possible] = -np.inf
     winner = _elect(evidence)
     for k, trial in enumerate(trials):
         state.adopt(trial, rows[winner == k])

@@ -107,3 +107,17 @@ def test_every_pixel_of_a_particle_has_room(kind, reach):
     p[0, sh.A] = p[0, sh.B] = 12.0
     room, _ = _capacity(np.array([0]), np.array([kind]), p, 1.5)
     assert room >= np.pi * (reach + 3.7 + 1.5) ** 2
+
+
+@pytest.mark.parametrize("kind", [sh.ELLIPSE, sh.ROD])
+def test_fast_flat_shapes_equal_the_general_ones(kind):
+    """The vectorised flat ellipse and rod and the general loop give the same residuals and derivatives."""
+    rng = np.random.default_rng(2)
+    px = np.zeros((8, 300))
+    px[DX], px[DY] = rng.uniform(-12, 12, (2, 300))
+    px[VALUE], px[WEIGHT] = 80.0, 0.1
+    p = np.array([0.3, -0.2, 8.0, 4.5, 0.4, 4.5, 0.1, 0.0, 30.0, 100.0, 0.1, -0.2])
+    fast, general = residuals(kind, p, p * 0, px, 0), residuals(kind, p, p * 0, px, 1)
+    np.testing.assert_allclose(fast[0], general[0], atol=5e-4)
+    rows = np.flatnonzero(sh.FREE[kind] & (np.arange(12) != sh.Q))
+    np.testing.assert_allclose(fast[1][rows], general[1][rows], atol=2e-3)
