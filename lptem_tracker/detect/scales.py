@@ -17,6 +17,8 @@ Rows = NDArray[np.float64]
 SMALLEST_PX = 5.0
 """Radius below which a particle is not left to half the resolution."""
 SURE = 0.5
+_CERTAIN = 0.8
+"""Probability from which a small particle counts though it was seen in one frame only."""
 LEAST = 0.05
 """Probability from which an answer at the lower scales stands for one at full resolution."""
 _FAINT = 0.2
@@ -34,8 +36,8 @@ _SURPLUS = 0.01
 
 
 def holds_small(rows: Rows) -> bool:
-    """Tell whether a frame holds a sure particle that is too small for half the resolution."""
-    return bool((_radius(rows[rows[:, 5] >= SURE]) < SMALLEST_PX).any())
+    """Tell whether a frame holds a particle that is certain, and too small for half the resolution."""
+    return bool((_radius(rows[rows[:, 5] >= _CERTAIN]) < SMALLEST_PX).any())
 
 
 def half_suffices(whole: Sequence[Rows], half: Sequence[Rows]) -> bool:
