@@ -10,7 +10,7 @@ import click
 
 from lptem_tracker.cli.console import progress, say, say_json
 from lptem_tracker.cli.help import command, option
-from lptem_tracker.cli.options import PATH, Roi, frames_option, json_option, output_to, quiet_option
+from lptem_tracker.cli.options import PATH, Roi, force_option, frames_option, json_option, output_to, quiet_option
 
 if TYPE_CHECKING:
     from lptem_tracker.progress import Progress
@@ -205,9 +205,10 @@ def report(run: Path, output: Path | None, quiet: bool, as_json: bool) -> None:
     type=click.Choice(["csv", "parquet", "trackmate", "geff", "napari", "imagej-roi", "yolo", "coco"]),
     help="The tool that will read it.",
 )
+@force_option
 @quiet_option
 @json_option
-def export(run: Path, output: Path | None, fmt: str, quiet: bool, as_json: bool) -> None:
+def export(run: Path, output: Path | None, fmt: str, force: bool, quiet: bool, as_json: bool) -> None:
     """Write a run's tables in another tool's format.
 
     \b
@@ -221,7 +222,7 @@ def export(run: Path, output: Path | None, fmt: str, quiet: bool, as_json: bool)
     from lptem_tracker.export.run_files import FORMATS
     from lptem_tracker.run import open_run
 
-    paths = export_run(open_run(run), fmt, output)
+    paths = export_run(open_run(run), fmt, output, force=force)
     if fmt == "yolo" and not as_json:
         folder = output or run / "export" / FORMATS[fmt][0]
         say(f"{folder} ({sum(path.suffix == '.txt' for path in paths)} label files)", quiet=quiet)

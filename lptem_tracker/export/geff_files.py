@@ -11,10 +11,13 @@ import numpy as np
 import pandas as pd
 
 from lptem_tracker.calibration import Calibration
-from lptem_tracker.errors import MissingExtraError, TableError
+from lptem_tracker.errors import MissingExtraError, OutputError, TableError
 from lptem_tracker.export.branches import split_branches
 from lptem_tracker.export.columns import PIXEL_UNITS, S_PER_UNIT, canonical, need_pixel_size, to_px, unit_nm
 from lptem_tracker.export.csv_tables import branch_note
+
+_MARKS = ("zarr.json", ".zgroup", ".zattrs")
+"""One of these lies in every folder of this format."""
 
 
 def _library(module: str = "geff") -> Any:
@@ -46,7 +49,11 @@ def write_geff(path: Path, tracks: pd.DataFrame, calibration: Calibration) -> Pa
     ------
     MissingExtraError
         The library is not installed.
+    OutputError
+        There is a folder that is no GEFF.
     """
+    if path.is_dir() and any(path.iterdir()) and not any((path / name).exists() for name in _MARKS):
+        raise OutputError(f"{path} holds other things than a GEFF, and is not replaced; give another -o (output).")
     geff, write_arrays, axis = _library(), _library("geff.core_io").write_arrays, _library("geff_spec").Axis
 
     tracks = tracks.sort_values(["particle", "frame"], kind="stable", ignore_index=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lptem_tracker.errors import InputError, SettingsError
+from lptem_tracker.errors import InputError, OutputError, SettingsError
 from lptem_tracker.export.geff_files import write_geff
 from lptem_tracker.export.imagej_roi import write_imagej_roi
 from lptem_tracker.export.labels import write_coco, write_yolo
@@ -20,7 +20,9 @@ from lptem_tracker.run import Run, atomically, write_csv, write_parquet, writing
 TABLES = ("tracks", "detections", "particles", "msd", "events")
 
 
-def export_run(run: Run, format: str, output: str | Path | None = None, *, movie: Movie | None = None) -> list[Path]:
+def export_run(
+    run: Run, format: str, output: str | Path | None = None, *, movie: Movie | None = None, force: bool = False
+) -> list[Path]:
     """Write a run in the format of another tool.
 
     Parameters
@@ -31,6 +33,8 @@ def export_run(run: Run, format: str, output: str | Path | None = None, *, movie
         The file, or the folder for formats of several files. Default: in ``export`` of the run folder.
     movie : Movie, optional
         Used by ``yolo`` for the images; opened from the run's record where not given.
+    force : bool
+        Replace what is there: labels that were exported before may have been corrected since.
 
     Returns
     -------
@@ -46,13 +50,19 @@ def export_run(run: Run, format: str, output: str | Path | None = None, *, movie
     MissingExtraError
         The format needs a library that is not installed.
     OutputError
-        The place cannot be written.
+        The place cannot be written, or holds something and `force` was not given.
     """
     if format not in FORMATS:
         raise SettingsError(f"Runs are exported as {', '.join(FORMATS)}; got {format!r}.")
     name, write = FORMATS[format]
     target = Path(output) if output is not None else run.path / "export" / name
     with writing(target):
+        in_a_folder = Path(name).suffix in {"", ".geff"}
+        if not force and (target.is_file() or (in_a_folder and target.is_dir() and any(target.iterdir()))):
+            raise OutputError(
+                f"{target} exists and is not empty; give another -o (output), or --force (force=True in Python) to "
+                "replace what is in it."
+            )
         target.parent.mkdir(parents=True, exist_ok=True)
         return write(run, target, movie)
 

@@ -14,9 +14,9 @@ from lptem_tracker.errors import SettingsError
 from lptem_tracker.movie.base import Movie
 from lptem_tracker.report.options import OverlayOptions, playback
 from lptem_tracker.report.painter import Painter
-from lptem_tracker.report.source import analysed_part, open_run_movie
+from lptem_tracker.report.source import analysed_part, checked_output, open_run_movie
 from lptem_tracker.report.view import GIF_SIDES, SIDES
-from lptem_tracker.report.writer import open_writer
+from lptem_tracker.report.writer import FORMATS, open_writer
 from lptem_tracker.run import Run
 
 FLASH_S = 0.9
@@ -69,6 +69,7 @@ def write_overlay(
     defaults = {"colour_by": report.colour_by, "trail_frames": report.trail_frames, **analysed_part(run)}
     chosen = _options(defaults | options)
     path = Path(output) if output is not None else run.path / f"overlay.{format}"
+    checked_output(run, path, FORMATS)
     if movie is not None:
         return _write(run, movie, path, chosen, progress)
     with open_run_movie(run) as opened:

@@ -22,7 +22,7 @@ from lptem_tracker.report.labels import labels
 from lptem_tracker.report.motion_rows import motion_tables
 from lptem_tracker.report.plots import numbers
 from lptem_tracker.report.results import Results, gather
-from lptem_tracker.report.source import frame_times, open_run_movie
+from lptem_tracker.report.source import checked_output, frame_times, open_run_movie
 from lptem_tracker.run import Run, jsonable, write_text
 
 MOST_CROP_FRAMES = 60
@@ -57,7 +57,7 @@ def write_report(
     OutputError
         The page cannot be written.
     """
-    path = Path(output) if output is not None else run.path / "report.html"
+    path = checked_output(run, Path(output) if output is not None else run.path / "report.html", (".html", ".htm"))
     video = Path(overlay) if overlay is not None else path.parent / "overlay.mp4"
     results = gather(run)
     with nullcontext(movie) if movie is not None else _opened(run) as frames:

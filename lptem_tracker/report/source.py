@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lptem_tracker.errors import InputError
+from lptem_tracker.errors import InputError, OutputError
 from lptem_tracker.movie import open_movie
 from lptem_tracker.movie.base import Movie
 from lptem_tracker.run import Run
@@ -30,6 +30,30 @@ def open_run_movie(run: Run) -> Movie:
     if not source:
         raise InputError(f"The run {run.path} was made from a table: there are no frames to draw on.")
     return open_movie(_found(str(source), run.path.resolve()))
+
+
+def checked_output(run: Run, path: Path, endings: tuple[str, ...]) -> Path:
+    """Return where a drawing goes, unless that would replace the run's movie or a file of another kind.
+
+    Parameters
+    ----------
+    run : Run
+    path : pathlib.Path
+    endings : tuple of str
+        Of the files that may be replaced, with their dot.
+
+    Raises
+    ------
+    OutputError
+    """
+    if path.is_file():
+        source = run.record.get("movie", {}).get("source")
+        movie = Path(_found(str(source), run.path.resolve())) if source else None
+        if movie is not None and movie.is_file() and movie.samefile(path):
+            raise OutputError(f"{path} is the movie that the run was made from; give another -o (output).")
+        if path.suffix.lower() not in endings:
+            raise OutputError(f"{path} exists and is no {' or '.join(endings)} file; give another -o (output).")
+    return path
 
 
 def _found(source: str, folder: Path) -> str | Path:

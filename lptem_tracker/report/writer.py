@@ -195,6 +195,8 @@ class GifWriter(MovieWriter):
 
 
 _WRITERS: dict[str, type[MovieWriter]] = {"mp4": H264Writer, "mkv": LosslessWriter, "gif": GifWriter}
+FORMATS = tuple(f".{name}" for name in _WRITERS)
+"""Endings of the files that can be written."""
 
 
 def open_writer(

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from lptem_tracker.calibration import Calibration
-from lptem_tracker.errors import InputError, MissingExtraError, SettingsError
+from lptem_tracker.errors import InputError, MissingExtraError, OutputError, SettingsError
 from lptem_tracker.export import FORMATS, export_run, geff_files, read_detections, read_tracks, run_files
 from lptem_tracker.export.imagej_roi import polygon_roi
 from lptem_tracker.export.outlines import bounding_boxes
@@ -170,7 +170,7 @@ def test_the_same_run_gives_the_same_bytes(make_run: MakeRun) -> None:
     run = open_run(make_run())
     for format in ("csv", "parquet", "trackmate", "napari", "imagej-roi", "coco"):
         first = [p.read_bytes() for p in export_run(run, format)]
-        assert [p.read_bytes() for p in export_run(run, format)] == first
+        assert [p.read_bytes() for p in export_run(run, format, force=True)] == first
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_an_export_that_fails_leaves_the_earlier_one(
 
     monkeypatch.setattr(run_files, writer, stopped)
     with pytest.raises(KeyboardInterrupt):
-        export_run(run, format)
+        export_run(run, format, force=True)
     assert path.read_bytes() == before
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
@@ -207,3 +207,33 @@ def test_a_run_without_tables_says_so(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("{}", encoding="utf-8")
     with pytest.raises(InputError, match="holds no tables"):
         export_run(open_run(tmp_path), "csv")
+
+
+@pytest.mark.parametrize("format", list(FORMATS))
+def test_what_is_there_is_not_replaced_unasked(make_run: MakeRun, tmp_path: Path, format: str) -> None:
+    """Neither a file of the user's in the place of the export, nor a folder with something in it, is touched."""
+    run = open_run(make_run())
+    movie = tmp_path / "run.tif"
+    before = movie.read_bytes()
+    labels = tmp_path / "labels" / "labels"
+    labels.mkdir(parents=True)
+    (labels / "frame_000000.txt").write_text("0 0.5 0.5 0.1 0.1", encoding="utf-8")
+    for target in (movie, labels.parent):
+        with pytest.raises(OutputError, match="--force|is a folder"):
+            export_run(run, format, target)
+    assert movie.read_bytes() == before
+    assert (labels / "frame_000000.txt").read_text(encoding="utf-8") == "0 0.5 0.5 0.1 0.1"
+
+
+def test_a_folder_is_never_replaced_by_a_geff(make_run: MakeRun, tmp_path: Path) -> None:
+    """Also with force only a GEFF gives way: its folder is removed as a whole."""
+    pytest.importorskip("geff", reason="the library geff is not installed")
+    run, data = open_run(make_run()), tmp_path / "data"
+    data.mkdir()
+    (data / "notes.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(OutputError, match="not replaced"):
+        export_run(run, "geff", data, force=True)
+    assert (data / "notes.txt").read_text(encoding="utf-8") == "mine"
+    for _ in range(2):
+        export_run(run, "geff", tmp_path / "tracks.geff", force=True)
+    assert len(read_tracks(tmp_path / "tracks.geff")) == len(run.tracks)
