@@ -101,7 +101,7 @@ def _of_family(
     family: Family, noise: SharedNoise, at: npt.NDArray[np.bool_], kept: TrackSet, method: str, level: float
 ) -> EnsembleD:
     """Profile interval, or a jackknife over tracks where there are many or they seem to differ."""
-    one = profile_scale(pool(family, at[None].astype(np.float64)), noise, level)
+    one = profile_scale(pool(family, at[None].astype(np.float64)), noise, level, free=True)
     value, low, high = float(one.k[0]), float(one.low[0]), float(one.high[0])
     steps, expected = int(kept.n_observed.sum() - len(kept)), log_std(low, high, level)
     if len(kept) < MIN_SPREAD:
@@ -109,7 +109,7 @@ def _of_family(
     left = without_each(len(kept))
     counts = np.zeros((len(left), len(at)))
     counts[:, at] = left
-    found = between(np.log(profile_scale(pool(family, counts), noise, level).k), expected)
+    found = between(np.log(profile_scale(pool(family, counts), noise, level, free=True).k), expected)
     if len(kept) < MIN_BOOTSTRAP and not found.doubtful:
         std, interval = expected, "profile likelihood"
     else:
