@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +20,7 @@ Roi = tuple[int, int, int, int]
 
 @dataclass
 class FrameProblems:
-    """Frames that could not be used, by reason, in the order met."""
+    """Frames that could not be used, by reason, in the order met, which is that of the movie."""
 
     frames: dict[str, list[int]] = field(default_factory=dict)
 
@@ -30,14 +31,14 @@ class FrameProblems:
     def forget(self, first: int) -> None:
         """Drop what was noted of frame `first` and later ones, which will be read again."""
         for reason, frames in list(self.frames.items()):
-            self.frames[reason] = [i for i in frames if i < first]
-            if not self.frames[reason]:
+            del frames[bisect_left(frames, first) :]
+            if not frames:
                 del self.frames[reason]
 
     def within(self, first: int, stop: int) -> dict[str, list[int]]:
         """Return the reasons of the frames in a range; frame numbers first <= i < stop."""
         noted = list(self.frames.items())  # a thread that reads ahead may be adding to them
-        found = {reason: [i for i in frames if first <= i < stop] for reason, frames in noted}
+        found = {reason: frames[bisect_left(frames, first) : bisect_left(frames, stop)] for reason, frames in noted}
         return {reason: frames for reason, frames in found.items() if frames}
 
     def sentences(self) -> list[str]:

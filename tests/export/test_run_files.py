@@ -219,7 +219,7 @@ def test_what_is_there_is_not_replaced_unasked(make_run: MakeRun, tmp_path: Path
     labels.mkdir(parents=True)
     (labels / "frame_000000.txt").write_text("0 0.5 0.5 0.1 0.1", encoding="utf-8")
     for target in (movie, labels.parent):
-        with pytest.raises(OutputError, match="--force|is a folder"):
+        with pytest.raises(OutputError, match=r"--force|is a folder"):
             export_run(run, format, target)
     assert movie.read_bytes() == before
     assert (labels / "frame_000000.txt").read_text(encoding="utf-8") == "0 0.5 0.5 0.1 0.1"
