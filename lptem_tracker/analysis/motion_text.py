@@ -45,7 +45,10 @@ def methods_paragraph(fit: MotionFit, calibration: Calibration, settings: Motion
     n, m = len(fit.tracks), int(fit.tracks.n_observed.sum())
     percent = f"{100 * settings.confidence_level:g} %"
     if calibration.exposure_s is None or calibration.frame_interval_s is None:
-        blur = "As the exposure was not known, any motion blur up to that of a full-frame exposure was allowed for."
+        blur = (
+            "As the share of the frame that was exposed was not known, any motion blur up to that of a full-frame "
+            "exposure was allowed for."
+        )
     else:
         blur = f"Motion blur entered with R = {calibration.blur_coefficient:.4g} (uniform exposure)."
     drift = {
@@ -138,6 +141,11 @@ def _calibration_warnings(calibration: Calibration, settings: MotionSettings) ->
         out.append(
             "The exposure is not known: D allows for any motion blur, the localisation error is a lower bound; "
             "give --exposure-s."
+        )
+    elif calibration.frame_interval_s is None:
+        out.append(
+            "The exposure says nothing without the frame interval: D allows for any motion blur, the localisation "
+            "error is a lower bound; give --frame-interval-s."
         )
     asked = settings.temperature_k is not None or settings.viscosity_pa_s is not None
     if asked and (settings.temperature_k is None or settings.viscosity_pa_s is None or units.diffusion != "nm2_s"):

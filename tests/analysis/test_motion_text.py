@@ -28,6 +28,13 @@ def test_what_is_not_known_is_said_with_its_remedy() -> None:
     assert any("film longer" in sentence for sentence in result.warnings)
 
 
+def test_an_exposure_without_the_interval_is_no_blur() -> None:
+    """The exposure alone does not tell how much of a frame was exposed: a sentence names the missing option."""
+    result = measure_motion(as_tracks(PATHS), Calibration(2.0, None, 0.1), SETTINGS)
+    assert "any motion blur" in result.methods
+    assert any("give --frame-interval-s" in sentence and "motion blur" in sentence for sentence in result.warnings)
+
+
 def test_a_difference_between_the_axes_is_named() -> None:
     """Steps twice as wide along x are warned of; of 40 equal ones, and mixed ones, hardly any is."""
     rng, calibration = np.random.default_rng(4), Calibration(2.0, 0.1, 0.1)
