@@ -33,6 +33,7 @@ def write_yolo(
     list of pathlib.Path
         The label files, then ``data.yaml``.
     """
+    detections = _placed(detections)
     labels = folder / "labels"
     labels.mkdir(parents=True, exist_ok=True)
     n_frames, height, width = shape
@@ -53,6 +54,11 @@ def write_yolo(
         "path: .\ntrain: images\nval: images\nchannels: 1\nnames:\n  0: particle\n", encoding="utf-8", newline="\n"
     )
     return [*paths, data]
+
+
+def _placed(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that have a position: a label without one is none."""
+    return table[np.isfinite(table["x"]) & np.isfinite(table["y"])]
 
 
 def _relative(box: np.ndarray[Any, Any], width: int, height: int) -> tuple[float, float, float, float]:
@@ -87,6 +93,7 @@ def write_coco(path: Path, detections: pd.DataFrame, shape: tuple[int, int, int]
     pathlib.Path
     """
     n_frames, height, width = shape
+    detections = _placed(detections)
     boxes = bounding_boxes(detections, (height, width))
     images = [
         {"id": frame, "file_name": f"frame_{frame:06d}.png", "width": width, "height": height, "frame": frame}

@@ -237,3 +237,17 @@ def test_a_folder_is_never_replaced_by_a_geff(make_run: MakeRun, tmp_path: Path)
     for _ in range(2):
         export_run(run, "geff", tmp_path / "tracks.geff", force=True)
     assert len(read_tracks(tmp_path / "tracks.geff")) == len(run.tracks)
+
+
+def test_labels_leave_out_what_has_no_position(make_run: MakeRun) -> None:
+    """A row whose place is not known is no label, and the JSON holds no NaN."""
+    tracks = pd.DataFrame({"particle": [0, 1], "frame": [0, 0], "x": [9.0, np.nan], "y": [8.0, 4.0], "radius": 3.0})
+    run = open_run(make_run(tracks=tracks, detections=tracks.drop(columns="particle"), movie=False))
+
+    def refuse(name: str) -> None:
+        raise ValueError(name)
+
+    content = json.loads(export_run(run, "coco")[0].read_text(encoding="utf-8"), parse_constant=refuse)
+    assert [item["track_id"] for item in content["annotations"]] == [0]
+    label = next(path for path in export_run(run, "yolo") if path.name == "frame_000000.txt")
+    assert len(label.read_text(encoding="utf-8").splitlines()) == 1
