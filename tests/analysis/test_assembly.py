@@ -132,3 +132,24 @@ def test_empty_table_gives_empty_results():
     result = measured(wandering().iloc[:0])
     assert result.events.empty
     assert result.particles.empty
+
+
+def test_chains_have_dimension_one_and_their_radius_of_gyration():
+    """Straight chains of 3 to 8 touching disks: R_g² = R²/2 + d² (n² - 1)/12, and n grows as R_g^1 but for their ends.
+
+    By that formula the slope of log R_g over log n is 0.98, which is a dimension of 1.02.
+    """
+    radius, apart, frames = 5.0, 10.2, 12
+    sizes = range(3, 9)
+    at = [(20 + apart * k, 40.0 * n) for n in sizes for k in range(n)]
+    rows = [(p, t, x, y) for p, (x, y) in enumerate(at) for t in range(frames)]
+    table = pd.DataFrame(rows, columns=["particle", "frame", "x", "y"]).assign(radius=radius)
+    found = measured(table, Calibration(2.0, 0.1), field_px=(400, 400)).structure["clusters"]
+    n = np.array(sizes)
+    gyration = np.sqrt(radius**2 / 2 + apart**2 * (n**2 - 1) / 12)
+    slope = np.polyfit(np.log(n), np.log(gyration), 1)[0]
+    assert (found["n_clusters"], found["largest_size"]) == (6, 8)
+    assert found["largest_gyration_radius_nm"] == pytest.approx(2 * gyration[-1])
+    assert found["fractal_dimension"] == pytest.approx(1 / slope)
+    wide, narrow = apart**2 * (n[2:] ** 2 - 1) / 12 + radius**2 / 4, radius**2 / 4
+    assert found["mean_aspect_ratio"] == pytest.approx(np.sqrt(wide / narrow).mean())

@@ -90,3 +90,10 @@ def test_no_broken_bond_gives_no_lifetime():
     bonds = Bonds(one, one + 1, one, one + 50, np.array([True]), np.array([False]), one / 1.0, one / 1.0)
     found = bond_lifetimes(bonds, Calibration(), 5)
     assert (found["n_bonds"], found["median_frame"], found["curve"]) == (1, None, None)
+
+
+def test_rate_constant_is_that_of_two_particles_in_the_field():
+    """1/N = 1/200 + k t/A with k/N_0 = 0.02 per s: in 300 x 100 px of 2 nm k is 0.02/200 times 120,000 nm²."""
+    n_c = np.round(200 / (1 + 0.02 * np.arange(300) * 0.5)).astype(int)
+    fits = measure_kinetics(history_of(n_c, 200, 50), CALIBRATION, (300, 100))["fits"]
+    assert fits["rate_constant_nm2_s"] == pytest.approx(0.02 / 200 * 120_000, rel=0.02)
