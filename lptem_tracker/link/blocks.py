@@ -24,6 +24,9 @@ Ints = NDArray[np.int64]
 BLOCK = 16_384
 """Detections in a block, at least; a frame is never cut."""
 
+KEPT = 8
+"""Blocks of a table that are put in order once, not at each reading: 100 bytes a detection."""
+
 Chunks = Callable[[], Iterable[pd.DataFrame]]
 """A function that starts reading the detections from the beginning each time it is called."""
 
@@ -140,17 +143,18 @@ class TableSource(Source):
         self.film = (int(ordered[0]), int(ordered[-1])) if len(ordered) else (0, 0)
         self._begins = np.append(begins[:-1][held], len(ordered))
         self._found(ordered[self._begins[:-1]], count[held], len(table) - int(count.sum()))
-        self._only: Block | None = None
+        self._kept: list[Block] = []
 
     def blocks(self) -> Iterator[Block]:
-        """Yield all blocks in order; one that is alone is kept for the next time."""
-        bounds = self.bounds()
-        for first, last in _pairs(bounds):
-            if self._only is None:
-                block = self._block(int(self._begins[first]), int(self._begins[last]))
-                if len(bounds) == 2:
-                    self._only = block
-            yield self._only or block
+        """Yield all blocks in order; the first ones are kept for the next time."""
+        for at, (first, last) in enumerate(_pairs(self.bounds())):
+            if at < len(self._kept):
+                yield self._kept[at]
+                continue
+            block = self._block(int(self._begins[first]), int(self._begins[last]))
+            if at < KEPT:
+                self._kept.append(block)
+            yield block
 
     def lost(self) -> Ints:
         """Return the rows without a position, by frame."""

@@ -77,6 +77,16 @@ def tempered(belief: NDArray[np.float64], caution: float) -> NDArray[np.float64]
     return np.asarray(yes / (yes + no), float)
 
 
+def unless_misled(belief: NDArray[np.float64], before: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return posteriors of links that were predicted from a link which is itself only `before` sure.
+
+    Where velocities last, a track that took somebody else's sight is led astray by it: whether its next
+    sight is that one's successor is then no better than a toss. NaN before: nothing that could mislead.
+    """
+    true = np.where(np.isfinite(before), before, 1.0)
+    return np.asarray(true * belief + (1 - true) * np.minimum(belief, 0.5), float)
+
+
 def frame_starts(frame: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return where each frame begins in a sorted column, and its length at the end."""
     change = np.flatnonzero(frame[1:] != frame[:-1]) + 1
@@ -223,10 +233,13 @@ class SlidingWindow:
         pred = self._win.pred[a:b]
         alone = (pred == FREE) | (pred == np.arange(a, b))
         self._given_out = b
+        belief = tempered(self._win.belief[a:b], self._caution)
+        if self._mixture is not None and any(motion.kind == "velocity" for motion in self._mixture.motions):
+            belief = unless_misled(belief, tempered(self._win.belief[pred], self._caution))
         return Decided(
             self._win.track[a:b].copy(),
             np.where(alone, FREE, pred + self._forgotten),
-            np.where(alone, np.nan, tempered(self._win.belief[a:b], self._caution)),
+            np.where(alone, np.nan, belief),
         )
 
     def _forget(self) -> None:
