@@ -98,7 +98,7 @@ def _scales(tracks: TrackSet, imaging: Imaging) -> tuple[Floats, Floats]:
     One D for all, unless the particles clearly differ: a short track may give itself a D of 0, and with it all the
     weight. Where they do, each has its own, with two numbers from the common one.
     """
-    rho = np.geomspace(1e-3, 1e7, 72)
+    rho = np.geomspace(1e-3, 1e6, 44)
     stat = stats(tracks, np.broadcast_to(rho, (len(tracks), len(rho))), imaging.blur, weighted=imaging.weighted)
     q, logdet, m = reduce_stats(stat, tracks.n_observed.astype(np.float64) - 1, spread=np.inf)
     total = m.sum()
