@@ -13,14 +13,15 @@ from lptem_tracker.detect.refine import shapes as sh
 from lptem_tracker.detect.refine.compiled import compiled
 from lptem_tracker.detect.refine.frame import State
 from lptem_tracker.detect.refine.scores import CHI2, CONVERGED, ITERATIONS, N_ACTIVE, SEEN
+from lptem_tracker.detect.refine.start import BLUR_SPREAD
 
 # Linear error propagation is short by a share that falls with the contrast's significance z. Measured on simulated
 # disks with z from 4 to 30, the variances of places are 1 + 18/z² and those of sizes 1 + 26/z² times the linear
-# ones, where noise of the same z is correlated a little more; on rods of aspect 2 to 5 with z from 11 to 42, those of
-# places are 1 + (72 aspect^0.8/z²)² (a rod's place along its axis hangs on its ends, a small share of its outline)
-# and those of sizes and angles 1 + 110/z².
+# ones, where noise of the same z is correlated a little more. On ellipses and rods of aspect 1.5 to 5 with z from 11
+# to 50 the shares are k aspect^0.7/z², and twice that where nothing but the particle itself tells its blur.
 _PLACE_EXCESS, _SIZE_EXCESS, _CORRELATION_POWER = 18.0, 26.0, 0.4
-_LONG_PLACE_EXCESS, _LONG_SIZE_EXCESS = 72.0, 110.0
+_LONG_PLACE_EXCESS, _LONG_SIZE_EXCESS = (43.0, 33.0), (50.0, 36.0)  # of ellipses, of rods and rectangles
+_ASPECT_POWER, _OWN_BLUR = 0.7, 1.3
 
 _LEAST_SIGNIFICANCE = 3.2
 _MOST_MISFIT = 0.25  # of the contrast, as root mean square near the outline
@@ -70,16 +71,24 @@ def judge(state: State, box: NDArray[np.float64], ends: tuple[float, float]) -> 
 
 def widen(state: State) -> None:
     """Add to the covariances what linear propagation misses and what residuals beyond the noise say, in place."""
-    long = state.kinds != sh.DISK
+    kinds, p = state.kinds, state.params
     z2 = np.maximum(state.significance(), 1.0) ** 2
-    z2 = np.where(long, z2, z2 / state.noise.kappa**_CORRELATION_POWER)
     n = np.maximum(state.stats[:, N_ACTIVE], 1)
     ratio = state.stats[:, CHI2] / n
     ratio = np.where(ratio > 1 + 3 * _spread(state), ratio, 1.0)
-    aspect = np.where(long, state.params[:, sh.A] / np.maximum(state.params[:, sh.B], 0.1), 1.0)
-    aspect = np.clip(np.maximum(aspect, 1 / np.maximum(aspect, 1e-6)), 1.0, 10.0)
-    sizes = 1 + np.where(long, _LONG_SIZE_EXCESS, _SIZE_EXCESS) / z2
-    places = 1 + np.where(long, (_LONG_PLACE_EXCESS * aspect**0.8 / z2) ** 2, _PLACE_EXCESS / z2)
+    aspect = np.maximum(p[:, sh.A], p[:, sh.B]) / np.maximum(np.minimum(p[:, sh.A], p[:, sh.B]), 0.1)
+    alone = np.minimum(BLUR_SPREAD**-2 / np.maximum(state.precisions[:, sh.LOG_S], 1e-9), 1.0)
+    longer = np.clip(aspect, 1.0, 10.0) ** _ASPECT_POWER * (1 + _OWN_BLUR * alone)
+    round_ = state.noise.kappa**_CORRELATION_POWER
+    which = [kinds == sh.DISK, kinds == sh.ELLIPSE]
+    places = (
+        1
+        + np.select(which, [_PLACE_EXCESS * round_, _LONG_PLACE_EXCESS[0] * longer], _LONG_PLACE_EXCESS[1] * longer)
+        / z2
+    )
+    sizes = (
+        1 + np.select(which, [_SIZE_EXCESS * round_, _LONG_SIZE_EXCESS[0] * longer], _LONG_SIZE_EXCESS[1] * longer) / z2
+    )
     factor = np.full(state.params.shape, 1.0) * np.sqrt(sizes * ratio)[:, None]
     factor[:, [sh.X, sh.Y]] = np.sqrt(places * ratio)[:, None]
     state.covs *= factor[:, :, None] * factor[:, None, :]
