@@ -8,6 +8,7 @@ import tifffile
 from walking_disks import walking_disks
 
 from lptem_tracker import conclude, follow, job, pipeline
+from lptem_tracker.detect.blob import BlobDetector
 from lptem_tracker.errors import MovieError, SettingsError
 from lptem_tracker.settings import Settings
 
@@ -62,6 +63,35 @@ def test_followed_frames_give_the_run_of_the_finished_folder(tmp_path, chunks_of
     assert seen[-1] <= 13
     assert not (run.path / ".work").exists()
     assert run.record["movie"]["source"] == str(folder)
+    _equal(run, folder, tmp_path, settings)
+
+
+class _TwoScales(BlobDetector):
+    """Finds the same at its lower scales, a tenth of a pixel aside; frames 5 to 9 ask for all scales."""
+
+    adaptive = True
+
+    def detect_coarse(self, frames):
+        found = self.detect(frames)
+        return found.assign(x=found["x"] + 0.1)
+
+    def compare(self, frames):
+        enough = not 5 <= frames[0].index < 10
+        return (self.detect_coarse(frames) if enough else self.detect(frames)), enough
+
+
+@pytest.mark.parametrize("n", [12, 14])
+def test_followed_frames_are_searched_at_the_scales_of_the_finished_folder(tmp_path, chunks_of_5, monkeypatch, n):
+    """Chunks at half the resolution, at all scales and cut short come out as `analyze` makes them of the folder."""
+    monkeypatch.setattr(pipeline, "make_detector", lambda chosen: _TwoScales(diameter_px=15.0))
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    settings = Settings.load(overrides={**SETTINGS.flat(), "movie.frames": f":{n}"})
+    camera = threading.Thread(target=_film, args=(folder, walking_disks(n, seed=4), range(n)))
+    camera.start()
+    run = follow.follow(folder, tmp_path / "run", settings=settings, **{**FAST, "timeout_s": 600})
+    camera.join()
+    assert run.record["detector"]["half_resolution_frames"] == (5 if n == 12 else 9)
     _equal(run, folder, tmp_path, settings)
 
 

@@ -43,6 +43,32 @@ def test_clear_disks_are_found_where_they_are(detector, contrast):
     assert table["radius"].median() == pytest.approx(9.0, rel=0.2)
 
 
+@pytest.mark.parametrize(("radius", "enough"), [(14.0, True), (4.0, False)])
+def test_large_disks_ask_for_half_the_resolution_only(detector, radius, enough):
+    """Two frames of disks of 14 px need no full resolution, of 4 px they do; either way all twelve are found."""
+    frames = [Frame(k, film(k, (384, 448), radius)[0]) for k in range(2)]
+    found, coarse = detector.compare(frames)
+    assert coarse is enough
+    assert found.groupby("frame").size().tolist() == [12, 12]
+    alone = detector.detect_coarse(frames[:1]) if enough else detector.detect(frames[:1])
+    assert found[found["frame"] == 0].to_numpy().tobytes() == alone.to_numpy().tobytes()
+
+
+def test_small_frames_have_one_scale(detector):
+    """A frame of 128 px is searched as it is: there is no lower scale to compare with."""
+    frames = [Frame(k, film(k, (128, 160), 12.0, n=3)[0]) for k in range(2)]
+    found, coarse = detector.compare(frames)
+    assert not coarse
+    assert found.to_numpy().tobytes() == detector.detect(frames).to_numpy().tobytes()
+
+
+def test_threads_are_not_bound_to_cores(detector):
+    """Two processes of OpenVINO must not both sit on the first core."""
+    if not detector.runtime.name.startswith("openvino"):
+        pytest.skip("another runtime")
+    assert detector.runtime._model.get_property("ENABLE_CPU_PINNING") is False
+
+
 def test_same_bytes_twice(detector):
     """The same frames give the same table, byte for byte, alone and in a batch."""
     frames = [Frame(k, film(k)[0]) for k in range(3)]
