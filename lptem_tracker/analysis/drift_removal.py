@@ -14,7 +14,7 @@ from scipy.stats import chi2
 
 from lptem_tracker.analysis.brownian import KK, XK, stats
 from lptem_tracker.analysis.diffusion import Imaging, Velocity, fit_pooled
-from lptem_tracker.analysis.profile import reduce_stats
+from lptem_tracker.analysis.profile import ProfileFit, reduce_stats
 from lptem_tracker.analysis.trackset import Floats, Ints, TrackSet
 
 
@@ -65,10 +65,11 @@ def remove_drift(tracks: TrackSet, imaging: Imaging, *, wanted: bool = True) -> 
         return Drift(tracks, None, np.array(tracks.drift), np.full(2, np.nan), "none", 1.0, False)
     if wanted and (tracks.drift_varies or drift_changes(tracks, imaging)):
         free, mean, share = _frame_by_frame(tracks)
-        std = np.sqrt(np.maximum(_velocities(free, imaging)[1], 0).mean(0) / len(tracks))
+        std = np.sqrt(np.maximum(_velocities(free, imaging, _one_d(free, imaging))[1], 0).mean(0) / len(tracks))
         return Drift(free, None, mean + tracks.drift, std, "frame by frame", share, False)
-    own, variance = _velocities(tracks, imaging)
-    common = _common_variance(tracks, imaging)
+    one = _one_d(tracks, imaging)
+    own, variance = _velocities(tracks, imaging, one)
+    common = _common_variance(tracks, imaging, one)
     between = np.array([_between(own[:, a], variance[:, a], common) for a in (0, 1)])
     weight = 1 / (variance + between)
     total, moment = weight.sum(0), (weight * own).sum(0)
@@ -84,15 +85,20 @@ def remove_drift(tracks: TrackSet, imaging: Imaging, *, wanted: bool = True) -> 
     return Drift(free, Velocity(others - common_drift, width), mean, std, "steady", 1.0, differ)
 
 
-def _velocities(tracks: TrackSet, imaging: Imaging) -> tuple[Floats, Floats]:
+def _one_d(tracks: TrackSet, imaging: Imaging) -> ProfileFit:
+    """One D and one localisation error for all, each with a velocity of its own."""
+    return fit_pooled(tracks, imaging, own_velocity=True, bootstrap=0).fit
+
+
+def _velocities(tracks: TrackSet, imaging: Imaging, one: ProfileFit) -> tuple[Floats, Floats]:
     """Mean velocity of each particle (P, 2) and its variance, with one localisation error for all."""
-    d, rho = _scales(tracks, imaging)
+    d, rho = _scales(tracks, imaging, one)
     stat = stats(tracks, rho[:, None], imaging.blur, weighted=imaging.weighted)[:, 0]
     kk = np.maximum(stat[:, KK, None], 1e-300)
     return stat[:, XK : XK + 2] / kk, np.repeat(d[:, None] / kk, 2, axis=1)
 
 
-def _scales(tracks: TrackSet, imaging: Imaging) -> tuple[Floats, Floats]:
+def _scales(tracks: TrackSet, imaging: Imaging, one: ProfileFit) -> tuple[Floats, Floats]:
     """D of each particle (P,), all with one localisation variance, and that variance over D.
 
     One D for all, unless the particles clearly differ: a short track may give itself a D of 0, and with it all the
@@ -103,8 +109,6 @@ def _scales(tracks: TrackSet, imaging: Imaging) -> tuple[Floats, Floats]:
     q, logdet, m = reduce_stats(stat, tracks.n_observed.astype(np.float64) - 1, spread=np.inf)
     total = m.sum()
     together = -0.5 * (total * np.log(q.sum(0) / total) + total + logdet.sum(0))
-    best = int(together.argmax())
-    common = float(q[:, best].sum() / total)
     step, _, _ = tracks.steps()
     sigma2 = max(float((step**2).mean()), 1e-300) * np.geomspace(1e-4, 0.6, 28)
 
@@ -113,18 +117,17 @@ def _scales(tracks: TrackSet, imaging: Imaging) -> tuple[Floats, Floats]:
 
     apart = np.array([alone(s).max(1).sum() for s in sigma2])
     at = float(sigma2[apart.argmax()])
-    if 2 * (apart.max() - together[best]) < chi2.ppf(0.999, len(tracks) - 1):
-        return np.full(len(tracks), common), np.full(len(tracks), rho[best])
+    if 2 * (apart.max() - together.max()) < chi2.ppf(0.999, len(tracks) - 1):
+        return np.full(len(tracks), max(float(one.d[0]), 1e-300)), np.full(len(tracks), float(one.rho[0]))
     own = at / rho[alone(at).argmax(1)]
-    d = (m * own + 2 * common) / (m + 2)
+    d = (m * own + 2 * one.d) / (m + 2)
     return d, at / d
 
 
-def _common_variance(tracks: TrackSet, imaging: Imaging) -> Floats:
+def _common_variance(tracks: TrackSet, imaging: Imaging, one: ProfileFit) -> Floats:
     """Variance (P,) of each particle's mean velocity if all have one D."""
-    fit = fit_pooled(tracks, imaging, own_velocity=True, bootstrap=0)
-    stat = stats(tracks, fit.fit.rho, imaging.blur, weighted=imaging.weighted)[:, 0]
-    return np.asarray(fit.d / np.maximum(stat[:, KK], 1e-300))
+    stat = stats(tracks, one.rho, imaging.blur, weighted=imaging.weighted)[:, 0]
+    return np.asarray(one.d / np.maximum(stat[:, KK], 1e-300))
 
 
 def _between(v: Floats, variance: Floats, common: Floats) -> float:
