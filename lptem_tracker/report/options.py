@@ -77,6 +77,8 @@ class OverlayOptions:
             value = getattr(self, name)
             if value is not None and not (np.isfinite(value) and value > 0):
                 raise SettingsError(f"{name} of an overlay is a number above 0; got {value}.")
+        if self.smooth_px is not None and not 0 <= self.smooth_px <= 1000:
+            raise SettingsError(f"smooth_px of an overlay is 0 (as recorded) to 1000 px; got {self.smooth_px:g}.")
         if self.quality is not None and not 0 <= self.quality <= 51:
             raise SettingsError(f"quality of an overlay is H.264's 0 (best) to 51; got {self.quality}.")
         if self.average and self.every == 1:

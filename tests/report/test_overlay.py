@@ -159,6 +159,8 @@ def test_a_particle_that_is_not_there_is_named(make_run: MakeRun) -> None:
         ({"binning": 0}, "binning"),
         ({"fps": 10.0, "speed": 2.0}, "not both"),
         ({"zoom": -1.0}, "zoom"),
+        ({"smooth_px": -1.0}, "smooth_px"),
+        ({"smooth_px": 1e6}, "smooth_px"),
         ({"quality": 52}, "0 .best. to 51"),
         ({"tail": 3}, "known:"),
         ({"frames": (90, 95)}, "No frames"),
