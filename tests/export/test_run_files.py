@@ -133,6 +133,7 @@ def test_coco_holds_boxes_outlines_and_tracks(make_run: MakeRun) -> None:
     assert len(content["annotations"]) == int(run.tracks["observed"].sum())
     first = next(a for a in content["annotations"] if a["track_id"] == 0 and a["image_id"] == 0)
     assert first["bbox"] == pytest.approx([14.5, 16.5, 12, 8])
+    assert [(kind["id"], kind["name"]) for kind in content["categories"]] == [(first["category_id"], "particle")]
     outline = np.reshape(first["segmentation"], (-1, 2))
     assert [*outline.min(0), *outline.max(0)] == pytest.approx([14.5, 16.5, 26.5, 24.5], abs=1e-3)
 
