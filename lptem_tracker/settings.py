@@ -98,7 +98,9 @@ class MotionSettings(_Section):
     max_lag_fraction: float = Field(0.25, gt=0, le=1, description="Longest MSD lag as a share of the track's length.")
     min_points: int = Field(10, ge=4, description="Observed positions below which a particle gets no D of its own.")
     remove_drift: bool = Field(True, description="Remove the common motion left between tracks before estimating D.")
-    confidence_level: float = Field(0.95, gt=0.5, lt=1, description="Level of every interval reported.")
+    confidence_level: float = Field(
+        0.95, gt=0.5, lt=1, description="Level of the intervals of D, alpha, localisation error and rotation."
+    )
     bootstrap: int = Field(400, ge=0, description="Resamplings over tracks for ensemble intervals.")
     seed: int = Field(0, ge=0, description="Seed of the resampling.")
     temperature_k: float | None = Field(

@@ -110,7 +110,7 @@ def test_no_setting_names_a_place_to_write(tmp_path, text):
     with pytest.raises(SettingsError):
         Settings.load(tmp_path / "run.toml")
     texts = [key for key, value in Settings().flat().items() if isinstance(value, str)]
-    assert sorted(texts) == ["detect.detector", "detect.device", "link.motion", "report.colour_by"]
+    assert sorted(texts) == ["detect.detector", "detect.device", "detect.scales", "link.motion", "report.colour_by"]
 
 
 @pytest.mark.parametrize("name", [".work", ".lock"])

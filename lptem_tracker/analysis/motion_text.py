@@ -133,10 +133,15 @@ def _calibration_warnings(calibration: Calibration, settings: MotionSettings) ->
     out = []
     units = calibration.units
     if units.diffusion != "nm2_s":
-        out.append(
-            f"Results are in {units.length} and {units.time}: give --pixel-size-nm and --frame-interval-s for "
-            "physical units."
-        )
+        missing = [
+            option
+            for option, value in (
+                ("--pixel-size-nm", calibration.pixel_size_nm),
+                ("--frame-interval-s", calibration.frame_interval_s),
+            )
+            if value is None
+        ]
+        out.append(f"Results are in {units.length} and {units.time}: give {' and '.join(missing)} for physical units.")
     if calibration.exposure_s is None:
         out.append(
             "The exposure is not known: D allows for any motion blur, the localisation error is a lower bound; "

@@ -75,9 +75,10 @@ def _warnings(quality: dict[str, Any], trained: list[float]) -> list[str]:
     _, middle, large = quality["radius_px"]
     out = []
     if middle < 1.25 * max(trained[0], 2.0):
+        least = f"; trained from {trained[0]:.0f} px" if trained[0] > 0 else ""
         out.append(
-            f"Particles are small (median radius {middle:.1f} px; trained from {trained[0]:.0f} px): "
-            "some will be missed and sizes are rough. Record at a higher magnification where possible."
+            f"Particles are small (median radius {middle:.1f} px{least}): some will be missed and sizes are rough. "
+            "Record at a higher magnification where possible."
         )
     if large > trained[1]:
         out.append(

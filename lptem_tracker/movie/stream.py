@@ -43,7 +43,15 @@ class FrameProblems:
 
     def sentences(self) -> list[str]:
         """Return one sentence a reason, for the report."""
-        return [f"{_count(indices)} {reason}." for reason, indices in self.frames.items()]
+        return [f"{_count(indices)} {_agreeing(reason, len(indices))}." for reason, indices in self.frames.items()]
+
+
+_SINGULAR = {"hold": "holds", "are": "is", "repeat": "repeats"}
+
+
+def _agreeing(reason: str, n: int) -> str:
+    verb, _, rest = reason.partition(" ")
+    return f"{_SINGULAR.get(verb, verb)} {rest.replace('were left', 'was left')}" if n == 1 else reason
 
 
 def _count(indices: list[int]) -> str:

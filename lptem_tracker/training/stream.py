@@ -39,7 +39,8 @@ def faint(table: Any) -> NDArray[np.bool_]:
     """Tell which simulated particles are too faint to be asked for, shape (N,).
 
     Below five standard deviations of the noise nobody can be sure of a particle. Of a support's texture it takes
-    twice its standard deviation, a visibility of four: half of what people mark on real supports lies below six.
+    twice its standard deviation, a visibility of four: about half of what people mark on lumpy supports lies below
+    six.
     """
     visibility = table["visibility"].to_numpy(np.float64)
     texture = table["integrated_snr"].to_numpy(np.float64) > 2.0 * visibility

@@ -48,8 +48,8 @@ def test_frames_without_a_picture_are_left_out_and_named():
     problems = FrameProblems()
     assert [f.index for f in stream_frames(ArrayMovie(pixels), problems=problems)] == [0, 2, 3, 5]
     text = " ".join(problems.sentences())
-    assert "1 frame (1) are constant (0 everywhere)" in text
-    assert "1 frame (4) hold no finite pixel" in text
+    assert "1 frame (1) is constant (0 everywhere) and was left out" in text
+    assert "1 frame (4) holds no finite pixel and was left out" in text
 
 
 def test_repeated_frames_are_kept_and_named():
