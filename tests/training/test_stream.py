@@ -106,6 +106,6 @@ def test_faint_flags_go_along_with_their_boxes():
 
 
 def test_a_particle_is_faint_below_five_of_noise_and_four_of_texture():
-    """Five standard deviations of the noise are asked for; on a texture that limits it a visibility of four is enough."""
+    """Five standard deviations of the noise are asked for; where texture limits it a visibility of four is enough."""
     table = pd.DataFrame({"visibility": [4.9, 5.1, 3.9, 4.1], "integrated_snr": [5.0, 5.2, 30.0, 40.0]})
     assert faint(table).tolist() == [True, False, True, False]
