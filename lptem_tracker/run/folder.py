@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -156,18 +157,11 @@ def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
         It is absent or cannot be read.
     """
     import pandas as pd
-    import pyarrow as pa
 
-    try:
+    with _told(path):
         if path.suffix == ".parquet":
             return pd.read_parquet(path, columns=columns)
         return pd.read_csv(path, usecols=columns)
-    except FileNotFoundError:
-        raise InputError(f"The run {path.parent} has no {path.name}; run the stage that writes it.") from None
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise InputError(
-            f"{path} cannot be read ({_first_line(error)}); it may be damaged. Run the stage again."
-        ) from None
 
 
 def read_blocks(path: Path, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
@@ -178,14 +172,21 @@ def read_blocks(path: Path, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
     InputError
         It is absent or cannot be read.
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
+    with _told(path), pq.ParquetFile(path) as file:
+        present = [name for name in columns if name in file.schema_arrow.names]
+        for group in range(file.num_row_groups):
+            yield file.read_row_group(group, columns=present).to_pandas()
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Tell in a sentence why a table of a run cannot be read."""
+    import pyarrow as pa
+
     try:
-        with pq.ParquetFile(path) as file:
-            present = [name for name in columns if name in file.schema_arrow.names]
-            for group in range(file.num_row_groups):
-                yield file.read_row_group(group, columns=present).to_pandas()
+        yield
     except FileNotFoundError:
         raise InputError(f"The run {path.parent} has no {path.name}; run the stage that writes it.") from None
     except (OSError, ValueError, pa.ArrowException) as error:
