@@ -235,6 +235,7 @@ class _Line:
         self, chunk: Found, batch: Sequence[Frame], how: Callable[[Sequence[Frame]], tuple[pd.DataFrame | None, bool]]
     ) -> Future[Answer]:
         def one() -> Answer:
+            """Detect, and hand each frame on to be refined."""
             found, good = how(batch)
             if found is None:
                 return [], good
