@@ -20,7 +20,7 @@ from lptem_tracker.simulate.canvas import (
 )
 from lptem_tracker.simulate.catalysts import catalyst_bright_field, catalyst_dark_field, dark_field, draw_support
 from lptem_tracker.simulate.population import Population, PopulationPlan, draw_population, random_shapes
-from lptem_tracker.simulate.shapes import extents, make_outlines, slopes
+from lptem_tracker.simulate.shapes import Shape, extents, make_outlines, slopes
 from lptem_tracker.simulate.stamp import new_particles, stamp
 
 Pixels = NDArray[np.float32]
@@ -184,6 +184,46 @@ def noisy_rods(rng: np.random.Generator, shape: Size) -> Canvas:
     return canvas
 
 
+def well_dispersed(rng: np.random.Generator, shape: Size) -> Canvas:
+    """One synthesis on a quiet background: like particles that seldom touch, sparse to crowded, many of them rods."""
+    radius = loguniform(rng, 2.5, 45)
+    contrast = loguniform(rng, 0.04, 0.8)
+    background = fields.illumination(rng, shape, float(rng.choice([0.0, rng.uniform(0, 0.3), rng.uniform(0.2, 1.0)])))
+    canvas = set_camera(rng, Canvas(background), snr=(0.6, 9))
+    if rng.random() < 0.25:
+        _clutter(rng, canvas.background, contrast)
+    kind = rng.random()
+    shapes: tuple[Shape, ...] = ("sphere",) if kind < 0.35 else ("rod",) if kind < 0.7 else random_shapes(rng)
+    plan = PopulationPlan(
+        radius_px=radius,
+        count=draw_count(rng, shape, radius, (0.003, 0.35), 1200),
+        radius_sd=float(rng.choice([0.03, 0.1, 0.2])),
+        shapes=shapes,
+        aspect=rng.uniform(1.4, 6) if shapes == ("rod",) else rng.uniform(1.0, 1.6),
+        aspect_sd=rng.uniform(0, 0.2),
+        contrast=contrast,
+        contrast_sd=rng.uniform(0, 0.2),
+        thickness_power=float(rng.choice([0, 1])),
+        core=rng.uniform(1.0, 1.5),
+        clustering=float(rng.choice([0, 0, 0, 0.15])),
+        gap_px=loguniform(rng, 0.3, 5),
+        profile=None if rng.random() < 0.4 else float(rng.choice([0.0, 0.0, 0.15, 0.5, 1.0])),
+        aligned=rng.random() < 0.1,
+    )
+    main = draw_population(plan, rng, shape)
+    if rng.random() < 0.2:
+        add_diffraction_contrast(rng, main)
+    add_fresnel_fringes(rng, main)
+    canvas.signal = contrast
+    canvas.populations.append(main)
+    if rng.random() < 0.3:
+        main.particles["depth"] = -np.minimum(main.particles["depth"], 1.0)
+        main.particles["fringe"] *= -1
+    if rng.random() < 0.2:
+        canvas.motion_px = float(rng.uniform(0.2, 0.8) * min(radius, 8))
+    return canvas
+
+
 def dense_film(rng: np.random.Generator, shape: Size) -> Canvas:
     """Monolayers: hexagonal or square crystals, glassy films and islands of small particles."""
     radius = loguniform(rng, 2.0, 9) if rng.random() < 0.75 else loguniform(rng, 6, 30)
@@ -317,5 +357,6 @@ RECIPES: tuple[tuple[Callable[[np.random.Generator, Size], Canvas], float], ...]
     (dark_field, 0.05),
     (atomic_columns, 0.03),
     (no_particles, 0.10),
+    (well_dispersed, 0.0),
 )
-"""Each kind of specimen and how often it is drawn."""
+"""Each kind of specimen and how often it is drawn; training asks for the plain ones by name."""

@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import trackpy
+from plain_scenes import SHAPES, plain_scene
 from scipy import ndimage
 
 from lptem_tracker.detect.yolo import YoloDetector
@@ -38,6 +39,7 @@ from lptem_tracker.settings import Settings
 from lptem_tracker.simulate import random_training_image
 
 FIRST_SEED = 30_000
+SNR_BINS = ((5, 8), (8, 12), (12, 20), (20, 50), (50, 2000))
 TRUTH = ["frame", "x", "y", "width", "height"]
 
 # The six rods that are in the film from its first to its last frame, found by eye on frames smoothed over 5 px:
@@ -227,6 +229,23 @@ def simulated_lines(detector: YoloDetector, n: int, *, peer: bool) -> None:
     print(f"calibration error {calibration_error(curve):.3f}")
 
 
+def plain_lines(detector: YoloDetector, n: int, *, peer: bool) -> None:
+    """Print the figures on pictures of another simulator, by how clear the particles are and by shape."""
+    scenes = [plain_scene(np.random.default_rng(FIRST_SEED + 9_000 + k)) for k in range(n)]
+    integrated = np.array([scene.integrated_snr for scene in scenes])
+    groups = {f"plain, integrated SNR {a:g}-{b:g}": (integrated >= a) & (integrated < b) for a, b in SNR_BINS}
+    shapes = np.array([scene.shape for scene in scenes])
+    groups |= {f"plain {shape}s above 10": (shapes == shape) & (integrated >= 10) for shape in SHAPES}
+    result = collect([Picture(scene.pixels, scene.truth) for scene in scenes], detector, peer=peer)
+    for name, chosen in groups.items():
+        frames = np.flatnonzero(chosen)
+        part = {
+            key: table[table["frame"].isin(frames)].reset_index(drop=True) if isinstance(table, pd.DataFrame) else table
+            for key, table in result.items()
+        }
+        line(f"{name} ({len(frames)} pictures)", part, len(frames), "F1 0.97")
+
+
 def without(found: pd.DataFrame | None, wanted: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame | None:
     """Drop detections of particles that are not asked for in this case."""
     if found is None:
@@ -294,13 +313,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[3] / "shared" / "data")
     parser.add_argument("--weights")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", nargs="*", default=["simulated", "empty", "sintering", "catalysts", "rods"])
+    parser.add_argument("--only", nargs="*", default=["simulated", "plain", "empty", "sintering", "catalysts", "rods"])
     parser.add_argument("--no-peer", action="store_true")
     options = parser.parse_args()
     detector = YoloDetector(options.weights, device="cpu", confidence=0.02)
     print(detector.describe())
     if "simulated" in options.only:
         simulated_lines(detector, 24 if options.quick else 120, peer=not options.no_peer)
+    if "plain" in options.only:
+        plain_lines(detector, 30 if options.quick else 150, peer=not options.no_peer)
     if "empty" in options.only:
         empty_line(detector, 20 if options.quick else 200)
     if not options.data.is_dir():
