@@ -10,7 +10,7 @@ from scipy.stats import chi2, norm, t
 
 from lptem_tracker.analysis import fbm
 from lptem_tracker.analysis.diffusion import MIN_BOOTSTRAP, Imaging, Velocity
-from lptem_tracker.analysis.family import Family, Level, at_sigma2, build_family, pool
+from lptem_tracker.analysis.family import Family, at_sigma2, build_family, over_sigma2, pool
 from lptem_tracker.analysis.profile import reduce_stats
 from lptem_tracker.analysis.shared_noise import SharedNoise
 from lptem_tracker.analysis.trackset import Floats, TrackSet
@@ -91,27 +91,27 @@ def fit_alpha(
     bootstrap, seed : int
         Resamplings over tracks, from 20 tracks on.
     """
-    levels = [at_sigma2(family, float(s)) for s in noise.sigma2]
-    joint = np.stack([lv.best for lv in levels], 2) + noise.others[:, None, :]
-    track = CubicSpline(ALPHA, joint.max(2), axis=1)(ALPHA_FINE)
-    alpha, low, high = _interval(track, level)
+    found = []
+    for rows, part in over_sigma2(family, noise.sigma2):
+        joint = part.best + noise.others[rows, None, :]
+        found.append(_interval(CubicSpline(ALPHA, joint.max(2), axis=1)(ALPHA_FINE), level))
+    alpha, low, high = (np.concatenate(each) for each in zip(*found))
     std = (high - low) / (2 * norm.ppf(0.5 + level / 2))
-    pooled, method = _pooled(family, levels, noise, one_scale, level, bootstrap, seed)
+    pooled, method = _pooled(family, noise, one_scale, level, bootstrap, seed)
     return AlphaFit(alpha, low, high, std, pooled, method)
 
 
 def _pooled(
-    family: Family, levels: list[Level], noise: SharedNoise, one_scale: bool, level: float, bootstrap: int, seed: int
+    family: Family, noise: SharedNoise, one_scale: bool, level: float, bootstrap: int, seed: int
 ) -> tuple[tuple[float, float, float, float], str]:
     """One alpha for all tracks, with one K or with each track's own integrated out."""
     n = len(family.m)
-    each = np.stack([lv.integrated for lv in levels], 2)
+    each = None if one_scale else at_sigma2(family, noise.sigma2).integrated
 
     def curve(counts: Floats) -> Floats:
         """Return the log-likelihood over alpha when each track counts as often as given."""
-        if one_scale:
-            part = pool(family, counts)
-            total = np.stack([at_sigma2(part, float(s)).best for s in noise.sigma2], 2).max(2)
+        if each is None:
+            total = at_sigma2(pool(family, counts), noise.sigma2).best.max(2)
         else:
             total = np.tensordot(counts, each, 1).max(2)
         return np.asarray(CubicSpline(ALPHA, total, axis=1)(ALPHA_FINE))

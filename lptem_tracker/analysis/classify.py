@@ -11,7 +11,7 @@ from scipy.special import i0e, logsumexp
 from lptem_tracker.analysis.anomalous import ALPHA, ALPHA_FINE
 from lptem_tracker.analysis.brownian import KK, LOGDET, XK, XX, stats
 from lptem_tracker.analysis.diffusion import Imaging, Velocity
-from lptem_tracker.analysis.family import Family, at_sigma2, build_family
+from lptem_tracker.analysis.family import LOG_RHO, Family, at_sigma2, build_family
 from lptem_tracker.analysis.profile import reduce_stats
 from lptem_tracker.analysis.shared_noise import SharedNoise
 from lptem_tracker.analysis.switching import TwoStates
@@ -145,17 +145,19 @@ def _curves(
     two: tuple[Floats, Floats],
 ) -> _Curves:
     brownian, directed, trapped, fractional = families
-    plain = at_sigma2(brownian, sigma2).best[:, 0]
-    ballistic = at_sigma2(directed, sigma2)
-    alpha = CubicSpline(ALPHA, at_sigma2(fractional, sigma2).best, axis=1)(ALPHA_FINE)
+    at = np.array([sigma2])
+    plain = at_sigma2(brownian, at).best[:, 0, 0]
+    ballistic = at_sigma2(directed, at)
+    moving = ballistic.best[:, 0, 0]
+    alpha = CubicSpline(ALPHA, at_sigma2(fractional, at).best[..., 0], axis=1)(ALPHA_FINE)
     alpha += (plain - alpha[:, ONE])[:, None]
-    speeds = _speed_curves(tracks, imaging, sigma2, np.exp(ballistic.log_k[:, 0]), ballistic.best[:, 0])
+    speeds = _speed_curves(tracks, imaging, sigma2, np.exp(ballistic.log_k[:, 0, 0]), moving)
     return _Curves(
         _still(brownian, sigma2),
         plain,
-        ballistic.best[:, 0],
+        moving,
         (plain + two[0], plain + two[1]),
-        {2: at_sigma2(trapped, sigma2).best, 3: speeds, 4: alpha[:, :ONE], 5: alpha[:, ONE + 1 :]},
+        {2: at_sigma2(trapped, at).best[..., 0], 3: speeds, 4: alpha[:, :ONE], 5: alpha[:, ONE + 1 :]},
         0.5 * np.log(brownian.m),
     )
 
@@ -209,7 +211,7 @@ def _speed_curves(tracks: TrackSet, imaging: Imaging, sigma2: float, d: Floats, 
 
 def _still(brownian: Family, sigma2: float) -> Floats:
     """No motion: white localisation error, a little of its own in each track."""
-    q, u = np.exp(brownian.log_q[:, 0, -1]), brownian.log_rho[-1]
+    q, u = np.exp(brownian.log_q[:, 0, -1]), LOG_RHO[-1]
     logdet, m = brownian.logdet[:, 0, -1], brownian.m
     shift = np.linspace(-0.6, 0.6, 13)[:, None]
     own = sigma2 * np.exp(shift)

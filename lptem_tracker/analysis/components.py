@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import logsumexp
 
-from lptem_tracker.analysis.family import FINE, Family, at_sigma2, pool
+from lptem_tracker.analysis.family import FINE, GRID, Family, at_sigma2, pool
 from lptem_tracker.analysis.trackset import Floats
 
 MOST = 4
@@ -36,7 +36,7 @@ class Components:
 
 def loglik_at(family: Family, sigma2: float, d: Floats) -> Floats:
     """Log-likelihood (P, K) of each track of a one-shape family at each D."""
-    place = np.clip((np.log(sigma2 / d) - family.log_rho[0]) / FINE, 1, len(family.log_rho) - 2)
+    place = np.clip((np.log(sigma2 / d) - GRID[0]) / FINE, 1, len(GRID) - 2)
     at = np.rint(place).astype(int)
     x = place - at
 
@@ -44,8 +44,11 @@ def loglik_at(family: Family, sigma2: float, d: Floats) -> Floats:
         a, b, c = table[:, 0, at - 1], table[:, 0, at], table[:, 0, at + 1]
         return np.asarray(b + 0.5 * (c - a) * x + 0.5 * (a - 2 * b + c) * x**2)
 
-    return np.asarray(
-        -0.5 * (np.exp(parabola(family.log_q)) / d + family.m[:, None] * np.log(d) + parabola(family.logdet))
+    return np.concatenate(
+        [
+            -0.5 * (np.exp(parabola(part.log_q)) / d + part.m[:, None] * np.log(d) + parabola(part.logdet))
+            for _, part in family.blocks()
+        ]
     )
 
 
@@ -63,7 +66,7 @@ def find_components(family: Family, sigma2: float, scale: Floats) -> Components:
     """
     best = _em(family, sigma2, np.array([np.median(scale)]))
     score = best[1]
-    floor = sigma2 * np.exp(-family.log_rho[-2])
+    floor = sigma2 * np.exp(-GRID[-2])
     for k in range(2, min(MOST, len(family.m) // 4) + 1):
         start = np.quantile(np.maximum(scale, floor), (np.arange(k) + 0.5) / k)
         trial = _em(family, sigma2, start * np.linspace(0.97, 1.03, k))
@@ -88,7 +91,7 @@ def _em(family: Family, sigma2: float, d: Floats) -> tuple[Components, float]:
         norm = logsumexp(each, 1)
         member = np.exp(each - norm[:, None])
         share = member.mean(0)
-        d = np.exp(at_sigma2(pool(family, np.maximum(member.T, 1e-9)), sigma2).log_k[:, 0])
+        d = np.exp(at_sigma2(pool(family, np.maximum(member.T, 1e-9)), np.array([sigma2])).log_k[:, 0, 0])
         if float(norm.sum()) - total < 1e-3:
             break
         total = float(norm.sum())

@@ -2,12 +2,13 @@
 
 A family (fractional Brownian motion with its alpha, confinement with its rate) has the covariance
 ``K C(shape, sigma²/K)``. Tables of its quadratic form and determinant over shape and log(sigma²/K) are smooth, so a
-spline in between gives the likelihood at any shape, scale K and sigma².
+spline in between gives the likelihood at any shape, scale K and sigma². Kept are the values at a few nodes; the fine
+tables are made of as many tracks at a time as fit into the processor's cache, so that memory does not grow with them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,6 +21,31 @@ LOG_RHO = np.linspace(np.log(1e-3), np.log(1e6), 16)
 """Nodes of log(sigma²/K); below the first the localisation error no longer shows."""
 FINE = 0.2
 BELOW = 40
+GRID = np.concatenate([LOG_RHO[0] - FINE * np.arange(BELOW, 0, -1), np.arange(LOG_RHO[0], LOG_RHO[-1] + 1e-9, FINE)])
+"""Fine grid (G,) of log(sigma²/K) that likelihoods are read from."""
+_SPLINE = CubicSpline(LOG_RHO, np.eye(len(LOG_RHO)), axis=1)(np.maximum(GRID, LOG_RHO[0]))
+"""The cubic spline through values at the nodes, and below them their first, as a matrix: it is linear in the values."""
+BLOCK = 32
+"""Tracks whose fine tables are in memory at a time."""
+
+
+@dataclass(frozen=True)
+class Fine:
+    """Tables of a few tracks on `GRID`: `log_q`, `logdet` (P, A, G) and `m` (P,)."""
+
+    log_q: Floats
+    logdet: Floats
+    m: Floats
+
+    @cached_property
+    def heavy(self) -> Floats:
+        """q e^u, the part of -2 log-likelihood that goes with 1/sigma²."""
+        return np.asarray(np.exp(self.log_q + GRID))
+
+    @cached_property
+    def light(self) -> Floats:
+        """The part of -2 log-likelihood that does not depend on sigma², but for a constant."""
+        return np.asarray(self.logdet - self.m[:, None, None] * GRID)
 
 
 @dataclass(frozen=True)
@@ -30,41 +56,45 @@ class Family:
     ----------
     shape : (A,) float
         Nodes of the shape parameter.
-    log_rho : (G,) float
-        Fine grid of log(sigma²/K).
-    log_q, logdet : (P, A, G) float
+    log_q, logdet : (P, A, N) float
+        At the nodes `LOG_RHO`; of ensembles (`pool`) on `GRID`.
     m : (P,) float
         Numbers each likelihood rests on.
     """
 
     shape: Floats
-    log_rho: Floats
     log_q: Floats
     logdet: Floats
     m: Floats
 
-    @cached_property
-    def heavy(self) -> Floats:
-        """q e^u, the part of -2 log-likelihood that goes with 1/sigma²."""
-        return np.asarray(np.exp(self.log_q + self.log_rho))
+    def __len__(self) -> int:
+        return len(self.m)
 
-    @cached_property
-    def light(self) -> Floats:
-        """The part of -2 log-likelihood that does not depend on sigma², but for a constant."""
-        return np.asarray(self.logdet - self.m[:, None, None] * self.log_rho)
+    def blocks(self) -> Iterator[tuple[slice, Fine]]:
+        """Yield the rows of a few tracks and their tables on `GRID`, in order."""
+        for first in range(0, len(self), BLOCK):
+            rows = slice(first, min(first + BLOCK, len(self)))
+            yield rows, Fine(_on_grid(self.log_q[rows]), _on_grid(self.logdet[rows]), self.m[rows])
+
+
+def _on_grid(table: Floats) -> Floats:
+    """Return tables (P, A, N) at the nodes on the fine grid; those that are on it as they are."""
+    if table.shape[2] == len(GRID):
+        return table
+    return np.asarray(table @ _SPLINE)
 
 
 @dataclass(frozen=True)
 class Level:
-    """Likelihood of P tracks at A shapes with sigma² given.
+    """Likelihood of P tracks at A shapes with sigma² given, J values of it.
 
     Attributes
     ----------
-    best : (P, A) float
+    best : (P, A, J) float
         Log-likelihood maximised over log K.
-    integrated : (P, A) float
+    integrated : (P, A, J) float
         Integrated over log K (Laplace), for what tracks share.
-    log_k : (P, A) float
+    log_k : (P, A, J) float
         log of the best K, px² a frame^alpha.
     """
 
@@ -82,44 +112,48 @@ def build_family(shape: Floats, evaluate: Callable[[float, float], tuple[Floats,
     evaluate : callable
         Takes one shape and one rho = sigma²/K; returns q (P,), logdet (P,) and m (P,).
     """
-    cells = [[evaluate(float(a), float(np.exp(u))) for u in LOG_RHO] for a in shape]
-    # a path without any scatter, as made by hand, leaves nothing
-    log_q = np.log(np.maximum([[cell[0] for cell in row] for row in cells], 1e-300))
-    logdet = np.array([[cell[1] for cell in row] for row in cells])
-    fine = np.arange(LOG_RHO[0], LOG_RHO[-1] + 1e-9, FINE)
-
-    def spread(table: Floats) -> Floats:
-        smooth = CubicSpline(LOG_RHO, table, axis=1)(fine)
-        smooth = np.pad(smooth, ((0, 0), (BELOW, 0), (0, 0)), mode="edge")
-        return np.ascontiguousarray(np.moveaxis(smooth, 2, 0))
-
-    below = LOG_RHO[0] - FINE * np.arange(BELOW, 0, -1)
-    return Family(np.asarray(shape), np.concatenate([below, fine]), spread(log_q), spread(logdet), cells[0][0][2])
+    _, _, m = evaluate(float(shape[0]), 1.0)
+    log_q, logdet = (np.empty((len(m), len(shape), len(LOG_RHO))) for _ in range(2))
+    for i, a in enumerate(shape):
+        for j, u in enumerate(LOG_RHO):
+            q, logdet[:, i, j], _ = evaluate(float(a), float(np.exp(u)))
+            # a path without any scatter, as made by hand, leaves nothing
+            log_q[:, i, j] = np.log(np.maximum(q, 1e-300))
+    return Family(np.asarray(shape), log_q, logdet, m)
 
 
 def pool(family: Family, counts: Floats) -> Family:
     """Return B ensembles that share shape and K, each with its `counts` (B, P) of every track."""
-    q = np.tensordot(counts, np.exp(family.log_q), 1)
-    return Family(
-        family.shape,
-        family.log_rho,
-        np.log(np.maximum(q, 1e-300)),
-        np.tensordot(counts, family.logdet, 1),
-        counts @ family.m,
-    )
+    size = len(counts), len(family.shape), len(GRID)
+    q, logdet = np.zeros(size), np.zeros(size)
+    for rows, fine in family.blocks():
+        q += np.tensordot(counts[:, rows], np.exp(fine.log_q), 1)
+        logdet += np.tensordot(counts[:, rows], fine.logdet, 1)
+    return Family(family.shape, np.log(np.maximum(q, 1e-300)), logdet, counts @ family.m)
 
 
-def at_sigma2(family: Family, sigma2: float) -> Level:
-    """Maximise and integrate over K at one localisation variance (px², above 0)."""
-    u, m = family.log_rho, family.m[:, None, None]
+def over_sigma2(family: Family, sigma2: Floats) -> Iterator[tuple[slice, Level]]:
+    """Yield the rows of a few tracks and what `at_sigma2` says of them."""
+    for rows, fine in family.blocks():
+        found = [_at(fine, float(s)) for s in sigma2]
+        yield rows, Level(*(np.stack(parts, 2) for parts in zip(*found)))
+
+
+def at_sigma2(family: Family, sigma2: Floats) -> Level:
+    """Maximise and integrate over K at localisation variances (J,) in px², above 0."""
+    parts = [(level.best, level.integrated, level.log_k) for _, level in over_sigma2(family, sigma2)]
+    return Level(*(np.concatenate(part) for part in zip(*parts)))
+
+
+def _at(fine: Fine, sigma2: float) -> tuple[Floats, Floats, Floats]:
+    """Return best, integrated and log K (P, A) at one localisation variance."""
+    u, m = GRID, fine.m[:, None, None]
     # log K = log sigma² - u, so that -2 ll = q e^u / sigma² + m (log sigma² - u) + logdet
-    cost = family.heavy * (1 / sigma2)
-    cost += family.light
+    cost = fine.heavy * (1 / sigma2)
+    cost += fine.light
     at = np.clip(cost.argmin(2), 1, len(u) - 2)[..., None]
     here = [
-        np.take_along_axis(table, at + step, 2)[..., 0]
-        for table in (family.log_q, family.logdet)
-        for step in (-1, 0, 1)
+        np.take_along_axis(table, at + step, 2)[..., 0] for table in (fine.log_q, fine.logdet) for step in (-1, 0, 1)
     ]
     q0, q1, q2 = here[1], (here[2] - here[0]) / (2 * FINE), (here[2] - 2 * here[1] + here[0]) / FINE**2
     d0, d1, d2 = here[4], (here[5] - here[3]) / (2 * FINE), (here[5] - 2 * here[4] + here[3]) / FINE**2
@@ -134,4 +168,4 @@ def at_sigma2(family: Family, sigma2: float) -> Level:
     bend = np.maximum(quad * ((1 + q1 + q2 * x) ** 2 + q2) + d2, 1e-2)
     log_k = np.log(sigma2) - centre - x
     best = -0.5 * (quad + m[..., 0] * log_k + d0 + d1 * x + d2 * x**2 / 2)
-    return Level(best, best + 0.5 * np.log(4 * np.pi / bend), log_k)
+    return best, best + 0.5 * np.log(4 * np.pi / bend), log_k

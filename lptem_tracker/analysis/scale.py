@@ -8,7 +8,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.stats import chi2, norm
 
-from lptem_tracker.analysis.family import Family
+from lptem_tracker.analysis.family import GRID, Family, Fine
 from lptem_tracker.analysis.shared_noise import SharedNoise
 from lptem_tracker.analysis.trackset import Floats
 
@@ -46,31 +46,41 @@ def profile_scale(family: Family, noise: SharedNoise, level: float, *, free: boo
         Fit sigma² to each row too, as for an ensemble; else it is held at the value that all tracks share.
     """
     candidates = noise.sigma2 if free else np.array([noise.best])
-    nodes = np.arange(len(family.shape))
-    fine = np.linspace(0, nodes[-1], FINER * nodes[-1] + 1)
-    log_k = (np.log(noise.best) - family.log_rho)[::-1]
+    log_k = (np.log(noise.best) - GRID)[::-1]
     grid = np.linspace(log_k[0], log_k[-1], 6 * len(log_k))
-    rows = []
-    for i in range(len(family.m)):
-        each = [_curve(family, i, float(s), fine, grid) for s in candidates]
-        curve = np.max([one for one, _ in each], axis=0)
-        best = int(curve.argmax())
-        inside = np.flatnonzero(curve >= curve[best] - chi2.ppf(level, 1) / 2)
-        low = 0.0 if inside[0] == 0 else np.exp(grid[inside[0]])
-        at = int(np.argmax([one[best] for one, _ in each]))
-        smooth = each[at][1]
-        column = int(np.abs(np.log(candidates[at]) - family.log_rho - grid[best]).argmin())
-        shape = np.interp(fine[smooth[:, column].argmax()], nodes, family.shape)
-        rows.append((np.exp(grid[best]), low, np.exp(grid[inside[-1]]), shape))
-    k, low, high, shape = np.array(rows).T
+    drop = chi2.ppf(level, 1) / 2
+    found = [_profile(part, family.shape, candidates, grid, drop) for _, part in family.blocks()]
+    k, low, high, shape = np.concatenate(found, 1)
     return ScaleFit(k, low, high, (high - low) / (2 * norm.ppf(0.5 + level / 2)), shape)
 
 
-def _curve(family: Family, i: int, sigma2: float, fine: Floats, grid: Floats) -> tuple[Floats, Floats]:
-    """Log-likelihood of row i over log K in `grid`, maximised over shape, and over shape and the family's nodes."""
-    u = family.log_rho
-    cost = np.exp(family.log_q[i] + u - np.log(sigma2)) + family.m[i] * (np.log(sigma2) - u) + family.logdet[i]
-    smooth = CubicSpline(np.arange(len(family.shape)), -0.5 * cost, axis=0)(fine)
-    nodes = np.log(sigma2) - u
-    curve = CubicSpline(nodes[::-1], smooth.max(0)[::-1])(grid)
+def _profile(part: Fine, shape: Floats, candidates: Floats, grid: Floats, drop: float) -> Floats:
+    """K, low, high and shape (4, P) of a few rows, K in `grid` (log)."""
+    nodes = np.arange(len(shape))
+    fine = np.linspace(0, nodes[-1], FINER * nodes[-1] + 1)
+    curve = np.full((len(part.m), len(grid)), -np.inf)
+    smooth = np.empty((len(part.m), len(fine), len(GRID)))
+    sigma2 = np.empty(len(part.m))
+    for s in candidates:
+        here, table = _curve(part, float(s), fine, grid)
+        rises = here.max(1) > curve.max(1)
+        smooth[rises], sigma2[rises] = table[rises], s
+        curve = np.maximum(curve, here)
+    best = curve.argmax(1)
+    row = np.arange(len(best))
+    inside = curve >= curve[row, best, None] - drop
+    first, last = inside.argmax(1), len(grid) - 1 - inside[:, ::-1].argmax(1)
+    column = np.abs(np.log(sigma2)[:, None] - GRID - grid[best][:, None]).argmin(1)
+    place = fine[smooth[row, :, column].argmax(1)]
+    low = np.where(first == 0, 0.0, np.exp(grid[first]))
+    return np.stack([np.exp(grid[best]), low, np.exp(grid[last]), np.interp(place, nodes, shape)])
+
+
+def _curve(part: Fine, sigma2: float, fine: Floats, grid: Floats) -> tuple[Floats, Floats]:
+    """Log-likelihood (P, K) over log K in `grid`, maximised over shape, and (P, F, G) over shape and the nodes."""
+    m = part.m[:, None, None]
+    cost = np.exp(part.log_q + GRID - np.log(sigma2)) + m * (np.log(sigma2) - GRID) + part.logdet
+    smooth = CubicSpline(np.arange(cost.shape[1]), -0.5 * cost, axis=1)(fine)
+    nodes = np.log(sigma2) - GRID
+    curve = CubicSpline(nodes[::-1], smooth.max(1)[:, ::-1], axis=1)(grid)
     return np.where((grid >= nodes[-1]) & (grid <= nodes[0]), curve, -np.inf), smooth

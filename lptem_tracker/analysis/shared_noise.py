@@ -9,10 +9,11 @@ from scipy.interpolate import CubicSpline
 from scipy.special import logsumexp
 from scipy.stats import chi2
 
-from lptem_tracker.analysis.family import Family, at_sigma2
+from lptem_tracker.analysis.family import Family, at_sigma2, over_sigma2
 from lptem_tracker.analysis.trackset import Floats
 
 REACH = 8.0  # log-likelihood below the maximum that is still looked at
+FEW = 200  # tracks up to which each is left out in turn; of more, one hardly changes what all say
 
 
 @dataclass(frozen=True)
@@ -83,26 +84,28 @@ def _evidence(families: list[Family], directed: Family | None, grid: Floats) -> 
     ideas: list[Floats] = []
     own: list[Floats] = []
     for family in families:
-        table = np.stack([at_sigma2(family, float(s)).integrated for s in grid], 2)
-        own.append(logsumexp(table, 1) - np.log(len(family.shape)))
+        mine, each, total = [], [], np.zeros((len(family.shape), len(grid)))
+        for _, level in over_sigma2(family, grid):
+            mine.append(logsumexp(level.integrated, 1) - np.log(len(family.shape)))
+            total += level.integrated.sum(0)
+            each += list(level.integrated) if len(family) <= FEW else []
+        own.append(np.concatenate(mine))
         fine = np.linspace(0, len(family.shape) - 1, 40 * len(family.shape))
-        summed = CubicSpline(np.arange(len(family.shape)), table.sum(0), axis=0)(fine)
+        summed = CubicSpline(np.arange(len(family.shape)), total, axis=0)(fine)
         # one shape for all: without track i, at the shapes that the whole favours
         coarse = np.clip(np.rint(fine), 0, len(family.shape) - 1).astype(int)
         common = logsumexp(summed, 0)
-        ratio = (
-            np.stack([_without(summed, table[i][coarse]) for i in range(len(table))]) if len(table) <= 200 else common
-        )
+        ratio = np.stack([_without(summed, one[coarse]) for one in each]) if each else common
         ideas.append(
-            np.concatenate([common[None], np.broadcast_to(ratio, (len(table), len(grid)))]) - np.log(len(fine))
+            np.concatenate([common[None], np.broadcast_to(ratio, (len(family), len(grid)))]) - np.log(len(fine))
         )
     if directed is not None:
-        table = np.stack([at_sigma2(directed, float(s)).integrated[:, 0] for s in grid], 1)
+        table = at_sigma2(directed, grid).integrated[:, 0]
         own.append(table - np.log(directed.m)[:, None])  # half log m for each component of the velocity, Schwarz 1978
         ideas.append(np.concatenate([own[-1].sum(0)[None], own[-1].sum(0) - own[-1]]))
-    each = logsumexp(np.stack(own), 0) - np.log(len(own))
-    everyone = each.sum(0)
-    ideas.append(np.concatenate([everyone[None], everyone - each]))
+    mixed = logsumexp(np.stack(own), 0) - np.log(len(own))
+    everyone = mixed.sum(0)
+    ideas.append(np.concatenate([everyone[None], everyone - mixed]))
     both = logsumexp(np.stack(ideas), 0)
     return both[0], both[1:]
 
