@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.interpolate import CubicSpline
 from scipy.stats import chi2, norm, t
 
 from lptem_tracker.analysis import fbm
+from lptem_tracker.analysis.between_tracks import resampled
 from lptem_tracker.analysis.diffusion import MIN_BOOTSTRAP, Imaging, Velocity
 from lptem_tracker.analysis.family import Family, at_sigma2, build_family, over_sigma2, pool
 from lptem_tracker.analysis.profile import reduce_stats
@@ -106,9 +109,11 @@ def _pooled(
 ) -> tuple[tuple[float, float, float, float], str]:
     """One alpha for all tracks, with one K or with each track's own integrated out."""
     n = len(family.m)
-    each = None if one_scale else at_sigma2(family, noise.sigma2).integrated
+    each = None
+    if not one_scale:
+        each = np.concatenate([level.integrated for _, level in over_sigma2(family, noise.sigma2)])
 
-    def curve(counts: Floats) -> Floats:
+    def curve(counts: npt.NDArray[Any]) -> Floats:
         """Return the log-likelihood over alpha when each track counts as often as given."""
         if each is None:
             total = at_sigma2(pool(family, counts), noise.sigma2).best.max(2)
@@ -120,8 +125,7 @@ def _pooled(
     std = (high - low) / (2 * norm.ppf(0.5 + level / 2))
     method = "profile likelihood"
     if n >= MIN_BOOTSTRAP and bootstrap >= 2:
-        counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), bootstrap).astype(np.float64)
-        draws = np.concatenate([ALPHA_FINE[curve(part).argmax(1)] for part in np.array_split(counts, 8)])
+        draws = ALPHA_FINE[curve(resampled(n, bootstrap, seed)).argmax(1)]
         std = float(draws.std()) * np.sqrt(n / (n - 1))
         half = t.ppf(0.5 + level / 2, n - 1) * std
         low, high, method = max(alpha - half, 0.0), min(alpha + half, 2.0), f"bootstrap over {n} tracks"

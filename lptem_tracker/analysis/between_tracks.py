@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy.stats import chi2, norm, t
 
 from lptem_tracker.analysis.trackset import Floats
@@ -100,6 +101,15 @@ def without_each(n: int) -> Floats:
     """Return counts (groups, n) of tracks that leave out each of at most `MOST_GROUPS` groups of n tracks in turn."""
     group = np.arange(n) % min(n, MOST_GROUPS)
     return np.asarray(group != np.arange(group.max() + 1)[:, None], dtype=np.float64)
+
+
+def resampled(n: int, times: int, seed: int) -> npt.NDArray[np.uint16]:
+    """Return how often each of n tracks counts (times, n) when n of them are drawn with replacement (bootstrap)."""
+    rng, share = np.random.default_rng(seed), np.full(n, 1 / n)
+    out = np.empty((times, n), dtype=np.uint16)
+    for row in out:
+        row[:] = rng.multinomial(n, share)
+    return out
 
 
 def log_std(low: float, high: float, level: float) -> float:

@@ -15,7 +15,7 @@ from lptem_tracker.analysis.family import LOG_RHO, Family, at_sigma2, build_fami
 from lptem_tracker.analysis.profile import reduce_stats
 from lptem_tracker.analysis.shared_noise import SharedNoise
 from lptem_tracker.analysis.switching import TwoStates
-from lptem_tracker.analysis.trackset import Floats, TrackSet
+from lptem_tracker.analysis.trackset import BLOCK, Floats, TrackSet
 
 CLASSES = ("immobile", "brownian", "confined", "directed", "subdiffusive", "superdiffusive", "ctrw", "switching")
 PARAMETERS = np.array([0, 1, 2, 3, 2, 2, 4, 4])
@@ -26,6 +26,7 @@ CONVINCED = 0.6
 PRIOR = np.array([0.05, 0.65, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05])
 PRIOR_PARTICLES = 4
 ONE = int(np.abs(ALPHA_FINE - 1).argmin())
+_SPLINE = CubicSpline(ALPHA, np.eye(len(ALPHA)), axis=1)(ALPHA_FINE)
 
 
 @dataclass(frozen=True)
@@ -126,14 +127,33 @@ def classify(
 
 
 @dataclass(frozen=True)
+class _Curve:
+    """Log-likelihood over the shapes of a class, ``nodes @ fine`` (P, A): only the nodes (P, N) are kept."""
+
+    nodes: Floats
+    fine: Floats
+
+    @property
+    def best(self) -> Floats:
+        """The maximum of each track (P,)."""
+        blocks = (self.nodes[first : first + BLOCK] for first in range(0, len(self.nodes), BLOCK))
+        return np.concatenate([(block @ self.fine).max(1) for block in blocks])
+
+    def alike(self, weight: Floats) -> Floats:
+        """Likelihood of each track (P,) where all particles of a class share one shape."""
+        belongs = weight if weight.max() > 0.5 else np.ones_like(weight)
+        return np.asarray(self.nodes @ self.fine[:, int((belongs @ self.nodes @ self.fine).argmax())])
+
+
+@dataclass(frozen=True)
 class _Curves:
-    """Log-likelihoods at one sigma²: of classes without a shape (P,), and over the shapes of the others (P, A)."""
+    """Log-likelihoods at one sigma²: of classes without a shape (P,), and over the shapes of the others."""
 
     still: Floats
     plain: Floats
     moving: Floats
     states: tuple[Floats, Floats]
-    shapes: dict[int, Floats]
+    shapes: dict[int, _Curve]
     cost: Floats
 
 
@@ -149,15 +169,21 @@ def _curves(
     plain = at_sigma2(brownian, at).best[:, 0, 0]
     ballistic = at_sigma2(directed, at)
     moving = ballistic.best[:, 0, 0]
-    alpha = CubicSpline(ALPHA, at_sigma2(fractional, at).best[..., 0], axis=1)(ALPHA_FINE)
-    alpha += (plain - alpha[:, ONE])[:, None]
+    alpha = at_sigma2(fractional, at).best[..., 0]
+    alpha += (plain - alpha @ _SPLINE[:, ONE])[:, None]
+    trap = at_sigma2(trapped, at).best[..., 0]
     speeds = _speed_curves(tracks, imaging, sigma2, np.exp(ballistic.log_k[:, 0, 0]), moving)
     return _Curves(
         _still(brownian, sigma2),
         plain,
         moving,
         (plain + two[0], plain + two[1]),
-        {2: at_sigma2(trapped, at).best[..., 0], 3: speeds, 4: alpha[:, :ONE], 5: alpha[:, ONE + 1 :]},
+        {
+            2: _Curve(trap, np.eye(trap.shape[1])),
+            3: _Curve(speeds, np.eye(speeds.shape[1])),
+            4: _Curve(alpha, _SPLINE[:, :ONE]),
+            5: _Curve(alpha, _SPLINE[:, ONE + 1 :]),
+        },
         0.5 * np.log(brownian.m),
     )
 
@@ -169,10 +195,10 @@ def _weigh(curves: _Curves) -> tuple[Floats, Floats, float]:
         [
             curves.still,
             curves.plain,
-            shapes[2].max(1),
+            shapes[2].best,
             curves.moving,
-            shapes[4].max(1),
-            shapes[5].max(1),
+            shapes[4].best,
+            shapes[5].best,
             *curves.states,
         ],
         1,
@@ -182,17 +208,11 @@ def _weigh(curves: _Curves) -> tuple[Floats, Floats, float]:
     price = 0.5 * np.log(np.exp(2 * curves.cost).sum()) + 2
     for column, curve in shapes.items():
         trial = evidence.copy()
-        trial[:, column] = np.maximum(evidence[:, column], _alike(curve, weight[:, column]) - curves.cost)
+        trial[:, column] = np.maximum(evidence[:, column], curve.alike(weight[:, column]) - curves.cost)
         shared = _shares(trial)
         if shared[1] - price > total:
             evidence, (weight, total) = trial, (shared[0], shared[1] - price)
     return evidence, weight, total
-
-
-def _alike(curve: Floats, weight: Floats) -> Floats:
-    """Likelihood of each track where all particles of a class share one shape."""
-    belongs = weight if weight.max() > 0.5 else np.ones_like(weight)
-    return np.asarray(curve[:, int((belongs[:, None] * curve).sum(0).argmax())])
 
 
 def _speed_curves(tracks: TrackSet, imaging: Imaging, sigma2: float, d: Floats, best: Floats) -> Floats:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.stats import chi2
 
-from lptem_tracker.analysis.between_tracks import DOUBT, Between, between, log_std, without_each
+from lptem_tracker.analysis.between_tracks import DOUBT, Between, between, log_std, resampled, without_each
 from lptem_tracker.analysis.brownian import BLUR_MAX, KK, XK, stats
-from lptem_tracker.analysis.profile import OFFSET, ProfileFit, profile, reduce_stats, refine
+from lptem_tracker.analysis.profile import OFFSET, ProfileFit, join, profile, reduce_stats, refine
 from lptem_tracker.analysis.trackset import Floats, TrackSet
 from lptem_tracker.calibration import Calibration
 
@@ -128,6 +130,16 @@ def fit_tracks(
     axes : tuple of int
         0 for x, 1 for y.
     """
+    parts = []
+    for rows, block in tracks.blocks():
+        prior = None if velocity is None else Velocity(velocity.mean[rows], velocity.variance[rows])
+        parts.append(_fit_block(block, imaging, level, prior, axes))
+    return join(parts) if parts else _fit_block(tracks, imaging, level, velocity, axes)
+
+
+def _fit_block(
+    tracks: TrackSet, imaging: Imaging, level: float, velocity: Velocity | None, axes: tuple[int, ...]
+) -> ProfileFit:
     n = tracks.n_observed.astype(np.float64) - 1
 
     def plain(rho: Floats) -> tuple[Floats, Floats, Floats]:
@@ -176,35 +188,49 @@ def fit_pooled(
     bootstrap, seed : int
         Resamplings over tracks.
     """
-    n = tracks.n_observed.astype(np.float64) - 1
 
-    def pooled(stat: Floats, counts: Floats) -> tuple[Floats, Floats, Floats]:
-        """Sums over tracks, `counts` (B, P) times each."""
-        if own_velocity:
-            q, logdet, m = reduce_stats(stat, n, axes, None, np.inf)
-            return counts @ q, counts @ logdet, counts @ m
-        total = np.tensordot(counts, stat, 1)
-        return reduce_stats(total, counts @ n, axes, None, np.inf if drift else 0.0)
+    def pooled(rho: Floats, counts: npt.NDArray[Any]) -> tuple[Floats, Floats, Floats]:
+        return _sums(tracks, imaging, rho, counts, axes, own_velocity=own_velocity, drift=drift)
 
     one = np.ones((1, len(tracks)))
-
-    def evaluate(rho: Floats) -> tuple[Floats, Floats, Floats]:
-        return pooled(stats(tracks, rho[0], imaging.blur, weighted=imaging.weighted), one)
-
-    fit = refine(evaluate, 1, imaging.lowest, level, sizes=(40, 32, 32), share=share)
+    fit = refine(lambda rho: pooled(rho[0], one), 1, imaging.lowest, level, sizes=(40, 32, 32), share=share)
     if len(tracks) < MIN_SPREAD or bootstrap < 2:
         return _profiled(fit)
-    rho = _around(fit, imaging.lowest)
-    stat = stats(tracks, rho, imaging.blur, weighted=imaging.weighted)
-    expected = log_std(float(fit.low[0]), float(fit.high[0]), level)
-    found = between(_log_d(*pooled(stat, without_each(len(tracks)))), expected)
-    if len(tracks) < MIN_BOOTSTRAP:
-        ratio = share * likelihood_ratio(tracks, imaging, fit, drift=drift, own_velocity=own_velocity, axes=axes)
-        return _jackknifed(fit, found, ratio, level)
-    rng = np.random.default_rng(seed)
-    counts = rng.multinomial(len(tracks), np.full(len(tracks), 1 / len(tracks)), bootstrap).astype(np.float64)
-    logs = np.concatenate([_log_d(*pooled(stat, part)) for part in np.array_split(counts, max(1, bootstrap // 50))])
-    return _bootstrapped(fit, logs, len(tracks), found, level)
+    counts = without_each(len(tracks)).astype(np.uint16)
+    groups, many = len(counts), len(tracks) >= MIN_BOOTSTRAP
+    if many:
+        counts = np.concatenate([counts, resampled(len(tracks), bootstrap, seed)])
+    logs = _log_d(*pooled(_around(fit, imaging.lowest), counts))
+    found = between(logs[:groups], log_std(float(fit.low[0]), float(fit.high[0]), level))
+    if many:
+        return _bootstrapped(fit, logs[groups:], len(tracks), found, level)
+    ratio = share * likelihood_ratio(tracks, imaging, fit, drift=drift, own_velocity=own_velocity, axes=axes)
+    return _jackknifed(fit, found, ratio, level)
+
+
+def _sums(
+    tracks: TrackSet,
+    imaging: Imaging,
+    rho: Floats,
+    counts: npt.NDArray[Any],
+    axes: tuple[int, ...],
+    *,
+    own_velocity: bool,
+    drift: bool,
+) -> tuple[Floats, Floats, Floats]:
+    """Quadratic form, log determinant (B, G) and count (B,) of all tracks, `counts` (B, P) times each."""
+    n = tracks.n_observed.astype(np.float64) - 1
+    total = np.zeros((len(counts), len(rho), 6))
+    q, logdet, m = np.zeros(total.shape[:2]), np.zeros(total.shape[:2]), np.zeros(len(counts))
+    for rows, block in tracks.blocks():
+        stat, times = stats(block, rho, imaging.blur, weighted=imaging.weighted), counts[:, rows].astype(np.float64)
+        if own_velocity:
+            part = reduce_stats(stat, n[rows], axes, None, np.inf)
+            q, logdet, m = q + times @ part[0], logdet + times @ part[1], m + times @ part[2]
+        else:
+            total += np.tensordot(times, stat, 1)
+            m += times @ n[rows]
+    return (q, logdet, m) if own_velocity else reduce_stats(total, m, axes, None, np.inf if drift else 0.0)
 
 
 def likelihood_ratio(

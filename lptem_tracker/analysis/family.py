@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.interpolate import CubicSpline
 
 from lptem_tracker.analysis.trackset import Floats
@@ -122,7 +124,7 @@ def build_family(shape: Floats, evaluate: Callable[[float, float], tuple[Floats,
     return Family(np.asarray(shape), log_q, logdet, m)
 
 
-def pool(family: Family, counts: Floats) -> Family:
+def pool(family: Family, counts: npt.NDArray[Any]) -> Family:
     """Return B ensembles that share shape and K, each with its `counts` (B, P) of every track."""
     size = len(counts), len(family.shape), len(GRID)
     q, logdet = np.zeros(size), np.zeros(size)

@@ -21,7 +21,6 @@ from lptem_tracker.analysis.diffusion import (
 )
 from lptem_tracker.analysis.drift_removal import Drift, remove_drift
 from lptem_tracker.analysis.ensemble_d import EnsembleD, brownian_d, class_d
-from lptem_tracker.analysis.family import Family
 from lptem_tracker.analysis.profile import ProfileFit
 from lptem_tracker.analysis.rotation import angle_imaging, angle_tracks
 from lptem_tracker.analysis.scale import ScaleFit, profile_scale
@@ -51,7 +50,6 @@ class Shapes:
 
     tracks: TrackSet
     noise: SharedNoise
-    families: tuple[Family, Family, Family, Family]
     alpha: AlphaFit
     states: TwoStates
     classes: Classification
@@ -191,7 +189,6 @@ def _fit_shapes(
     return Shapes(
         tracks,
         noise,
-        families,
         alpha,
         states,
         classes,

@@ -7,8 +7,8 @@ Lambert's W, so that a grid in rho alone gives estimate and interval of any numb
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +55,11 @@ class ProfileFit:
     sigma2_high: Floats
     loglik: Floats
     m: Floats
+
+
+def join(parts: Sequence[ProfileFit]) -> ProfileFit:
+    """Put the fits of several sets of tracks one after the other."""
+    return ProfileFit(*(np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(ProfileFit)))
 
 
 def reduce_stats(

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+BLOCK = 512
+"""Particles that are fitted at a time, so that what a fit needs beside the tracks does not grow with them."""
+
 
 @dataclass(frozen=True)
 class TrackSet:
@@ -86,17 +89,35 @@ class TrackSet:
     def __iter__(self) -> Iterator[slice]:
         return (self.rows(i) for i in range(len(self)))
 
+    def part(self, first: int, stop: int) -> TrackSet:
+        """Return particles number `first` to `stop` - 1; their rows are not copied."""
+        rows = slice(int(self.offset[first]), int(self.offset[min(stop, len(self))]))
+        return self._of(slice(first, stop), rows, self.offset[first : stop + 1] - self.offset[first])
+
+    def blocks(self, size: int = BLOCK) -> Iterator[tuple[slice, TrackSet]]:
+        """Yield `size` particles at a time: their numbers, and themselves as `part` returns them."""
+        for first in range(0, len(self), size):
+            stop = min(first + size, len(self))
+            yield slice(first, stop), self.part(first, stop)
+
     def select(self, keep: npt.NDArray[np.bool_]) -> TrackSet:
         """Return the particles where `keep`, a (P,) mask, is True."""
+        if keep.all():
+            return self
         rows = np.repeat(keep, self.n_observed)
         offset = np.concatenate([[0], np.cumsum(self.n_observed[keep])])
+        return self._of(keep, rows, offset)
+
+    def _of(
+        self, particles: slice | npt.NDArray[np.bool_], rows: slice | npt.NDArray[np.bool_], offset: Ints
+    ) -> TrackSet:
         return replace(
             self,
-            particle=self.particle[keep],
+            particle=self.particle[particles],
             offset=offset,
             frame=self.frame[rows],
             xy=self.xy[rows],
-            origin=self.origin[keep],
+            origin=self.origin[particles],
             weight=self.weight[rows],
             angle=None if self.angle is None else self.angle[rows],
             link_confidence=None if self.link_confidence is None else self.link_confidence[rows],

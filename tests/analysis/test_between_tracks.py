@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from lptem_tracker.analysis.between_tracks import MOST_GROUPS, Between, between, log_std, without_each
+from lptem_tracker.analysis.between_tracks import (
+    MOST_GROUPS,
+    Between,
+    between,
+    log_std,
+    resampled,
+    without_each,
+)
 
 
 def test_leaving_out_one_of_a_mean_gives_its_standard_error() -> None:
@@ -60,3 +67,11 @@ def test_open_intervals_have_a_width() -> None:
     """A factor of e² each way is a standard error of 2/1.96; an end at 0 counts as a thousandth of the other."""
     assert log_std(math.exp(-2), math.exp(2), 0.95) == pytest.approx(2 / 1.959964, rel=1e-6)
     assert log_std(0.0, 1.0, 0.95) == pytest.approx(math.log(1000) / (2 * 1.959964), rel=1e-6)
+
+
+def test_draws_with_replacement_are_those_of_one_multinomial() -> None:
+    """Each draw holds as many tracks as there are, and the seed gives the draws that it always gave."""
+    counts = resampled(30, 50, seed=4)
+    assert (counts.sum(1) == 30).all()
+    expected = np.random.default_rng(4).multinomial(30, np.full(30, 1 / 30), 50)
+    np.testing.assert_array_equal(counts, expected)

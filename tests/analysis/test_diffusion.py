@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lptem_tracker.analysis.diffusion import Imaging, fit_pooled, imaging_of, likelihood_ratio
+from lptem_tracker.analysis import trackset
+from lptem_tracker.analysis.diffusion import Imaging, Velocity, fit_pooled, fit_tracks, imaging_of, likelihood_ratio
 from lptem_tracker.analysis.trackset import build_trackset
 from lptem_tracker.calibration import Calibration
 from lptem_tracker.evaluate.known_paths import as_tracks, brownian_paths
@@ -97,3 +98,21 @@ def test_unknown_exposure_leaves_the_blur_open() -> None:
     """A known exposure gives R = f/6; an unknown one a range of blur."""
     assert imaging_of(Calibration(1.0, 0.1, 0.05)) == Imaging(0.5 / 6)
     assert imaging_of(Calibration(1.0, 0.1)) == Imaging(0.0, -1 / 3)
+
+
+@pytest.mark.parametrize("own_velocity", [False, True])
+def test_fits_do_not_depend_on_how_many_tracks_are_looked_at_together(
+    monkeypatch: pytest.MonkeyPatch, own_velocity: bool
+) -> None:
+    """Blocks of 7 tracks give each its D, and all their D and its interval, as one block does."""
+    tracks = build_trackset(as_tracks(brownian_paths(np.random.default_rng(5), 30, 25, 1.0, 0.3)))
+    prior = Velocity(np.linspace(-0.1, 0.1, 60).reshape(30, 2), np.full((30, 2), 0.01))
+    each, together = [], []
+    for size in (7, 30):
+        monkeypatch.setattr(trackset.TrackSet.blocks, "__defaults__", (size,))
+        each.append(fit_tracks(tracks, IMAGING, velocity=prior))
+        together.append(fit_pooled(tracks, IMAGING, drift=True, own_velocity=own_velocity, bootstrap=40))
+    np.testing.assert_array_equal(each[0].d, each[1].d)
+    np.testing.assert_array_equal(each[0].high, each[1].high)
+    for name in ("d", "low", "high", "overdispersion"):
+        assert getattr(together[0], name) == pytest.approx(getattr(together[1], name), rel=1e-9)

@@ -74,3 +74,22 @@ def test_malformed_tables_are_one_clear_error(change: str) -> None:
     }[change]
     with pytest.raises(TableError):
         build_trackset(table)
+
+
+def test_blocks_are_the_particles_in_order() -> None:
+    """Particles taken one at a time have their own rows, counted from 0, and share the memory of all."""
+    tracks = build_trackset(TABLE)
+    blocks = list(tracks.blocks(1))
+    assert [rows for rows, _ in blocks] == [slice(0, 1), slice(1, 2)]
+    last = blocks[1][1]
+    assert last.particle.tolist() == [7]
+    assert last.offset.tolist() == [0, 3]
+    assert last.xy[:, 0].tolist() == [-2.0, 0.0, 2.0]
+    assert np.shares_memory(last.xy, tracks.xy)
+
+
+def test_choosing_all_particles_copies_nothing() -> None:
+    """A choice of every particle is the set itself; one of some holds these only."""
+    tracks = build_trackset(TABLE)
+    assert tracks.select(np.array([True, True])) is tracks
+    assert tracks.select(np.array([False, True])).frame.tolist() == [0, 1, 2]
