@@ -11,8 +11,8 @@ from scipy.interpolate import CubicSpline
 from scipy.stats import chi2, norm, t
 
 from lptem_tracker.analysis import fbm
-from lptem_tracker.analysis.between_tracks import resampled
-from lptem_tracker.analysis.diffusion import MIN_BOOTSTRAP, Imaging, Velocity
+from lptem_tracker.analysis.between_tracks import between, resampled, without_each
+from lptem_tracker.analysis.diffusion import MIN_BOOTSTRAP, MIN_SPREAD, Imaging, Velocity
 from lptem_tracker.analysis.family import Family, at_sigma2, build_family, over_sigma2, pool
 from lptem_tracker.analysis.profile import reduce_stats
 from lptem_tracker.analysis.shared_noise import SharedNoise
@@ -92,7 +92,7 @@ def fit_alpha(
     level : float
         Of the intervals.
     bootstrap, seed : int
-        Resamplings over tracks, from 20 tracks on.
+        Resamplings over tracks, from 20 tracks on; three or more that seem to differ get a jackknife's interval.
     """
     found = []
     for rows, part in over_sigma2(family, noise.sigma2):
@@ -129,6 +129,10 @@ def _pooled(
         std = float(draws.std()) * np.sqrt(n / (n - 1))
         half = t.ppf(0.5 + level / 2, n - 1) * std
         low, high, method = max(alpha - half, 0.0), min(alpha + half, 2.0), f"bootstrap over {n} tracks"
+    elif n >= MIN_SPREAD and (found := between(ALPHA_FINE[curve(without_each(n)).argmax(1)], std)).doubtful:
+        below, above = found.ends(level, least=std)
+        low, high = max(min(low, alpha - below), 0.0), min(max(high, alpha + above), 2.0)
+        std, method = max(found.std, std), f"jackknife over {n} tracks"
     return (alpha, low, high, std), method
 
 
