@@ -92,12 +92,10 @@ def _evidence(families: list[Family], directed: Family | None, grid: Floats) -> 
         own.append(np.concatenate(mine))
         fine = np.linspace(0, len(family.shape) - 1, 40 * len(family.shape))
         summed = CubicSpline(np.arange(len(family.shape)), total, axis=0)(fine)
-        # one shape for all: without track i, at the shapes that the whole favours
-        coarse = np.clip(np.rint(fine), 0, len(family.shape) - 1).astype(int)
         common = logsumexp(summed, 0)
-        ratio = np.stack([_without(summed, one[coarse]) for one in each]) if each else common
         ideas.append(
-            np.concatenate([common[None], np.broadcast_to(ratio, (len(family), len(grid)))]) - np.log(len(fine))
+            np.concatenate([common[None], np.broadcast_to(_without_each(summed, each), (len(family), len(grid)))])
+            - np.log(len(fine))
         )
     if directed is not None:
         table = at_sigma2(directed, grid).integrated[:, 0]
@@ -110,5 +108,15 @@ def _evidence(families: list[Family], directed: Family | None, grid: Floats) -> 
     return both[0], both[1:]
 
 
-def _without(summed: Floats, one: Floats) -> Floats:
-    return np.asarray(logsumexp(summed - one, 0))
+def _without_each(summed: Floats, each: list[Floats]) -> Floats:
+    """Evidence (P, J) of one shape for all but one track, at the fine shapes (F, J) that the whole favours.
+
+    `each` has the tracks' own likelihoods (A, J) at the nodes, which stand for the fine shapes around them; with none
+    given that of all tracks (J,) is returned.
+    """
+    if not each:
+        return np.asarray(logsumexp(summed, 0))
+    nodes = len(each[0])
+    nearest = np.rint(np.linspace(0, nodes - 1, len(summed))).astype(int)
+    around = np.stack([logsumexp(summed[nearest == node], 0) for node in range(nodes)])
+    return np.asarray(logsumexp(around - np.stack(each), 1))
