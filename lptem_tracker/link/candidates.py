@@ -24,6 +24,9 @@ LOG_2PI = math.log(2 * math.pi)
 NEAREST = 12
 """Candidates kept for a row and lag; enough that at four particles a gate none of weight is lost."""
 
+NOTHING = 25.0
+"""Nats below the densest mode from which on a mode adds nothing."""
+
 
 class Costs(NamedTuple):
     """Constants of the weights; log-likelihoods in nats, lengths in px.
@@ -198,31 +201,87 @@ def nearest_within(xy: Any, grid: Any, x: float, y: float, radius: float, found:
 
 
 @jit
-def likeness(costs: Costs, a: Any, b: Any, lag: int) -> float:
-    """Log-likelihood ratio that looks `a` and `b` are of one particle rather than of any two; NaN tells nothing."""
+def likeness(costs: Costs, looks: Any, i: int, j: int) -> float:
+    """Log-likelihood ratio that detections `i` and `j` look like one particle, not like any two; NaN tells nothing."""
     out = 0.0
     for f in range(len(costs.look_change)):
-        if not (math.isnan(a[f]) or math.isnan(b[f])):
+        a, b = looks[i, f], looks[j, f]
+        if not (math.isnan(a) or math.isnan(b)):
             s, big = costs.look_change[f], costs.look_spread[f]
-            apart, typical = (b[f] - a[f]) / s, (b[f] - costs.look_mean[f]) / big
+            apart, typical = (b - a) / s, (b - costs.look_mean[f]) / big
             # a far outlier must not veto a link by itself: shapes change when particles turn
             out += max(math.log(big / s) - 0.5 * apart * apart + 0.5 * min(typical * typical, 9.0), -6.0)
     return out
 
 
 @jit
-def motion_loglik(log_mode: Any, mean: Any, var: Any, noise: Any, x: float, y: float) -> float:
-    """Log-density of a sight at x, y under a mixture of axis-aligned Gaussians."""
+def motion_loglik(log_mode: Any, peak: Any, mean: Any, var: Any, r: int, xy: Any, noise: Any, j: int) -> float:
+    """Log-density of the sight `j` under the prediction of row `r`, a mixture of axis-aligned Gaussians.
+
+    `peak` is that of the row, as of `peaks`.
+    """
+    exact = noise[j, 0] == 0.0 and noise[j, 1] == 0.0
     top, total = -np.inf, 0.0
-    for m in range(len(log_mode)):
-        vx, vy = var[m, 0] + noise[0], var[m, 1] + noise[1]
-        ll = log_mode[m] - LOG_2PI - 0.5 * (math.log(vx * vy) + (x - mean[m, 0]) ** 2 / vx + (y - mean[m, 1]) ** 2 / vy)
+    for m in range(len(peak)):
+        vx, vy, ll = var[r, m, 0] + noise[j, 0], var[r, m, 1] + noise[j, 1], peak[m]
+        if not exact:
+            ll = log_mode[r, m] - LOG_2PI - 0.5 * math.log(vx * vy)
+        ll -= 0.5 * ((xy[j, 0] - mean[r, m, 0]) ** 2 / vx + (xy[j, 1] - mean[r, m, 1]) ** 2 / vy)
         if ll > top:
-            total = total * math.exp(top - ll) + 1.0 if total > 0 else 1.0
+            total = total * math.exp(top - ll) + 1.0 if ll < top + NOTHING else 1.0
             top = ll
-        elif ll > top - 40:
+        elif ll > top - NOTHING:
             total += math.exp(ll - top)
-    return top + math.log(total) if total > 1.0 else top
+    # the logarithm of nearly 1 by its series, as far as 1e-9
+    more = total - 1.0
+    return top + (more - 0.5 * more * more if more < 1e-3 else math.log(total))
+
+
+@jit
+def peaks(log_mode: Any, var: Any, out: Any) -> None:
+    """Write the log-density of each mode at its centre, for a sight without error, into `out`."""
+    for m in range(len(log_mode)):
+        out[m] = log_mode[m] - LOG_2PI - 0.5 * math.log(var[m, 0] * var[m, 1])
+
+
+@jit
+def search_radius(peak: Any, var: Any, gate: Any, typical: Any, worst: Any, least: float) -> float:
+    """Return how far from the middle of a mixture, whose modes lie there, a sight may be.
+
+    Parameters
+    ----------
+    peak, var, gate : float64, shapes (M,), (M, 2), (G,)
+        Log-density at the centre of each mode, variance, and half-width in standard deviations.
+    typical, worst : float64, shape (2,)
+        Mean and largest measurement variance of the sights.
+    least : float
+        Log-density below which a sight is of no use; no mixture is denser than M times its densest mode.
+    """
+    gated, useful = 0.0, 0.0
+    for m in range(len(peak)):
+        g = gate[min(m, len(gate) - 1)]
+        gated = max(gated, g * g * max(var[m, 0] + typical[0], var[m, 1] + typical[1]))
+        above = peak[m] + math.log(len(peak)) - least
+        useful = max(useful, 2 * above * max(var[m, 0] + worst[0], var[m, 1] + worst[1]))
+    return math.sqrt(min(gated, useful))
+
+
+@jit
+def alike_but_place(log_mode: Any, var: Any, r: int) -> bool:
+    """Whether the prediction of row r differs from that of the row before in its means only."""
+    for m in range(log_mode.shape[1]):
+        if log_mode[r, m] != log_mode[r - 1, m] or var[r, m, 0] != var[r - 1, m, 0] or var[r, m, 1] != var[r - 1, m, 1]:
+            return False
+    return True
+
+
+@jit
+def most_alike(costs: Costs) -> float:
+    """Return the largest log-likelihood ratio that `likeness` gives."""
+    out = 0.0
+    for f in range(len(costs.look_change)):
+        out += max(math.log(costs.look_spread[f] / costs.look_change[f]), -4.5) + 4.5
+    return out
 
 
 @jit
@@ -266,31 +325,31 @@ def gather(
     )
     modes = log_mode.shape[1]
     typical = np.array([noise[lo:, 0].mean(), noise[lo:, 1].mean()])
+    worst = np.array([noise[lo:, 0].max(), noise[lo:, 1].max()])
+    peak, alike, floor = np.empty(modes), most_alike(costs), costs.end[len(costs.end) - 1]
+    start, wide = costs.start[min(ranks[lo], len(costs.start) - 1)], 0.0
     for r in range(len(rows)):
         i = rows[r]
         lag, missed = frames[lo] - frames[i], ranks[lo] - ranks[i] - 1
-        x, y, spread, wide = 0.0, 0.0, 0.0, 0.0
+        base = costs.log_seen + missed * costs.log_miss - start
+        if r == 0 or frames[i] != frames[rows[r - 1]] or not alike_but_place(log_mode, var, r):
+            peaks(log_mode[r], var[r], peak)
+            wide = search_radius(peak, var[r], costs.gate, typical, worst, floor - base - alike)
+        x, y, spread = 0.0, 0.0, 0.0
         for m in range(modes):
             x += mean[r, m, 0] / modes
             y += mean[r, m, 1] / modes
-            g = costs.gate[min(m, len(costs.gate) - 1)]
-            wide = max(wide, g * g * max(var[r, m, 0] + typical[0], var[r, m, 1] + typical[1]))
         for m in range(modes):
-            spread = max(spread, math.hypot(mean[r, m, 0] - x, mean[r, m, 1] - y))
+            spread = max(spread, (mean[r, m, 0] - x) ** 2 + (mean[r, m, 1] - y) ** 2)
         limit = costs.max_step * math.sqrt(lag)
-        radius = min(math.sqrt(wide) + spread, limit + math.hypot(x - xy[i, 0], y - xy[i, 1]))
-        base = costs.log_seen + missed * costs.log_miss - costs.start[min(ranks[lo], len(costs.start) - 1)]
+        radius = min(wide + math.sqrt(spread), limit + math.sqrt((x - xy[i, 0]) ** 2 + (y - xy[i, 1]) ** 2))
+        longest = (limit * (1 + 1e-9)) ** 2
         for f in range(nearest_within(new_xy, grid, x, y, radius, found, square)):
             j = lo + found[f]
-            step = math.hypot(xy[j, 0] - xy[i, 0], xy[j, 1] - xy[i, 1])
-            if step > limit * (1 + 1e-9):
+            if (xy[j, 0] - xy[i, 0]) ** 2 + (xy[j, 1] - xy[i, 1]) ** 2 > longest:
                 continue
-            w = (
-                base
-                + motion_loglik(log_mode[r], mean[r], var[r], noise[j], xy[j, 0], xy[j, 1])
-                + likeness(costs, looks[i], looks[j], lag)
-            )
-            if w - costs.end[len(costs.end) - 1] > 0:
+            w = base + motion_loglik(log_mode, peak, mean, var, r, xy, noise, j) + likeness(costs, looks, i, j)
+            if w > floor:
                 row[most], col[most], weight[most] = i, j, w
                 most += 1
     return row[:most], col[:most], weight[:most]

@@ -48,7 +48,7 @@ def best(table: pd.DataFrame, ways: list[np.ndarray]) -> tuple[float, float, flo
     return max((scores(table, ids) for ids in ways), default=(np.nan, np.nan, np.nan))
 
 
-def identity(quick: bool, only: list[int] | None, scenes: list[str] | None) -> None:
+def identity(quick: bool, only: list[int] | None, scenes: list[str] | None, seed: int) -> None:
     """Print IDF1, HOTA and their ratios to the bound and to the best peer."""
     print(
         "identity, IDF1/HOTA/link F1: ours is told nothing; bound and peers are told the true step, at their best gate"
@@ -62,8 +62,8 @@ def identity(quick: bool, only: list[int] | None, scenes: list[str] | None) -> N
                 continue
             sigma = float(np.hypot(options["sigma"], options.get("speed", 0) / np.sqrt(2)))
             rows: dict[str, list[tuple[float, float, float]]] = {}
-            for seed in range(100, 100 + seeds):
-                table = scene(n, frames, seed=seed, **options)  # type: ignore[arg-type]
+            for fresh in range(seed, seed + seeds):
+                table = scene(n, frames, seed=fresh, **options)  # type: ignore[arg-type]
                 got = {
                     "ours": scores(table, ours(table)),
                     "frame by frame": scores(table, ours(table, window_frames=1)),
@@ -290,9 +290,10 @@ def main() -> None:
     parser.add_argument("--particles", type=int, nargs="+", help="of `identity` only these numbers of particles")
     parser.add_argument("--cache", type=Path, help="of `movies` a folder that keeps detections")
     parser.add_argument("--scenes", nargs="+", choices=[*SCENES], help="of `identity` only these")
+    parser.add_argument("--seed", type=int, default=100, help="of `identity` the first one")
     given = parser.parse_args()
     parts: dict[str, Callable[[bool], None]] = {
-        "identity": lambda quick: identity(quick, given.particles, given.scenes),
+        "identity": lambda quick: identity(quick, given.particles, given.scenes, given.seed),
         "speed": speed,
         "linear": linear,
         "belief": belief,
