@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage
+from scipy import ndimage, optimize
 from scipy.special import erfc
 from scipy.stats import ncx2
 
@@ -113,6 +113,12 @@ def plate(x: Array, y: Array, p: Array) -> Array:
     return ncx2.cdf((p[2] / p[3]) ** 2, 2, ((x - p[0]) ** 2 + (y - p[1]) ** 2) / p[3] ** 2)
 
 
+def lag_one(blur: float) -> float:
+    """Correlation of neighbouring pixels of white noise after `ndimage.gaussian_filter`."""
+    kernel = ndimage.gaussian_filter1d(np.eye(1, 41, 20).ravel(), blur)
+    return float((kernel[1:] * kernel[:-1]).sum() / (kernel**2).sum())
+
+
 @dataclass(frozen=True)
 class Case:
     """One condition: a shape, its parameters beside the place, noise, and where its neighbours lie."""
@@ -133,8 +139,13 @@ class Case:
 
     @property
     def mtf(self) -> float:
-        """Blur of the camera in px that gives the correlation at lag 1 (of a Gaussian, exp(-1/4σ²))."""
-        return 0.0 if self.correlation == 0 else float(np.sqrt(-1 / (4 * np.log(self.correlation))))
+        """Blur of the camera in px whose sampled kernel gives the correlation at lag 1."""
+        return 0.0 if self.correlation == 0 else float(optimize.brentq(lambda s: lag_one(s) - self.correlation, 0.3, 2))
+
+    @property
+    def radius(self) -> float:
+        """Radius in px where the contrast falls to half: a camera's blur moves a rim inwards by σ²/2R (Rice 1945)."""
+        return self.rest[0] - (self.mtf**2 / (2 * self.rest[0]) if self.shape is disk else 0.0)
 
     @property
     def level(self) -> float:
@@ -259,11 +270,12 @@ def report(case: Case, frames: int, per_frame: int, seed: int) -> dict[str, floa
         "ratio": float(np.sqrt((e[ok] ** 2).mean()) / place),
         "kept": float(ok.mean()),
         "pull": float(pulls(result).std()),
+        "scatter": float(1 / np.sqrt(2 * pulls(result).size)),
         "bias": float(np.abs(e[ok].mean(axis=0)).max() / place),
         "us": result["us"],
     }
     text = f"{case.name:34s} bound {place:.4f}  RMSE/bound {figures['ratio']:.3f}  kept {figures['kept']:.3f}"
-    text += f"  pull {figures['pull']:.3f}"
+    text += f"  pull {figures['pull']:.3f} ± {figures['scatter']:.3f}"
     if case.turns:
         angle = out["angle"].to_numpy() - result["truth"]["p2"].to_numpy()
         angle = (angle + np.pi / 2) % np.pi - np.pi / 2
@@ -280,12 +292,14 @@ def report(case: Case, frames: int, per_frame: int, seed: int) -> dict[str, floa
         text += f"  aspect {100 * aspect.mean():+.1f} %"
     else:
         r = out["radius"].to_numpy()[ok]
-        true = case.rest[0]
+        true = case.radius
         figures["radius_bias"] = float(r.mean() / true - 1)
-        figures["radius_pull"] = float(((r - true) / out["radius_std"].to_numpy()[ok]).std())
+        pull = (r - true) / out["radius_std"].to_numpy()[ok]
+        figures["radius_pull"], figures["radius_rms"] = float(pull.std()), float(np.sqrt((pull**2).mean()))
         text += (
             f"  radius {100 * figures['radius_bias']:+.2f} % (±{100 * r.std() / true / np.sqrt(len(r)):.2f})"
-            f" RMSE/bound {np.sqrt(((r - true) ** 2).mean()) / limit[2]:.2f} pull {figures['radius_pull']:.3f}"
+            f" RMSE/bound {np.sqrt(((r - true) ** 2).mean()) / limit[2]:.2f}"
+            f" pull {figures['radius_pull']:.3f}, with its bias {figures['radius_rms']:.2f}"
         )
     text += f"  {out['profile'].mode()[0]} p {out['profile_probability'].median():.3f}"
     text += f" share {out['profile_share'].median():.2f}"

@@ -40,18 +40,33 @@ def plane_columns(px, n, jac):  # type: ignore[no-untyped-def]
 
 
 @inlined
+def _flat_residuals(p, px, n, cdf, by_c, res):  # type: ignore[no-untyped-def]
+    """Write the residuals of a shape of flat contrast and their derivative by it; return their sum of squares."""
+    x, y, w, value = px[DX], px[DY], px[WEIGHT], px[VALUE]
+    level, slope_x, slope_y, c = p[LEVEL], p[SLOPE_X], p[SLOPE_Y], p[CONTRAST]
+    for j in range(n):
+        by_c[j] = -w[j] * cdf[j]
+    for j in range(n):
+        res[j] = w[j] * (value[j] - level - slope_x * x[j] - slope_y * y[j] + c * cdf[j])
+    chi2 = 0.0
+    for j in range(n):
+        chi2 += res[j] * res[j]
+    return chi2
+
+
+@inlined
 def _flat_disk(p, origin, px, n, scratch, jac, res):  # type: ignore[no-untyped-def]
     """`evaluate` of a disk of flat contrast, each loop short enough to vectorise."""
     s, c = math.exp(p[LOG_S]), p[CONTRAST]
     ox, oy, radius, inverse = origin[X] - p[X], origin[Y] - p[Y], p[A], 1 / s
-    x, y, w, value = px[DX], px[DY], px[WEIGHT], px[VALUE]
+    x, y, w = px[DX], px[DY], px[WEIGHT]
     r, z, cdf, pdf, k = scratch[0], scratch[1], scratch[2], scratch[3], scratch[4]
     for j in range(n):
         r[j] = math.sqrt((x[j] + ox) ** 2 + (y[j] + oy) ** 2 + 1e-18)
     for j in range(n):
         z[j] = (radius - r[j]) * inverse
     normal_edge(z, n, cdf, pdf)
-    by_x, by_y, by_a, by_s, by_c = jac[X], jac[Y], jac[A], jac[LOG_S], jac[CONTRAST]
+    by_x, by_y, by_a, by_s = jac[X], jac[Y], jac[A], jac[LOG_S]
     for j in range(n):
         by_a[j] = -c * inverse * w[j] * pdf[j]
     for j in range(n):
@@ -62,15 +77,7 @@ def _flat_disk(p, origin, px, n, scratch, jac, res):  # type: ignore[no-untyped-
         by_y[j] = k[j] * (y[j] + oy)
     for j in range(n):
         by_s[j] = -by_a[j] * s * z[j]
-    for j in range(n):
-        by_c[j] = -w[j] * cdf[j]
-    level, slope_x, slope_y = p[LEVEL], p[SLOPE_X], p[SLOPE_Y]
-    for j in range(n):
-        res[j] = w[j] * (value[j] - level - slope_x * x[j] - slope_y * y[j] + c * cdf[j])
-    chi2 = 0.0
-    for j in range(n):
-        chi2 += res[j] * res[j]
-    return chi2
+    return _flat_residuals(p, px, n, cdf, jac[CONTRAST], res)
 
 
 @inlined
@@ -107,10 +114,9 @@ def _flat_long(kind, p, origin, px, n, scratch, jac, res):  # type: ignore[no-un
     """`evaluate` of an ellipse or rod of flat contrast, each loop short enough to vectorise."""
     cos, sin, s, c = math.cos(p[THETA]), math.sin(p[THETA]), math.exp(p[LOG_S]), p[CONTRAST]
     ox, oy, inverse = origin[X] - p[X], origin[Y] - p[Y], 1 / math.exp(p[LOG_S])
-    x, y, w, value = px[DX], px[DY], px[WEIGHT], px[VALUE]
+    x, y, w = px[DX], px[DY], px[WEIGHT]
     u, v, z, cdf, pdf, k = scratch[0], scratch[1], scratch[2], scratch[3], scratch[4], scratch[5]
     by_x, by_y, by_a, by_b, by_t, by_s = jac[X], jac[Y], jac[A], jac[B], jac[THETA], jac[LOG_S]
-    by_c = jac[CONTRAST]
     for j in range(n):
         u[j] = cos * (x[j] + ox) + sin * (y[j] + oy)
     for j in range(n):
@@ -136,15 +142,7 @@ def _flat_long(kind, p, origin, px, n, scratch, jac, res):  # type: ignore[no-un
         by_b[j] *= k[j]
     for j in range(n):
         by_s[j] = -k[j] * s * z[j]
-    for j in range(n):
-        by_c[j] = -w[j] * cdf[j]
-    level, slope_x, slope_y = p[LEVEL], p[SLOPE_X], p[SLOPE_Y]
-    for j in range(n):
-        res[j] = w[j] * (value[j] - level - slope_x * x[j] - slope_y * y[j] + c * cdf[j])
-    chi2 = 0.0
-    for j in range(n):
-        chi2 += res[j] * res[j]
-    return chi2
+    return _flat_residuals(p, px, n, cdf, jac[CONTRAST], res)
 
 
 @inlined

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from lptem_tracker.detect.refine.frame import State, run, subtracted
 from lptem_tracker.detect.refine.profile import Evidence, evidence, nearest_dome, true_size
 from lptem_tracker.detect.refine.scores import CONVERGED, DOME_SCORE, DOME_WEIGHT, SEEN
 from lptem_tracker.detect.refine.start import BLUR_MEAN, BLUR_SPREAD
+from lptem_tracker.detect.refine.verdict import LEAST_SIGNIFICANCE
 
 _SURE, _CLEAR = 4.0, 0.8  # gain in log-likelihood, of all and of each on average, above which domes are fitted
 _SHARE_MEAN, _SHARE_SPREAD = 0.7, 0.4  # of the way from plate to dome, where plates are excluded
@@ -20,8 +22,8 @@ _HOLD = 100.0  # precision with which log blur and profile are held while what i
 _TEACHERS, _ROUNDS = 48, 3
 _WELL_KNOWN = 0.3  # standard error of a particle's own log blur
 # A fit's log blur is too small by 0.7 to 0.96 times its variance (disks of radius 4 to 15 px; bias to second order
-# after Box 1971)
-_BLUR_LIFT = 0.85
+# after Box 1971), and by 1/(1 + 30/z²) of that where higher orders count, at a significance z of 5 to 25
+_BLUR_LIFT, _FAINT_LIFT, _FAINTEST = 0.85, 30.0, 5.0
 _LEAST_SPREAD = 0.03  # between particles, of log blur and profile
 
 
@@ -68,15 +70,18 @@ def lend_blur(state: State, free: NDArray[np.bool_], pool: ThreadPoolExecutor | 
     The mean over particles is too small where each one alone hardly knows its blur; then that blur is sought which
     all of them agree on.
     """
-    rows = reliable(state)
-    centre, spread = pool_blur(state, rows)
+    centre, spread = pool_blur(state, reliable(state))
     state.priors[:, sh.LOG_S], state.precisions[:, sh.LOG_S] = centre, spread**-2
+    # the fits that say most of themselves are the sharpest by chance: all that are seen are asked
+    rows = reliable(state, LEAST_SIGNIFICANCE)
     if len(rows) < 2 or float(np.median(state.covs[rows, sh.LOG_S, sh.LOG_S])) < _WELL_KNOWN**2:
         return
     trial = state.copy()
     some = rows[np.unique(np.linspace(0, len(rows) - 1, _TEACHERS).round().astype(np.int64))]
     prior = np.array([BLUR_MEAN]), np.array([BLUR_SPREAD**-2])
-    common, cov = _agree(trial, some, [sh.LOG_S], np.array([BLUR_MEAN]), prior, _BLUR_LIFT, free, pool)
+    z = max(float(np.median(state.significance()[rows])), _FAINTEST)
+    lift = _BLUR_LIFT / (1 + _FAINT_LIFT / z**2)
+    common, cov = _agree(trial, some, [sh.LOG_S], np.array([BLUR_MEAN]), prior, lift, free, pool)
     state.priors[:, sh.LOG_S], state.precisions[:, sh.LOG_S] = common[0], max(spread, float(cov[0, 0]) ** 0.5) ** -2
 
 
@@ -93,22 +98,38 @@ def _agree(
     """Return the values of some parameters that make all of some particles likeliest, and their covariance.
 
     Gauss-Newton on the joint likelihood: each particle is held near the common values, so that its posterior
-    tells the gradient there, C⁻¹ (value - common), and the curvature, C⁻¹ less the hold. `prior` is a mean and
-    a precision for each entry; `lift` is added to each particle's gradient by the first one.
+    tells the gradient there, C⁻¹ (value - common), and the curvature, C⁻¹ less the hold, with C its covariance in
+    white noise. Correlated noise makes gradients scatter by more than the curvature says (White 1982, theorem 3.2):
+    the covariance returned, and the bias, hold that. `prior` is a mean and a precision for each entry; `lift` is
+    added to each particle's gradient by the first one.
     """
-    common, own, weight = start, np.diag(np.full(len(entries), _HOLD)), np.diag(prior[1])
-    raised = lift * np.eye(len(entries))[0]
+    common, weight, noise = start, np.diag(prior[1]), state.noise
     for _ in range(_ROUNDS):
         state.params[:, entries], state.priors[:, entries], state.precisions[:, entries] = common, common, _HOLD
-        run(state, rows, subtracted(state), free=free, slack=1.5, max_iter=10, tol=1e-3, pool=pool)
-        covs = state.covs[rows][:, entries][:, :, entries]
-        good = np.isfinite(covs).all(axis=(1, 2)) & (np.linalg.det(np.nan_to_num(covs)) > 0)
-        inverse = np.linalg.inv(covs[good])
+        around = subtracted(state)
+        state.noise = replace(noise, lags=np.empty((0, 3)))
+        run(state, rows, around, free=free, slack=1.5, max_iter=10, tol=1e-3, pool=pool)
+        white, state.noise = _block(state, rows, entries), noise
+        if len(noise.lags):
+            run(state, rows, around, free=free, slack=1.5, max_iter=0, pool=pool)
+        seen = _block(state, rows, entries)
+        good = np.isfinite(seen).all(axis=(1, 2)) & (np.linalg.det(np.nan_to_num(white)) > 0)
+        inverse = np.linalg.inv(white[good])
         shift = state.params[rows[good]][:, entries] - common
-        curvature = (inverse - own).sum(axis=0) + weight
-        slope = np.einsum("nij,nj->i", inverse, shift) + good.sum() * raised + weight @ (prior[0] - common)
-        common = common + np.clip(np.linalg.solve(curvature, slope), -0.3, 0.3)
-    return common, np.linalg.inv(curvature)
+        hold = np.diag(np.full(len(entries), _HOLD))
+        curvature = (inverse - hold).sum(axis=0)
+        scatter = (inverse @ seen[good] @ inverse - hold).sum(axis=0)
+        bias = np.zeros(len(entries))
+        bias[0] = lift * good.sum() * max(scatter[0, 0] / max(curvature[0, 0], 1e-300), 0.0)
+        slope = np.einsum("nij,nj->i", inverse, shift) + bias + weight @ (prior[0] - common)
+        total = np.linalg.inv(curvature + weight)
+        common = common + np.clip(total @ slope, -0.3, 0.3)
+    return common, total @ (scatter + weight) @ total
+
+
+def _block(state: State, rows: NDArray[np.int64], entries: list[int]) -> NDArray[np.float64]:
+    out: NDArray[np.float64] = state.covs[rows][:, entries][:, :, entries]
+    return out
 
 
 def prefer_domes(state: State) -> bool:

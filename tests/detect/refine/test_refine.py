@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import ndimage
 from scipy.special import erf, erfc
 
 from lptem_tracker.detect.refine import refine
@@ -136,6 +137,43 @@ def test_faint_particles_share_their_true_blur(painter, boxes):
     radius = out.loc[out["fit_ok"], "radius"]
     assert abs(radius.mean() / 4 - 1) < 0.01 + 3 * radius.std() / 4 / np.sqrt(len(radius))
     assert out["edge_blur"].median() == pytest.approx(1.0, abs=0.25)
+
+
+@pytest.fixture(scope="module")
+def through_a_camera():
+    """Refined disks of radius 4 px at SNR 2, 5 frames of 64, neighbouring pixels correlated by 0.4; their places."""
+    kernel = np.array([0.22**4, 0.22, 1, 0.22, 0.22**4])
+    kernel /= kernel.sum()
+    # electrons for which the contrast is twice the noise that the camera leaves
+    level, rng, found, true = (2 / 0.3) ** 2 * (kernel**2).sum() ** 2, np.random.default_rng(33), [], []
+    y, x = np.mgrid[:296, :296].astype(float)
+    for _ in range(5):
+        places = grid(8, 37, rng)
+        mean = np.full(x.shape, level)
+        for px, py in places:
+            mean -= 0.15 * level * erfc((np.hypot(x - px, y - py) - 4) / np.sqrt(2))
+        image = ndimage.convolve1d(ndimage.convolve1d(rng.poisson(mean).astype(float), kernel, 0), kernel, 1)
+        table = pd.DataFrame(places + rng.normal(0, 0.5, places.shape), columns=["x", "y"])
+        found.append(refine([Frame(0, image)], table.assign(frame=0, width=8.0, height=8.0)))
+        true.append(places)
+    return pd.concat(found, ignore_index=True), np.concatenate(true)
+
+
+def test_faint_particles_share_their_true_blur_in_correlated_noise(through_a_camera):
+    """Edge and camera blur by √(1 + 0.32) px together; half of the contrast lies 0.32/8 px inside of the rim."""
+    out, _ = through_a_camera
+    radius = out.loc[out["fit_ok"], "radius"]
+    assert out["edge_blur"].median() == pytest.approx(np.sqrt(1.32), abs=0.12)
+    assert abs(radius.mean() - (4 - 0.32 / 8)) < 0.01 * 4 + 2 * radius.std() / np.sqrt(len(radius))
+
+
+def test_errors_are_true_in_correlated_noise(through_a_camera):
+    """Places err by their standard errors within the statistics of 640 of them and 5 %."""
+    out, places = through_a_camera
+    ok = out["fit_ok"].to_numpy()
+    pull = ((out[["x", "y"]].to_numpy() - places) / out[["x_std", "y_std"]].to_numpy())[ok]
+    assert ok.mean() > 0.97
+    assert pull.std() == pytest.approx(1.0, abs=0.05 + 2 / np.sqrt(2 * pull.size))
 
 
 def test_touching_disks_err_little_more_than_isolated_ones(painter, boxes):
