@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ LEAST_QUALITY = 0.1
 """Correlation of neighbouring frames from which a shift is looked at: noise leaves little of it in still frames too,
 and what the particles contradict is not used."""
 _UNREADABLE = "unreadable: "
-_COARSE = "searched at half the resolution"
+_SCALE = "searched at a part of the resolution: "
 """Not a problem, but kept with these of a chunk: what a reader may want to know of its frames."""
 
 
@@ -71,8 +72,8 @@ class Job:
         Region (x, y, width, height) in px.
     seconds : dict of str to float
         Time that each stage took.
-    n_coarse : int
-        Frames that were searched at half their resolution.
+    n_at : Counter of float
+        Frames that were searched at each part of their resolution.
     """
 
     movie: Movie
@@ -80,7 +81,7 @@ class Job:
     progress: Progress
     problems: FrameProblems = field(default_factory=FrameProblems)
     seconds: dict[str, float] = field(default_factory=dict)
-    n_coarse: int = 0
+    n_at: Counter[float] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.start, self.stop = frame_range(self.settings.movie.frames, len(self.movie))
@@ -121,7 +122,7 @@ class Job:
     def chunks(self, detector: Detector, first: int, stop: int, *, adaptive: bool = True) -> Iterator[Chunk]:
         """Yield the chunks of a range; positions count from the region's corner.
 
-        With `adaptive` each may be searched at half the resolution, as `detect_chunks` says.
+        With `adaptive` each may be searched at a part of the resolution, as `detect_chunks` says.
         """
         if first > self.start:
             detector.prepare(self._frames(self.start, first, FrameProblems()))
@@ -137,16 +138,16 @@ class Job:
         )
         for part in found:
             notes = self._problems_within(part.first, part.first + CHUNK_FRAMES)
-            if part.coarse:
-                notes[_COARSE] = list(range(part.first, part.stop))
+            if part.scale < 1:
+                notes[f"{_SCALE}{part.scale}"] = list(range(part.first, part.stop))
             yield Chunk(part.first, part.table, notes)
 
     def needs_full_resolution(self, detector: Detector, first: int, stop: int) -> bool | None:
         """Tell whether the first frames of a chunk ask for all scales, whatever the later ones show; None: too few."""
-        if not detector.adaptive:
+        if not detector.scales:
             return True
         head = list(islice(self._frames(first, stop, FrameProblems()), FEWEST))
-        return None if len(head) < FEWEST else not detector.compare(head[:2])[1]
+        return None if len(head) < FEWEST else detector.compare(head[:2], detector.scales)[1] == 1
 
     def _read(self, first: int, stop: int) -> Iterator[Frame]:
         self.problems.forget(first)
@@ -182,7 +183,7 @@ class Job:
     def recall(self, store: Stored) -> None:
         """Take what was wrong with the frames of all stored chunks, in their order, as what was met."""
         self.problems.frames.clear()
-        self.n_coarse = 0
+        self.n_at.clear()
         for problems in store.problems(self.start, CHUNK_FRAMES):
             self._remember(problems)
 
@@ -218,16 +219,17 @@ class Job:
 
     def _problems_within(self, first: int, stop: int) -> dict[str, list[int]]:
         found = self.problems.within(first, stop)
-        # the frames ahead are being read by another thread
-        for index, reason in list(self.movie.left_out.items()):
-            if first <= index < stop:
+        # looked up one by one: all that were left out would be gone through again for every chunk
+        for index in range(first, stop):
+            reason = self.movie.left_out.get(index)
+            if reason is not None:
                 found.setdefault(_UNREADABLE + reason, []).append(index)
         return found
 
     def _remember(self, problems: Mapping[str, list[int]]) -> None:
         for reason, frames in problems.items():
-            if reason == _COARSE:
-                self.n_coarse += len(frames)
+            if reason.startswith(_SCALE):
+                self.n_at[float(reason.removeprefix(_SCALE))] += len(frames)
                 continue
             for index in frames:
                 if reason.startswith(_UNREADABLE):

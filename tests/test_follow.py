@@ -69,15 +69,15 @@ def test_followed_frames_give_the_run_of_the_finished_folder(tmp_path, chunks_of
 class _TwoScales(BlobDetector):
     """Finds the same at its lower scales, a tenth of a pixel aside; frames 5 to 9 ask for all scales."""
 
-    adaptive = True
+    scales = (0.5,)
 
-    def detect_coarse(self, frames):
+    def detect_coarse(self, frames, scale):
         found = self.detect(frames)
         return found.assign(x=found["x"] + 0.1)
 
-    def compare(self, frames):
+    def compare(self, frames, scales):
         enough = not 5 <= frames[0].index < 10
-        return (self.detect_coarse(frames) if enough else self.detect(frames)), enough
+        return (self.detect_coarse(frames, 0.5), 0.5) if enough else (self.detect(frames), 1.0)
 
 
 @pytest.mark.parametrize("n", [12, 14])

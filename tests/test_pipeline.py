@@ -9,8 +9,11 @@ import tifffile
 from scipy.ndimage import gaussian_filter
 
 from lptem_tracker import job
+from lptem_tracker.detect import make_detector
+from lptem_tracker.errors import MovieError
 from lptem_tracker.movie import ArrayMovie, open_movie
 from lptem_tracker.pipeline import analyze, detect
+from lptem_tracker.progress import Silent
 from lptem_tracker.run import RESULT_FILES
 from lptem_tracker.settings import Settings
 
@@ -176,6 +179,34 @@ def test_bad_frames_are_named_and_the_rest_is_analysed(tmp_path):
     assert set(run.detections["frame"]) == set(range(12)) - {4, 7}
     filled = run.tracks[~run.tracks["observed"]]
     assert set(filled["frame"]) == {4, 7}
+
+
+class _Torn(ArrayMovie):
+    """Two of three frames cannot be read."""
+
+    def _read(self, index):
+        if index % 3:
+            raise MovieError(f"frame {index} is torn.")
+        return super()._read(index)
+
+
+class _LookedUp(dict):
+    """Is never gone through as a whole."""
+
+    def items(self):
+        raise AssertionError("all frames that were left out are gone through for one chunk")
+
+
+def test_unreadable_frames_are_kept_with_their_chunk_without_looking_at_all_others(monkeypatch):
+    """Each chunk notes its own frames, in their order, and finds them by their numbers."""
+    monkeypatch.setattr(job, "CHUNK_FRAMES", 6)
+    movie = _Torn(_disks(20)[0])
+    movie.left_out = _LookedUp()
+    settings = Settings.load(overrides=BLOB)
+    found = list(job.Job(movie, settings, Silent()).chunks(make_detector(settings.detect), 0, 20))
+    noted = [sorted(index for frames in chunk.problems.values() for index in frames) for chunk in found]
+    assert noted == [[k for k in range(a, min(a + 6, 20)) if k % 3] for a in (0, 6, 12, 18)]
+    assert found[0].problems["unreadable: frame 1 is torn."] == [1]
 
 
 def test_a_movie_of_one_frame_gives_sizes_and_no_motion(tmp_path):

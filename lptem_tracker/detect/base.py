@@ -22,13 +22,13 @@ class Detector(ABC):
     workers : int
         How many threads may call `detect` at the same time; with 1, batches come in the order of the frames and
         nothing runs beside it.
-    adaptive : bool
-        Whether `compare` may find that `detect_coarse` serves as well as `detect`.
+    scales : tuple of float
+        Parts of the resolution, rising, at which `compare` may find that `detect_coarse` serves as well as `detect`.
     """
 
     batch_frames: int = 1
     workers: int = 1
-    adaptive: bool = False
+    scales: tuple[float, ...] = ()
 
     @abstractmethod
     def detect(self, frames: Sequence[Frame]) -> pd.DataFrame:
@@ -46,28 +46,33 @@ class Detector(ABC):
             until a refinement gives them.
         """
 
-    def compare(self, frames: Sequence[Frame]) -> tuple[pd.DataFrame, bool]:
+    def compare(self, frames: Sequence[Frame], scales: tuple[float, ...]) -> tuple[pd.DataFrame, float]:
         """Look at two neighbouring frames at all scales and at the lower ones alone.
 
         Parameters
         ----------
         frames : sequence of Frame
+        scales : tuple of float
+            Those of `scales` that are tried, in this order, as the finest one.
 
         Returns
         -------
         pandas.DataFrame
-            What `detect_coarse` gives where that finds all that `detect` does, otherwise what `detect` gives.
-        bool
-            Which of both: True for the former.
+            What `detect_coarse` gives at the first scale where that finds all that `detect` does; where none does,
+            what `detect` gives.
+        float
+            That scale, or 1.
         """
-        return self.detect(frames), False
+        return self.detect(frames), 1.0
 
-    def detect_coarse(self, frames: Sequence[Frame]) -> pd.DataFrame | None:
+    def detect_coarse(self, frames: Sequence[Frame], scale: float) -> pd.DataFrame | None:
         """Return what `detect` does at less cost, in frames like those of which `compare` said that this will do.
 
         Parameters
         ----------
         frames : sequence of Frame
+        scale : float
+            The finest one that is looked at.
 
         Returns
         -------

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain, islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from lptem_tracker.progress import Progress
 
     Reader: TypeAlias = Callable[[int, int], Iterator[Frame]]
-    Answer: TypeAlias = tuple[list[Future[pd.DataFrame]], bool]
+    Answer: TypeAlias = tuple[list[Future[pd.DataFrame]], float]
+    How: TypeAlias = Callable[[Sequence[Frame]], tuple[pd.DataFrame | None, float]]
 
 FEWEST = 4
 """Chunks of fewer frames are searched at all scales: too few to compare."""
@@ -38,8 +40,8 @@ class Found:
     ----------
     first, stop : int
         Range of frames.
-    coarse : bool
-        Whether the lower scales alone were searched.
+    scale : float
+        The finest scale that was searched; 1: all were.
     tables : list of pandas.DataFrame
         Of its batches, in order.
     under_way : int
@@ -54,7 +56,7 @@ class Found:
 
     first: int
     stop: int
-    coarse: bool = False
+    scale: float = 1.0
     tables: list[pd.DataFrame] = field(default_factory=list)
     under_way: int = 0
     seen: int = 0
@@ -83,7 +85,8 @@ def detect_chunks(
 
     A chunk whose particles are all large is searched at the lower scales alone where the detector can do so. That is
     decided by its first two frames, two after `LATER`, and the last two: if in any of them full resolution shows
-    more, or a frame between shows small particles, the whole chunk is searched at all scales.
+    more, or a frame between shows small particles, the whole chunk is searched at the next finer scale that its first
+    two frames allow, in the end at all.
 
     Frames that the stream left out are simply absent; a chunk of none gives an empty table. The result
     does not depend on how frames are batched, nor on how many threads share the work, nor on other chunks.
@@ -105,11 +108,14 @@ def detect_chunks(
         frames = _Stream(read, first, stop)
         for begin in range(first, stop, chunk_frames):
             chunk = line.opened(begin, min(begin + chunk_frames, stop))
-            if adaptive and detector.adaptive:
-                stands = yield from line.compare(chunk, frames.until(chunk.stop))
-                if not stands:
-                    frames.back_to(begin)
-                    line.forget(chunk)
+            scales = detector.scales if adaptive else ()
+            while scales:
+                refused = yield from line.compare(chunk, frames.until(chunk.stop), scales)
+                if refused == 1.0:
+                    break
+                frames.back_to(begin)
+                line.forget(chunk)
+                scales = tuple(scale for scale in scales if scale > refused)
             yield from line.search(chunk, frames.until(chunk.stop))
         yield from line.rest()
 
@@ -178,28 +184,32 @@ class _Line:
         self._chunks.append(Found(first, stop))
         return self._chunks[-1]
 
-    def compare(self, chunk: Found, frames: Iterator[Frame]) -> Generator[Found, None, bool]:
-        """Search a chunk at the lower scales if its first frames allow it; return False if a later frame does not.
+    def compare(
+        self, chunk: Found, frames: Iterator[Frame], scales: tuple[float, ...]
+    ) -> Generator[Found, None, float]:
+        """Search a chunk at the first scale that its first frames allow; return it if a later frame does not, else 1.
 
-        Where the first do not, the rest of `frames` is searched at all scales.
+        Where the first allow none, the rest of `frames` is searched at all scales.
         """
         head = list(islice(frames, FEWEST))
         if len(head) < FEWEST:
             yield from self.search(chunk, head)
-            return True
-        opening = self._submit(chunk, head[:2], self._detector.compare)
+            return 1.0
+        opening = self._submit(chunk, head[:2], partial(self._detector.compare, scales=scales))
         rest = chain(head[2:], frames)
-        if not opening.result()[1]:
+        scale = chunk.scale = opening.result()[1]
+        if scale == 1.0:
             yield from self.search(chunk, rest)
-            return True
-        chunk.coarse = True
+            return 1.0
         answers = []
+        check: How = partial(self._detector.compare, scales=(scale,))
+        coarse: How = partial(self._coarse, scale=scale)
         for batch, checked in _batches_with_checks(rest, self._size, chunk.first + LATER):
-            answers.append(self._submit(chunk, batch, self._detector.compare if checked else self._coarse))
+            answers.append(self._submit(chunk, batch, check if checked else coarse))
             yield from self._shortened()
             if chunk.refused:
-                return False
-        return all(answer.result()[1] for answer in answers)
+                return scale
+        return 1.0 if all(answer.result()[1] == scale for answer in answers) else scale
 
     def forget(self, chunk: Found) -> None:
         """Drop what was found in the chunk opened last."""
@@ -207,7 +217,7 @@ class _Line:
             if owner is chunk:
                 answer.cancel()
         self._under_way = deque(each for each in self._under_way if each[0] is not chunk)
-        chunk.coarse = chunk.refused = False
+        chunk.scale, chunk.refused = 1.0, False
         chunk.under_way = chunk.seen = 0
         chunk.tables.clear()
 
@@ -224,24 +234,22 @@ class _Line:
         self._most = 0
         yield from self._shortened()
 
-    def _whole(self, batch: Sequence[Frame]) -> tuple[pd.DataFrame | None, bool]:
-        return self._detector.detect(batch), True
+    def _whole(self, batch: Sequence[Frame]) -> tuple[pd.DataFrame | None, float]:
+        return self._detector.detect(batch), 1.0
 
-    def _coarse(self, batch: Sequence[Frame]) -> tuple[pd.DataFrame | None, bool]:
-        found = self._detector.detect_coarse(batch)
-        return found, found is not None
+    def _coarse(self, batch: Sequence[Frame], scale: float) -> tuple[pd.DataFrame | None, float]:
+        found = self._detector.detect_coarse(batch, scale)
+        return found, 1.0 if found is None else scale
 
-    def _submit(
-        self, chunk: Found, batch: Sequence[Frame], how: Callable[[Sequence[Frame]], tuple[pd.DataFrame | None, bool]]
-    ) -> Future[Answer]:
+    def _submit(self, chunk: Found, batch: Sequence[Frame], how: How) -> Future[Answer]:
         def one() -> Answer:
             """Detect, and hand each frame on to be refined."""
-            found, good = how(batch)
+            found, scale = how(batch)
             if found is None:
-                return [], good
+                return [], scale
             if self._refined:
-                return [self._fits.submit(_refined, frame, found) for frame in batch], good
-            return [_Here().submit(lambda: found)], good
+                return [self._fits.submit(_refined, frame, found) for frame in batch], scale
+            return [_Here().submit(lambda: found)], scale
 
         answer: Future[Answer] = self._network.submit(one)
         self._under_way.append((chunk, len(batch), answer))
@@ -252,8 +260,8 @@ class _Line:
         """Wait until no more than the most is under way, and yield the chunks that are complete."""
         while len(self._under_way) > self._most:
             chunk, n_frames, answer = self._under_way.popleft()
-            parts, good = answer.result()
-            chunk.refused |= chunk.coarse and not good
+            parts, scale = answer.result()
+            chunk.refused |= scale != chunk.scale
             chunk.tables.append(join_detections([part.result() for part in parts]))
             chunk.under_way -= 1
             chunk.seen += n_frames

@@ -44,6 +44,8 @@ QUARTER = Level(0.25, 24.0, 320.0)
 DOUBLE = Level(2.0, 0.0, 3.5)
 HALF_ALONE = Level(0.5, 0.0, 160.0)
 """Half the resolution where it is the finest scale looked at."""
+MIDDLE_ALONE = Level(0.6875, 0.0, 116.0)
+"""Eleven sixteenths, likewise: 512 px become 352, which like 704 of 1024 px needs no padding."""
 
 
 def levels_for(shape: tuple[int, int]) -> tuple[Level, ...]:
@@ -52,13 +54,13 @@ def levels_for(shape: tuple[int, int]) -> tuple[Level, ...]:
     return (FULL, *((HALF,) if side >= 256 else ()), *((QUARTER,) if side >= 768 else ()))
 
 
-def lower_levels(shape: tuple[int, int]) -> tuple[Level, ...]:
-    """Return the scales at which a frame of shape (Y, X) is searched where full resolution shows nothing more.
+def lower_levels(shape: tuple[int, int], finest: Level = HALF_ALONE) -> tuple[Level, ...]:
+    """Return the scales at which a frame of shape (Y, X) is searched where a finer one shows nothing more.
 
     None for a small frame, which half the resolution would leave too little of.
     """
     rest = levels_for(shape)[1:]
-    return (HALF_ALONE, *rest[1:]) if rest else ()
+    return (finest, *rest[1:]) if rest else ()
 
 
 def render(pixels: NDArray[Any], level: Level) -> Image:

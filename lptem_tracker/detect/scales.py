@@ -1,4 +1,4 @@
-"""Whether the particles of a movie are so large that half its resolution shows them all, at a quarter of the cost.
+"""Whether the particles of a movie are so large that a part of its resolution shows them all, at a part of the cost.
 
 Frames are compared at all scales and at the lower ones alone. A detection that full resolution alone gives counts when
 the next frame has it too at about the same place: noise does not repeat itself, a small particle does.
@@ -7,6 +7,7 @@ the next frame has it too at about the same place: noise does not repeat itself,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ Rows = NDArray[np.float64]
 """Frame, left, top, right, bottom and probability of each detection of one frame, shape (N, 6)."""
 
 SMALLEST_PX = 5.0
-"""Radius below which a particle is not left to half the resolution."""
+"""Radius below which particles, but for a few, are not left to less than the whole resolution."""
 SURE = 0.5
 _CERTAIN = 0.8
 """Probability from which a small particle counts though it was seen in one frame only."""
@@ -32,21 +33,48 @@ _TWICE = 0.8
 _REACH_PX = 3.0
 _ALIKE = 2.5
 _LOSS = 0.03
-_SURPLUS = 0.01
 
 
-def holds_small(rows: Rows) -> bool:
-    """Tell whether a frame holds a particle that is certain, and too small for half the resolution."""
-    return bool((_radius(rows[rows[:, 5] >= _CERTAIN]) < SMALLEST_PX).any())
+@dataclass(frozen=True)
+class Rule:
+    """What is asked of the detections at one part of the resolution.
+
+    Attributes
+    ----------
+    smallest_px : float
+        Radius of the smallest particle that is certain.
+    counted : float
+        Probability from which a detection that these scales alone give counts.
+    surplus : float
+        Share of all probability that such detections may have.
+    repeats : bool
+        Whether one of them may be in both frames, as structure that is no particle is.
+    """
+
+    smallest_px: float
+    counted: float
+    surplus: float
+    repeats: bool
 
 
-def half_suffices(whole: Sequence[Rows], half: Sequence[Rows]) -> bool:
+RULES = {0.5: Rule(SMALLEST_PX, _FAINT, 0.01, repeats=True), 0.6875: Rule(4.0, SURE, 0.002, repeats=False)}
+"""By scale. Faint detections of chance are as many at eleven sixteenths as at full resolution, and others."""
+
+
+def holds_small(rows: Rows, scale: float) -> bool:
+    """Tell whether a frame holds a particle that is certain, and too small for this part of the resolution."""
+    return bool((_radius(rows[rows[:, 5] >= _CERTAIN]) < RULES[scale].smallest_px).any())
+
+
+def suffices(whole: Sequence[Rows], half: Sequence[Rows], scale: float) -> bool:
     """Tell whether the lower scales alone find in two neighbouring frames what all scales find.
 
     Parameters
     ----------
     whole, half : sequence of numpy.ndarray
-        Of each frame the detections at all scales and those without full resolution, both down to `LEAST`.
+        Of each frame the detections at all scales and those up to `scale`, both down to `LEAST`.
+    scale : float
+        Of `RULES`.
 
     Returns
     -------
@@ -55,8 +83,9 @@ def half_suffices(whole: Sequence[Rows], half: Sequence[Rows]) -> bool:
         is in both frames; the probabilities of the others hardly fall; and the lower scales add less of
         their own than full resolution does, half of what it adds by chance.
     """
+    rule = RULES[scale]
     sure = np.concatenate([_radius(rows[rows[:, 5] >= SURE]) for rows in whole])
-    if len(sure) == 0 or np.quantile(sure, 0.05) < SMALLEST_PX or any(map(holds_small, half)):
+    if len(sure) == 0 or np.quantile(sure, 0.05) < SMALLEST_PX or any(holds_small(rows, scale) for rows in half):
         return False
     seen = [rows[rows[:, 5] >= _FAINT] for rows in whole]
     partner = [_partner(a, b) for a, b in zip(seen, half)]
@@ -66,13 +95,19 @@ def half_suffices(whole: Sequence[Rows], half: Sequence[Rows]) -> bool:
         return False
     known = sum(float(a[p > 0, 5].sum()) for a, p in zip(seen, partner))
     kept = sum(float(p.sum()) for p in partner)
-    chance = sum(float(a[(p == 0) & ~i, 5].sum()) for a, p, i in zip(seen, partner, inside))
-    total = sum(float(a[:, 5].sum()) for a in seen)
-    surplus = 0.0
-    for a, b in zip(whole, half):
-        own = b[b[:, 5] >= _FAINT]
-        surplus += float(own[_partner(own, a) == 0, 5].sum())
-    return kept >= (1 - _LOSS) * known and surplus <= 0.5 * chance + _SURPLUS * total
+    chance = sum(_counted(a[(p == 0) & ~i], rule.counted) for a, p, i in zip(seen, partner, inside))
+    total = sum(_counted(a, rule.counted) for a in seen)
+    faint = [b[b[:, 5] >= _FAINT] for b in half]
+    own = [b[_partner(b, a) == 0] for a, b in zip(whole, faint)]
+    if not rule.repeats and any(_persist(a, b) for a, b in zip(own, own[1:])):
+        return False
+    surplus = sum(_counted(b, rule.counted) for b in own)
+    return kept >= (1 - _LOSS) * known and surplus <= 0.5 * chance + rule.surplus * total
+
+
+def _counted(rows: Rows, least: float) -> float:
+    """Return the sum of the probabilities from `least` on."""
+    return float(rows[rows[:, 5] >= least, 5].sum())
 
 
 def _radius(rows: Rows) -> Rows:

@@ -17,8 +17,8 @@ from lptem_tracker.detect.decode import Float, decode
 from lptem_tracker.detect.pyramid import (
     DOUBLE,
     FULL,
-    HALF,
     HALF_ALONE,
+    MIDDLE_ALONE,
     Image,
     Level,
     levels_for,
@@ -29,12 +29,14 @@ from lptem_tracker.detect.pyramid import (
     untile,
 )
 from lptem_tracker.detect.runtimes import Runtime, cores, make_runtime
-from lptem_tracker.detect.scales import LEAST, Rows, half_suffices, holds_small
+from lptem_tracker.detect.scales import LEAST, Rows, holds_small, suffices
 from lptem_tracker.detect.weights import SHIPPED, file_sha256, read_record, shipped_weights
 from lptem_tracker.movie.base import Frame
 from lptem_tracker.tables import DETECTION_DTYPES, empty_table
 
 Job = tuple[Frame, Level]
+_FINEST = {level.scale: level for level in (HALF_ALONE, MIDDLE_ALONE)}
+"""What may be the finest level looked at, by its scale."""
 Answers = list[tuple[Level, Float, Float]]
 """Boxes and raw scores of one frame at each scale."""
 _FLOOR = 0.02
@@ -61,7 +63,7 @@ class YoloDetector(Detector):
     batch_frames : int, optional
         Frames a batch; None: one on the CPU, many on a GPU.
     adaptive : bool
-        Whether a movie of large particles may be searched at half its resolution; see `detect.scales`.
+        Whether a movie of large particles may be searched at a part of its resolution; see `detect.scales`.
 
     Raises
     ------
@@ -88,7 +90,7 @@ class YoloDetector(Detector):
         self._kind = "cuda" if "cuda" in self.runtime.name else "cpu"
         self.batch_frames = batch_frames or (16 if self._kind == "cuda" else 1)
         self.workers = self.runtime.workers
-        self.adaptive = adaptive
+        self.scales = tuple(_FINEST) if adaptive else ()
 
     def detect(self, frames: Sequence[Frame]) -> pd.DataFrame:
         """Return the detections of a batch of frames; see `Detector.detect`."""
@@ -96,31 +98,39 @@ class YoloDetector(Detector):
         rows = [self._judged(*each) for each in zip(frames, found, images)]
         return _table(rows, self.confidence)
 
-    def compare(self, frames: Sequence[Frame]) -> tuple[pd.DataFrame, bool]:
+    def compare(self, frames: Sequence[Frame], scales: tuple[float, ...]) -> tuple[pd.DataFrame, float]:
         """Look at two neighbouring frames at all scales and at the lower ones alone; see `Detector.compare`."""
-        levels = [levels_for(frame.pixels.shape) for frame in frames]
-        found, images = self._answers(frames, levels)
+        found, images = self._answers(frames, [levels_for(frame.pixels.shape) for frame in frames])
         whole = [self._judged(*each) for each in zip(frames, found, images)]
-        if not all(HALF in some for some in levels):
-            return _table(whole, self.confidence), False
-        lower = [
-            [
-                (HALF_ALONE if level is HALF else level, boxes, scores)
-                for level, boxes, scores in each
-                if level.scale < 1
-            ]
-            for each in found
-        ]
-        small = [render(frame.pixels, HALF) for frame in frames]
-        half = [self._judged(*each) for each in zip(frames, lower, small)]
-        enough = half_suffices(whole, half)
-        return _table(half if enough else whole, self.confidence), enough
+        for scale in scales:
+            levels = [lower_levels(frame.pixels.shape, _FINEST[scale]) for frame in frames]
+            if not all(levels):
+                break
+            lower = self._judged_at(frames, levels, found)
+            if suffices(whole, lower, scale):
+                return _table(lower, self.confidence), scale
+        return _table(whole, self.confidence), 1.0
 
-    def detect_coarse(self, frames: Sequence[Frame]) -> pd.DataFrame | None:
+    def _judged_at(
+        self, frames: Sequence[Frame], levels: Sequence[Sequence[Level]], known: Sequence[Answers]
+    ) -> list[Rows]:
+        """Return the detections at some levels; the network is only asked where `known` lacks a scale."""
+        out = []
+        for frame, some, answers in zip(frames, levels, known):
+            have = {level.scale: (boxes, scores) for level, boxes, scores in answers}
+            new = [(frame, level) for level in some if level.scale not in have]
+            for (_, level), boxes, scores in self._search(new, self._rendered(new)):
+                have[level.scale] = boxes, scores
+            out.append(
+                self._judged(frame, [(level, *have[level.scale]) for level in some], render(frame.pixels, some[0]))
+            )
+        return out
+
+    def detect_coarse(self, frames: Sequence[Frame], scale: float) -> pd.DataFrame | None:
         """Return the detections at the lower scales; None where these show small particles."""
-        found, images = self._answers(frames, [lower_levels(frame.pixels.shape) for frame in frames])
+        found, images = self._answers(frames, [lower_levels(frame.pixels.shape, _FINEST[scale]) for frame in frames])
         rows = [self._judged(*each) for each in zip(frames, found, images)]
-        return None if any(map(holds_small, rows)) else _table(rows, self.confidence)
+        return None if any(holds_small(some, scale) for some in rows) else _table(rows, self.confidence)
 
     def _answers(self, frames: Sequence[Frame], levels: Sequence[Sequence[Level]]) -> tuple[list[Answers], list[Image]]:
         """Return what the network answers to each frame at its scales, and the frame at the finest of them."""
@@ -132,7 +142,7 @@ class YoloDetector(Detector):
         tiny = [(frame, DOUBLE) for frame in frames if self._is_tiny(found[id(frame)])]
         for (frame, level), boxes, scores in self._search(tiny, self._rendered(tiny)):
             found[id(frame)].append((level, boxes, scores))
-        finest = {id(frame): image for (frame, level), image in zip(jobs, images) if level in (FULL, HALF_ALONE)}
+        finest = {id(frame): image for (frame, level), image in zip(jobs, images) if level in (FULL, *_FINEST.values())}
         return [found[id(frame)] for frame in frames], [finest[id(frame)] for frame in frames]
 
     def _judged(self, frame: Frame, found: Answers, image: Image) -> Rows:

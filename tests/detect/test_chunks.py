@@ -87,9 +87,9 @@ def test_an_error_on_a_thread_reaches_the_caller():
 
 
 class _Scaled(Detector):
-    """Writes down how it was asked; `refuse` and `small` are frames that ask for all scales."""
+    """Writes down how it was asked; `refuse` and `small` are frames that ask for all scales, or refuse one scale."""
 
-    adaptive = True
+    scales = (0.5,)
 
     def __init__(self, workers=1, batch_frames=1, refuse=(), small=()):
         self.workers, self.batch_frames, self.refuse, self.small = workers, batch_frames, set(refuse), set(small)
@@ -102,13 +102,14 @@ class _Scaled(Detector):
     def detect(self, frames):
         return self._table(frames, 1.0)
 
-    def compare(self, frames):
+    def compare(self, frames, scales):
         self.compared.append([f.index for f in frames])
-        enough = self.refuse.isdisjoint(f.index for f in frames)
-        return self._table(frames, 0.5 if enough else 1.0), enough
+        allowed = [scale for scale in scales if self.refuse.isdisjoint((scale, f.index) for f in frames)]
+        scale = allowed[0] if allowed and self.refuse.isdisjoint(f.index for f in frames) else 1.0
+        return self._table(frames, scale), scale
 
-    def detect_coarse(self, frames):
-        return None if self.small & {f.index for f in frames} else self._table(frames, 0.5)
+    def detect_coarse(self, frames, scale):
+        return None if self.small & {f.index for f in frames} else self._table(frames, scale)
 
     def describe(self):
         return {}
@@ -131,9 +132,9 @@ def _scales(detector, n=150, chunk_frames=50, absent=(), **options):
     found = detect_chunks(
         _reader(frames), detector, 0, n, chunk_frames=chunk_frames, refined=False, progress=told, **options
     )
-    table = pd.concat([chunk.table.assign(coarse=chunk.coarse) for chunk in found], ignore_index=True)
+    table = pd.concat([chunk.table.assign(scale=chunk.scale) for chunk in found], ignore_index=True)
     assert table["frame"].tolist() == [frame.index for frame in frames]
-    assert (table["coarse"] == (table["x"] == 0.5)).all()
+    assert (table["scale"] == table["x"]).all()
     assert sum(told.frames) == len(frames)
     return table["x"].to_numpy()
 
@@ -180,3 +181,14 @@ def test_all_scales_can_be_asked_for():
     detector = _Scaled()
     assert set(_scales(detector, adaptive=False)) == {1.0}
     assert detector.compared == []
+
+
+def test_a_scale_that_a_later_frame_refuses_is_followed_by_the_next_finer_one():
+    """Chunks at 1/2, at 11/16 where a first or later frame refused 1/2, and at all where a frame refused both."""
+    refuse = [(0.5, 50), (0.5, 149), (0.6875, 149), (0.5, 199)]
+    for workers, batch_frames in [(1, 1), (2, 7)]:
+        detector = _Scaled(workers, batch_frames, refuse=refuse)
+        detector.scales = (0.5, 0.6875)
+        scales = _scales(detector, 200)
+        assert [set(scales[k : k + 50]) for k in range(0, 200, 50)] == [{0.5}, {0.6875}, {1.0}, {0.6875}]
+        assert detector.compared[:6] == [[0, 1], [32, 33], [48, 49], [50, 51], [82, 83], [98, 99]]

@@ -1,9 +1,9 @@
-"""When half the resolution shows as much as all of it."""
+"""When a part of the resolution shows as much as all of it."""
 
 import numpy as np
 import pytest
 
-from lptem_tracker.detect.scales import half_suffices, holds_small
+from lptem_tracker.detect.scales import holds_small, suffices
 
 LARGE = [(60.0 * i + 40, 50.0, 10.0, 0.9) for i in range(8)]
 
@@ -14,9 +14,9 @@ def rows(*particles):
     return np.column_stack([np.zeros(len(x)), x - r, y - r, x + r, y + r, p])
 
 
-def judge(whole, half):
+def judge(whole, half, scale=0.5):
     """The verdict on two frames, each with the large particles and what is given."""
-    return half_suffices([rows(*LARGE, *more) for more in whole], [rows(*LARGE, *more) for more in half])
+    return suffices([rows(*LARGE, *more) for more in whole], [rows(*LARGE, *more) for more in half], scale)
 
 
 def test_large_particles_that_both_find_are_left_to_half_the_resolution():
@@ -53,7 +53,8 @@ def test_a_part_of_a_particle_is_no_particle():
 def test_confidence_must_not_fall():
     """All particles at 0.9 in full resolution and at 0.8 below it: a faint film is searched at all scales."""
     lower = [(x, y, r, 0.8) for x, y, r, _ in LARGE]
-    assert not half_suffices([rows(*LARGE)] * 2, [rows(*lower)] * 2)
+    assert not suffices([rows(*LARGE)] * 2, [rows(*lower)] * 2, 0.5)
+    assert not suffices([rows(*LARGE)] * 2, [rows(*lower)] * 2, 0.6875)
 
 
 def test_surplus_of_the_lower_scales_asks_for_all():
@@ -63,14 +64,30 @@ def test_surplus_of_the_lower_scales_asks_for_all():
 
 @pytest.mark.parametrize("radius", [3.0, 4.5])
 def test_small_sure_particles_are_never_left_to_half_the_resolution(radius):
-    """Sure particles below 5 px ask for all scales, even where both find them."""
+    """Sure particles below 5 px ask for all scales, even where both find them; one alone, from 4 px on, does not."""
     small = [(60.0 * i + 40, 150.0, radius, 0.9) for i in range(3)]
     assert not judge([small, small], [small, small])
-    assert holds_small(rows(*small))
-    assert not holds_small(rows(*LARGE, (10, 10, 3, 0.3)))
+    assert not judge([small, small], [small, small], 0.6875)
+    assert holds_small(rows(*small), 0.5)
+    assert holds_small(rows(*small), 0.6875) == (radius < 4)
+    assert not holds_small(rows(*LARGE, (10, 10, 3, 0.3)), 0.5)
 
 
 def test_frames_without_a_sure_particle_tell_nothing():
     """No detection, or faint ones only: all scales."""
-    assert not half_suffices([rows(), rows()], [rows(), rows()])
-    assert not half_suffices([rows((50, 50, 12, 0.3))] * 2, [rows((50, 50, 12, 0.3))] * 2)
+    for scale in (0.5, 0.6875):
+        assert not suffices([rows(), rows()], [rows(), rows()], scale)
+        assert not suffices([rows((50, 50, 12, 0.3))] * 2, [rows((50, 50, 12, 0.3))] * 2, scale)
+
+
+def test_faint_chance_detections_do_not_count_at_eleven_sixteenths():
+    """Detections of 0.4 that only the lower scale has ask for all scales beside half the resolution alone."""
+    extra = [[(70, 250, 12, 0.4)], [(300, 350, 12, 0.4)]]
+    assert not judge([[], []], extra)
+    assert judge([[], []], extra, 0.6875)
+
+
+def test_sure_surplus_asks_for_all_scales_at_eleven_sixteenths():
+    """One detection of 0.6 in two frames of eight particles is too much, and so is a fainter one that both have."""
+    assert not judge([[], []], [[(70, 250, 12, 0.6)], []], 0.6875)
+    assert not judge([[], []], [[(70, 250, 12, 0.45)], [(71, 251, 12, 0.45)]], 0.6875)

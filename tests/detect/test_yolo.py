@@ -43,22 +43,24 @@ def test_clear_disks_are_found_where_they_are(detector, contrast):
     assert table["radius"].median() == pytest.approx(9.0, rel=0.2)
 
 
-@pytest.mark.parametrize(("radius", "enough"), [(14.0, True), (4.0, False)])
-def test_large_disks_ask_for_half_the_resolution_only(detector, radius, enough):
+@pytest.mark.parametrize(
+    ("radius", "scales", "chosen"), [(14.0, (0.5, 0.6875), 0.5), (14.0, (0.6875,), 0.6875), (4.0, (0.5, 0.6875), 1.0)]
+)
+def test_large_disks_ask_for_a_part_of_the_resolution_only(detector, radius, scales, chosen):
     """Two frames of disks of 14 px need no full resolution, of 4 px they do; either way all twelve are found."""
     frames = [Frame(k, film(k, (384, 448), radius)[0]) for k in range(2)]
-    found, coarse = detector.compare(frames)
-    assert coarse is enough
+    found, scale = detector.compare(frames, scales)
+    assert scale == chosen
     assert found.groupby("frame").size().tolist() == [12, 12]
-    alone = detector.detect_coarse(frames[:1]) if enough else detector.detect(frames[:1])
+    alone = detector.detect_coarse(frames[:1], scale) if scale < 1 else detector.detect(frames[:1])
     assert found[found["frame"] == 0].to_numpy().tobytes() == alone.to_numpy().tobytes()
 
 
 def test_small_frames_have_one_scale(detector):
     """A frame of 128 px is searched as it is: there is no lower scale to compare with."""
     frames = [Frame(k, film(k, (128, 160), 12.0, n=3)[0]) for k in range(2)]
-    found, coarse = detector.compare(frames)
-    assert not coarse
+    found, scale = detector.compare(frames, detector.scales)
+    assert scale == 1
     assert found.to_numpy().tobytes() == detector.detect(frames).to_numpy().tobytes()
 
 
