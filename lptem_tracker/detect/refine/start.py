@@ -19,6 +19,7 @@ from lptem_tracker.detect.refine.render import owners
 _POSITION_SHARE, _SIZE_SHARE = 0.25, 0.35
 # Most instruments blur an outline by 0.6 to 2.4 px.
 BLUR_MEAN, BLUR_SPREAD = math.log(1.2), 0.7
+_DEAD_RUN, _LEAST_DEVIATION, _MOST_DEAD = 10, 1.5, 0.3
 
 
 def boxes(table: pd.DataFrame) -> NDArray[np.float64]:
@@ -84,20 +85,57 @@ def _spikes(image, limit, out):  # type: ignore[no-untyped-def]
     return count
 
 
-def without_spikes(image: NDArray[np.float32], noise: NoiseModel) -> NDArray[np.float32]:
-    """Return the image with isolated hot and dead pixels marked as no data.
+@compiled
+def _dead(image, out):  # type: ignore[no-untyped-def]
+    """Mark squares of 3 x 3 equal pixels, and lines and columns of `_DEAD_RUN`; return how many pixels they are."""
+    height, width = image.shape
+    run = np.zeros(width, np.int64)
+    for y in range(height):
+        line, along, here = image[y], 0, 0
+        if y > 0:
+            above = image[y - 1]
+            for x in range(width):
+                run[x] = run[x] + 1 if line[x] == above[x] else 0
+            for x in range(width):
+                here += run[x] >= _DEAD_RUN - 1
+            if here > 0:
+                for x in range(width):
+                    if run[x] >= _DEAD_RUN - 1:
+                        out[y - run[x] : y + 1, x] = True
+        for x in range(1, width):
+            along = along + 1 if line[x] == line[x - 1] else 0
+            if along >= _DEAD_RUN - 1:
+                out[y, x - along : x + 1] = True
+            if along >= 2 and y > 1 and run[x] >= 2 and run[x - 1] >= 2 and run[x - 2] >= 2:
+                out[y - 2 : y + 1, x - 2 : x + 1] = True
+    count = 0
+    for y in range(height):
+        for x in range(width):
+            count += out[y, x]
+    return count
+
+
+def without_faults(image: NDArray[np.float32], noise: NoiseModel, quantum: float) -> NDArray[np.float32]:
+    """Return the image with isolated hot and dead pixels, and patches and lines of one value, marked as no data.
 
     A spike stands 8 standard deviations out of the median of its neighbours, none of which comes nearer to it than
-    two thirds of that: outlines blurred by half a pixel or more do.
+    two thirds of that: outlines blurred by half a pixel or more do. Nine equal pixels in a square or ten in a line
+    are no coincidence where the noise is wider than 1.5 grey values; where much of a frame is so, it is the picture's
+    nature.
     """
     if min(image.shape) < 3:
         return image
+    deviation = math.sqrt(float(noise.variance(noise.level)))
     found = np.empty((1 + image.size // 16, 2), dtype=np.int64)
-    count = _spikes(image, 8 * math.sqrt(float(noise.variance(noise.level))), found)
-    if count == 0:
+    count = _spikes(image, 8 * deviation, found)
+    dead = np.zeros(image.shape, dtype=np.bool_)
+    patches = _dead(image, dead) if deviation > max(_LEAST_DEVIATION * quantum, 1e-5 * abs(noise.level)) else 0
+    if count == 0 and not 0 < patches < _MOST_DEAD * image.size:
         return image
     out = image.copy()
     out[found[:count, 0], found[:count, 1]] = np.nan
+    if patches < _MOST_DEAD * image.size:
+        out[dead] = np.nan
     return out
 
 
@@ -148,7 +186,7 @@ def start_state(image: NDArray[np.float32], box: NDArray[np.float64], quantum: f
     shape = (image.shape[0], image.shape[1])
     owner = owners(shape, np.full(n, sh.ELLIPSE, dtype=np.int64), wide, 4.0)
     noise = estimate_noise(image, owner >= 0, quantum=quantum)
-    image = without_spikes(image, noise)
+    image = without_faults(image, noise, quantum)
     p[:, sh.LEVEL], p[:, sh.CONTRAST] = noise.level, 0.0
     _levels(image, p)
     half = np.maximum(box[:, 2], box[:, 3]) / 2

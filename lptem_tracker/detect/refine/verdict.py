@@ -25,8 +25,10 @@ _LONG_PLACE_EXCESS, _LONG_SIZE_EXCESS = (43.0, 33.0), (50.0, 36.0)  # of ellipse
 _ASPECT_POWER, _OWN_BLUR = 0.7, 1.3
 
 LEAST_SIGNIFICANCE = 3.2
+_LEAST_SIGNAL = 4.5  # standard deviations of the sum over the outline: noise alone reaches 4 in one box of some hundred
 _MOST_MISFIT = 0.25  # of the contrast, as root mean square near the outline
 _SIZE_RANGE = (0.4, 2.2)  # of the box's
+_MOST_LONGER = 1.6  # than the box, whose sides err by 5 to 20 %
 _LEAST_SEEN = 0.3
 _CENTROID_ERROR = 0.15  # of the box's size: what the outline's irregularity may do to a centroid
 
@@ -56,18 +58,32 @@ def judge(state: State, box: NDArray[np.float64], ends: tuple[float, float]) -> 
     reach = np.maximum(box[:, 2], box[:, 3]) / 2
     ok = np.isfinite(p).all(axis=1) & np.isfinite(state.covs[:, sh.X, sh.X]) & (state.covs[:, sh.X, sh.X] > 0)
     ok &= (st[:, CONVERGED] > 0) | (st[:, ITERATIONS] > 0)
-    ok &= state.significance() > LEAST_SIGNIFICANCE
+    ok &= (state.significance() > LEAST_SIGNIFICANCE) & (_signal(state) > _LEAST_SIGNAL)
     ok &= excess < _MOST_MISFIT * np.abs(p[:, sh.CONTRAST])
     ok &= (moved < 0.6 * reach + 1) & (radius > _SIZE_RANGE[0] * size) & (radius < _SIZE_RANGE[1] * size + 1)
     ok &= st[:, SEEN] > _LEAST_SEEN
     height, width = state.image.shape
     ext = _extents(state)
+    # longer than the box: a neighbour that was not detected is fitted as a part of it
+    cos, sin = np.abs(np.cos(box[:, 4])), np.abs(np.sin(box[:, 4]))
+    upright = 0.5 * np.column_stack([box[:, 2] * cos + box[:, 3] * sin, box[:, 2] * sin + box[:, 3] * cos])
+    ok &= (ext < _MOST_LONGER * upright + 1.5).all(axis=1)
     cut = (p[:, sh.X] - ext[:, 0] < -0.5) | (p[:, sh.X] + ext[:, 0] > width - 0.5)
     cut |= (p[:, sh.Y] - ext[:, 1] < -0.5) | (p[:, sh.Y] + ext[:, 1] > height - 0.5)
     share = np.zeros(len(p))
     if np.isfinite(ends).any():
         _at_ends(state.image, box, ends, share)
     return Verdict(ok, cut | (st[:, SEEN] < 0.97), share > 0.02)
+
+
+def _signal(state: State) -> NDArray[np.float64]:
+    """Return the contrast summed over what is seen of the outlines, over the noise of that sum, shape (n,)."""
+    p = state.params
+    seen = np.maximum(sh.area(state.kinds, p), 0) * np.clip(state.stats[:, SEEN], 0, 1)
+    out: NDArray[np.float64] = np.abs(p[:, sh.CONTRAST]) * np.sqrt(
+        seen / (state.noise.variance(p[:, sh.LEVEL]) * state.noise.kappa)
+    )
+    return out
 
 
 def widen(state: State) -> None:
@@ -106,6 +122,12 @@ def _histogram(pixels: Any, low: Any, count: Any) -> None:
             count[np.int64(v) - low] += 1
 
 
+def _piled(last: int, next_: int, third: int) -> bool:
+    """Tell whether the last grey value holds what lies beyond: far more than the next, or more while those fall."""
+    falling = third - next_ > 3 * math.sqrt(third + next_)
+    return bool(last > 4 * next_ + 20 or (falling and last > 1.5 * next_ + 20))
+
+
 def scale_ends(pixels: NDArray[Any]) -> tuple[float, float]:
     """Return the lowest and highest grey value where pixels pile up there, NaN where they do not."""
     if np.issubdtype(pixels.dtype, np.integer) and pixels.size and pixels.dtype.itemsize <= 2:
@@ -115,8 +137,8 @@ def scale_ends(pixels: NDArray[Any]) -> tuple[float, float]:
         at = np.flatnonzero(count)
         if len(at) < 3:
             return float("nan"), float("nan")
-        lowest = low if count[at[0]] > 4 * count[at[1]] + 20 else math.nan
-        highest = low + int(at[-1]) if count[at[-1]] > 4 * count[at[-2]] + 20 else math.nan
+        lowest = low if _piled(*count[at[:3]]) else math.nan
+        highest = low + int(at[-1]) if _piled(*count[at[-3:][::-1]]) else math.nan
         return float(lowest), float(highest)
     with np.errstate(invalid="ignore"):
         whole = pixels.size > 0 and math.isfinite(float(pixels.min())) and math.isfinite(float(pixels.max()))

@@ -52,3 +52,10 @@ def test_ends_of_the_grey_scale_are_where_pixels_pile_up():
     assert np.isnan(scale_ends(counts)).all()
     clipped = np.minimum(np.random.default_rng(0).poisson(250, (100, 100)), 255).astype(np.uint8)
     assert scale_ends(clipped)[1] == 255
+
+
+def test_ends_of_a_stretched_grey_scale_are_seen():
+    """Where contrast was stretched by eight and cut, the lowest value holds what lay below; few others differ."""
+    counts = np.random.default_rng(1).poisson(25, (300, 300))
+    assert scale_ends(np.clip((counts - 20.0) * 8, 0, 255).astype(np.uint8))[0] == 0
+    assert np.isnan(scale_ends(np.random.default_rng(2).poisson(3.0, (100, 100)).astype(np.uint8))).all()

@@ -324,6 +324,54 @@ def test_patch_without_information_over_a_particle_is_flagged(painter, boxes, va
     assert np.isfinite(out[["x", "y", "x_std", "y_std"]].to_numpy(dtype=float)).all()
 
 
+@pytest.mark.parametrize("value", [0.0, 70.0, 100.0, 255.0])
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+def test_dead_patches_and_lines_are_no_data(painter, boxes, value, dtype):
+    """A patch and a line of one value across particles leave their places within five errors, and are flagged."""
+    rng = np.random.default_rng(41)
+    places = grid(4, 60, rng)
+    image = painter((240, 240), [(x, y, 9, 9, 0) for x, y in places])
+    for x, y in places[:8]:
+        image[int(y) + 3 : int(y) + 10, int(x) + 2 : int(x) + 9] = value
+    for _, y in places[8::4]:
+        image[int(y) + 2] = value
+    out = refine([Frame(0, image.astype(dtype))], boxes(np.column_stack([places + 0.3, np.full((16, 2), 18.0)])))
+    pull = (out[["x", "y"]].to_numpy() - places) / out[["x_std", "y_std"]].to_numpy()
+    assert np.abs(pull[out["fit_ok"]]).max() < 5
+    assert (out["edge"] | out["saturated"] | ~out["fit_ok"]).iloc[:8].all()
+
+
+def test_clean_pictures_have_no_dead_pixels(painter, boxes):
+    """Without noise equal pixels are the picture's nature: the particle is found where it is."""
+    image = painter((80, 80), [(40.3, 39.8, 8, 8, 0)], seed=None)
+    row = refine([Frame(0, image)], boxes([(40, 40, 16, 16)])).iloc[0]
+    assert row["fit_ok"]
+    assert not row["edge"]
+    assert row["x"] == pytest.approx(40.3, abs=0.01)
+
+
+def test_neighbour_that_was_not_detected_is_no_part_of_a_particle(painter, boxes):
+    """A box around one of two faint disks in contact: the row is flagged, or errs by its error."""
+    rng = np.random.default_rng(42)
+    places, turn = grid(6, 50, rng), rng.uniform(0, 2 * np.pi, 36)
+    others = places + 9.2 * np.column_stack([np.cos(turn), np.sin(turn)])
+    image = painter((300, 300), [(x, y, 4.5, 4.5, 0) for x, y in np.concatenate([places, others])])
+    out = refine([Frame(0, image)], boxes(np.column_stack([places, np.full((36, 2), 9.0)])))
+    pull = (out[["x", "y"]].to_numpy() - places) / out[["x_std", "y_std"]].to_numpy()
+    assert np.abs(pull).max() < 5
+
+
+def test_boxes_on_noise_are_hardly_ever_believed(boxes):
+    """Of 400 boxes of 8 to 40 px on counting noise alone fewer than 2 % are taken for particles."""
+    rng = np.random.default_rng(43)
+    image = rng.poisson(60.0, (1000, 1000)).astype(float)
+    x, y = np.meshgrid(50.0 * np.arange(20) + 25, 50.0 * np.arange(20) + 25)
+    side = np.exp(rng.uniform(np.log(8), np.log(40), 400))
+    out = refine([Frame(0, image)], boxes(np.column_stack([x.ravel(), y.ravel(), side, side])))
+    # 4 of 400 expected of one in a hundred: 8 is two standard deviations more
+    assert out["fit_ok"].sum() <= 8
+
+
 def test_frame_of_one_value_inside_a_movie_costs_only_itself(painter, boxes):
     """A constant frame beside a good one is flagged; the good one is refined as if alone."""
     good = painter((80, 80), [(40.3, 39.8, 8, 8, 0)])
