@@ -38,7 +38,7 @@ class Costs(NamedTuple):
     gate : float64
         Half-width of the search in standard deviations of each mode.
     max_step : float
-        Hard limit of a step between neighbouring frames; inf where not given.
+        Hard limit of the distance between successive sights; inf where not given.
     log_seen, log_miss : float
         Log-probability of detecting a particle, and of missing it in one frame.
     start, end : float64
@@ -327,11 +327,11 @@ def gather(
     typical = np.array([noise[lo:, 0].mean(), noise[lo:, 1].mean()])
     worst = np.array([noise[lo:, 0].max(), noise[lo:, 1].max()])
     peak, alike, floor = np.empty(modes), most_alike(costs), costs.end[len(costs.end) - 1]
-    start, wide = costs.start[min(ranks[lo], len(costs.start) - 1)], 0.0
+    longest, wide = (costs.max_step * (1 + 1e-9)) ** 2, 0.0
+    start = costs.start[min(ranks[lo], len(costs.start) - 1)]
     for r in range(len(rows)):
         i = rows[r]
-        lag, missed = frames[lo] - frames[i], ranks[lo] - ranks[i] - 1
-        base = costs.log_seen + missed * costs.log_miss - start
+        base = costs.log_seen + (ranks[lo] - ranks[i] - 1) * costs.log_miss - start
         if r == 0 or frames[i] != frames[rows[r - 1]] or not alike_but_place(log_mode, var, r):
             peaks(log_mode[r], var[r], peak)
             wide = search_radius(peak, var[r], costs.gate, typical, worst, floor - base - alike)
@@ -341,9 +341,7 @@ def gather(
             y += mean[r, m, 1] / modes
         for m in range(modes):
             spread = max(spread, (mean[r, m, 0] - x) ** 2 + (mean[r, m, 1] - y) ** 2)
-        limit = costs.max_step * math.sqrt(lag)
-        radius = min(wide + math.sqrt(spread), limit + math.sqrt((x - xy[i, 0]) ** 2 + (y - xy[i, 1]) ** 2))
-        longest = (limit * (1 + 1e-9)) ** 2
+        radius = min(wide + math.sqrt(spread), costs.max_step + math.sqrt((x - xy[i, 0]) ** 2 + (y - xy[i, 1]) ** 2))
         for f in range(nearest_within(new_xy, grid, x, y, radius, found, square)):
             j = lo + found[f]
             if (xy[j, 0] - xy[i, 0]) ** 2 + (xy[j, 1] - xy[i, 1]) ** 2 > longest:

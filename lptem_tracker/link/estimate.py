@@ -165,13 +165,13 @@ def fit_sample_steps(
     """Fit one or two modes of steps to pairs of neighbouring frames; None if there are too few."""
     rows, cols, squares, noises = [], [], [], []
     n_rows = n_cols = used = 0
-    reach = min(2.5 * scale.spacing, max_step or math.inf)
     for pair in pairs:
         _, mid, hi = frame_starts(pair.frame)
         lag = pair.frame[mid] - pair.frame[0]
         if lag > 3:
             continue
-        row, col = pairs_within(pair.xy[:mid], pair.xy[mid:], reach * math.sqrt(lag), 8)
+        reach = min(2.5 * scale.spacing * math.sqrt(lag), max_step or math.inf)
+        row, col = pairs_within(pair.xy[:mid], pair.xy[mid:], reach, 8)
         step = pair.xy[mid + col] - pair.xy[row]
         rows.append(row + n_rows)
         cols.append(col + n_cols)

@@ -46,9 +46,8 @@ def link(
         Columns `frame, x, y` (px); `x_std, y_std, radius, area, width, height, confidence` are used where
         they are. Rows may come in any order; it does not change the result.
     max_displacement_px : float, optional
-        No step between neighbouring frames is longer. A step within it is taken, however unlikely, where its two
-        ends would otherwise be left without a partner. Over k frames √k times that is allowed, as far as random
-        motion gets.
+        No two successive sights of a particle are farther apart, missed frames between them or not. A step within
+        it is taken, however unlikely, where its two ends would otherwise be left without a partner.
     max_gap_frames : int, optional
         Frames that a particle may be missing; 5 if not given.
     window_frames : int

@@ -26,25 +26,8 @@ class LinkOptions:
 
     Attributes
     ----------
-    max_displacement_px : float, optional
-        No step between neighbouring frames is longer. A step within it is taken, however unlikely, where its two
-        ends would otherwise be left without a partner. Over k frames √k times that is allowed, as far as random
-        motion gets.
-    max_gap_frames : int, optional
-        Frames that a particle may be missing; 5 if not given.
-    window_frames : int
-        Frames decided together; 1 is the frame-by-frame assignment.
-    drift : bool
-        Estimate the common motion and take it out before linking.
-    motion : {'auto', 'brownian', 'velocity', 'mixed'}
-        What particles do between frames; ``auto`` chooses from the data.
-    parameters : mapping of str to float
-        Values of `Parameters` in px and frames that replace those estimated.
-    fill : bool
-        Add a row with `observed` False for each frame missed within a track.
-    image_drift : pandas.DataFrame or callable that returns one, optional
-        Displacement of the image content, as `movie_drift` returns it: `frame, dx, dy` in px. Used (a callable:
-        called) where there are too few particles to show the drift themselves, and only if they move less without it.
+    max_displacement_px, max_gap_frames, window_frames, drift, motion, parameters, fill, image_drift
+        The parameters of `link` of these names, where they are described.
 
     Raises
     ------

@@ -95,8 +95,9 @@ def make_plan(source: Source, samples: Mapping[Run, Points], scale: Scale | None
     if found is None and "step_sigma_px" in user:
         found = Parameters((user["step_sigma_px"],), max_displacement_px=max_step)
     if found is None:
-        reach = reach_of(samples.get(_first_frames(source)), max_step)
-        return Plan(fallback_costs(reach, max_lag, max_step or math.inf), None)
+        reach = reach_of(samples.get(_first_frames(source)), max_step, max_lag)
+        costs = fallback_costs(reach, max_lag, max_step or math.inf)
+        return Plan(costs, None, lasting(float(costs.step_var[0])) if options.motion == "velocity" else None)
     found = found.with_user(user)
     mixture = guess.mixture if guess is not None and "step_sigma_px" not in user else None
     costs = found.costs(max_lag, options.window_frames)
@@ -105,15 +106,25 @@ def make_plan(source: Source, samples: Mapping[Run, Points], scale: Scale | None
     return Plan(costs, found, mixture, guess.size_scatter, guess.caution)
 
 
+def lasting(first_var: float) -> Mixture:
+    """Return lasting velocities for a handful of detections; first steps are as long as those of `fallback_costs`.
+
+    Where the user says that velocities last, a step is expected to be like the one before it, within half as much.
+    """
+    run = KalmanMotion("velocity", first_var / 4, first_var / 16)
+    return Mixture((run,), np.ones((1, 1)), np.ones(1), first_var)
+
+
 def _first_frames(source: Source) -> Run:
     return 0, min(len(source.frame), 200)
 
 
-def reach_of(points: Points | None, max_step: float | None) -> float:
+def reach_of(points: Points | None, max_step: float | None, max_lag: int) -> float:
     """Return how far a step may go when there is too little to fit steps to.
 
-    Three times the way to the nearest one of the next frame (its third decile: some have left), but not less than
-    half the distance to the nearest one of the same frame, and not more than nine tenths of it.
+    Three times the way to the nearest one of the next frame, if that is at most `max_lag` frames later (the third
+    decile: some have left), but not less than half the distance to the nearest one of the same frame, and not more
+    than nine tenths of it.
     """
     if max_step is not None:
         return max_step
@@ -125,7 +136,8 @@ def reach_of(points: Points | None, max_step: float | None) -> float:
     spacing = float(np.median(np.concatenate(apart))) if apart else 0.0
     if spacing == 0.0:
         return max(10.0 * float(np.ptp(points.xy, axis=0).max()), 1.0)
-    ways = [_nearest(later, xy) for xy, later in zip(frames, frames[1:])]
+    near = np.diff(points.frame[starts[:-1]]) <= max_lag
+    ways = [_nearest(later, xy) for xy, later, linked in zip(frames, frames[1:], near) if linked]
     step = float(np.quantile(np.concatenate(ways), 0.3)) if ways else 0.0
     return min(max(3.0 * step, 0.5 * spacing), 0.9 * spacing)
 

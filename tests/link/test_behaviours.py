@@ -248,3 +248,29 @@ def test_frames_that_are_none(frame: list[float], words: str) -> None:
     """A frame that is missing, infinite or beyond all counting is an error in one sentence."""
     with pytest.raises(TableError, match=words):
         link(pd.DataFrame({"frame": frame, "x": 0.0, "y": 0.0}))
+
+
+@pytest.mark.parametrize("frame", [1, 2, 4])
+def test_reach_is_the_same_over_missed_frames(frame: int) -> None:
+    """The largest step given is the farthest that two successive sights may be apart, missed frames or not."""
+    for apart, tracks in ((2.9, 1), (3.1, 2)):
+        table = pd.DataFrame({"frame": [0, frame], "x": [5.0, 5.0 + apart], "y": [5.0, 5.0]})
+        assert link(table, max_displacement_px=3, fill=False)["particle"].nunique() == tracks
+
+
+@pytest.mark.parametrize("reach", [None, 20, 100])
+@pytest.mark.parametrize("window", [1, 8])
+def test_lasting_velocities_of_two_particles_that_are_asked_for(reach: float | None, window: int) -> None:
+    """Two particles that cross within four frames keep their identities if the user says that velocities last."""
+    t = np.arange(4.0)
+    one = pd.DataFrame({"frame": t.astype(int), "x": 10 * t, "y": 10 * t, "true": 0})
+    other = pd.DataFrame({"frame": t.astype(int), "x": 10 + 5 * t, "y": 30 - 10 * t, "true": 1})
+    table = pd.concat([one, other], ignore_index=True)
+    assert kept(table, link(table, max_displacement_px=reach, window_frames=window, motion="velocity"))
+    assert not kept(table, link(table, max_displacement_px=reach, window_frames=window, motion="brownian"))
+
+
+def test_reach_of_few_particles_is_not_taken_across_a_gap_that_ends_tracks() -> None:
+    """Where frames without detections end all tracks, the steps after them tell how far particles go."""
+    table = pd.DataFrame({"frame": [2, 2, 4, 4, 5, 5], "x": [10.0, 12, 10, 12, 9, 11], "y": [10.0, 11, 10, 11, 9, 12]})
+    assert link(table, max_gap_frames=0, fill=False)["particle"].tolist() == [0, 1, 2, 3, 2, 3]
