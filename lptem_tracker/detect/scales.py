@@ -31,6 +31,7 @@ _INSIDE = 0.6
 _TWICE = 0.8
 """Sum of the probabilities in two neighbouring frames from which full resolution alone sees a particle."""
 _REACH_PX = 3.0
+_BORDER_PX = 1.0
 _ALIKE = 2.5
 _LOSS = 0.03
 
@@ -57,16 +58,27 @@ class Rule:
     repeats: bool
 
 
-RULES = {0.5: Rule(SMALLEST_PX, _FAINT, 0.01, repeats=True), 0.6875: Rule(4.0, SURE, 0.002, repeats=False)}
+RULES = {0.5: Rule(SMALLEST_PX, _FAINT, 0.01, repeats=True), 0.6875: Rule(4.0, SURE, 0.006, repeats=False)}
 """By scale. Faint detections of chance are as many at eleven sixteenths as at full resolution, and others."""
 
 
-def holds_small(rows: Rows, scale: float) -> bool:
-    """Tell whether a frame holds a particle that is certain, and too small for this part of the resolution."""
-    return bool((_radius(rows[rows[:, 5] >= _CERTAIN]) < RULES[scale].smallest_px).any())
+def holds_small(rows: Rows, scale: float, shape: tuple[int, ...]) -> bool:
+    """Tell whether a frame holds a particle that is certain, and too small for this part of the resolution.
+
+    Parameters
+    ----------
+    rows : numpy.ndarray
+        Detections of the frame.
+    scale : float
+        Of `RULES`.
+    shape : tuple of int
+        (Y, X) of the frame; what its border cuts is not small for that.
+    """
+    inside = (rows[:, 1:3] > _BORDER_PX).all(1) & (rows[:, 3:5] < np.array(shape[::-1]) - _BORDER_PX).all(1)
+    return bool((_radius(rows[inside & (rows[:, 5] >= _CERTAIN)]) < RULES[scale].smallest_px).any())
 
 
-def suffices(whole: Sequence[Rows], half: Sequence[Rows], scale: float) -> bool:
+def suffices(whole: Sequence[Rows], half: Sequence[Rows], scale: float, shape: tuple[int, ...]) -> bool:
     """Tell whether the lower scales alone find in two neighbouring frames what all scales find.
 
     Parameters
@@ -75,6 +87,8 @@ def suffices(whole: Sequence[Rows], half: Sequence[Rows], scale: float) -> bool:
         Of each frame the detections at all scales and those up to `scale`, both down to `LEAST`.
     scale : float
         Of `RULES`.
+    shape : tuple of int
+        (Y, X) of the frames.
 
     Returns
     -------
@@ -85,7 +99,7 @@ def suffices(whole: Sequence[Rows], half: Sequence[Rows], scale: float) -> bool:
     """
     rule = RULES[scale]
     sure = np.concatenate([_radius(rows[rows[:, 5] >= SURE]) for rows in whole])
-    if len(sure) == 0 or np.quantile(sure, 0.05) < SMALLEST_PX or any(holds_small(rows, scale) for rows in half):
+    if len(sure) == 0 or np.quantile(sure, 0.05) < SMALLEST_PX or any(holds_small(rows, scale, shape) for rows in half):
         return False
     seen = [rows[rows[:, 5] >= _FAINT] for rows in whole]
     partner = [_partner(a, b) for a, b in zip(seen, half)]

@@ -107,7 +107,7 @@ class YoloDetector(Detector):
             if not all(levels):
                 break
             lower = self._judged_at(frames, levels, found)
-            if suffices(whole, lower, scale):
+            if suffices(whole, lower, scale, frames[0].pixels.shape):
                 return _table(lower, self.confidence), scale
         return _table(whole, self.confidence), 1.0
 
@@ -130,7 +130,8 @@ class YoloDetector(Detector):
         """Return the detections at the lower scales; None where these show small particles."""
         found, images = self._answers(frames, [lower_levels(frame.pixels.shape, _FINEST[scale]) for frame in frames])
         rows = [self._judged(*each) for each in zip(frames, found, images)]
-        return None if any(holds_small(some, scale) for some in rows) else _table(rows, self.confidence)
+        small = any(holds_small(some, scale, frame.pixels.shape) for some, frame in zip(rows, frames))
+        return None if small else _table(rows, self.confidence)
 
     def _answers(self, frames: Sequence[Frame], levels: Sequence[Sequence[Level]]) -> tuple[list[Answers], list[Image]]:
         """Return what the network answers to each frame at its scales, and the frame at the finest of them."""
