@@ -40,8 +40,8 @@ def refine(
         `frame, x, y` and `width, height` or `radius` in px; `angle` in rad where known. Boxes may err by a
         third of the particle's size.
     outline : bool
-        Also fit a free outline and add the column `outline`: 32 radii in px at equal angles from +x
-        towards +y around (x, y).
+        Also fit a free outline and add the columns `outline`, 32 radii in px at equal angles from +x
+        towards +y around (x, y), and `solidity_std`.
     workers : int, optional
         Threads; None: one a core.
 

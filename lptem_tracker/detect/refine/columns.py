@@ -74,12 +74,18 @@ def columns(state: State, verdict: Verdict, box: NDArray[np.float64]) -> Columns
 
 
 def add_outlines(table: Columns, radii: NDArray[np.float64]) -> None:
-    """Let free outlines give area, radius, circularity and solidity of the fits that hold, in place."""
+    """Let free outlines give area, radius, circularity and solidity of the fits that hold, in place.
+
+    A series bends the fitted shape, whose own size stays in the errors of area and radius.
+    """
     found = outline_columns(radii)
-    ok = table["fit_ok"] & np.isfinite(radii).all(axis=1)
+    ok = table["fit_ok"] & np.isfinite(radii).all(axis=(1, 2))
     table["outline"] = np.full(len(ok), None, dtype=object)
     for row, ray in enumerate(found.pop("outline")):
         table["outline"][row] = ray if ok[row] else None
+    table["solidity_std"] = np.full(len(ok), np.nan)
+    for name in ("area_std", "radius_std"):
+        found[name] = np.hypot(found[name], table[name])
     for name, value in found.items():
         table[name] = np.where(ok, value, table[name])
 

@@ -25,7 +25,7 @@ from lptem_tracker.detect.refine.pixels import (
     Z_CUT,
     gather,
 )
-from lptem_tracker.detect.refine.solver import cholesky, substitute
+from lptem_tracker.detect.refine.solver import cholesky, fill, invert, substitute
 
 RAYS = 32
 _FINE = 128
@@ -92,7 +92,7 @@ def _bend(kind, p, px, n, coefficients, hess, factor, g, columns):  # type: igno
                 for k in range(i + 1):
                     hess[i, k] += columns[i] * columns[k]
         if not cholesky(hess, m, factor):
-            return
+            return False
         substitute(factor, m, g)
         largest = 0.0
         for i in range(m - 1):
@@ -101,10 +101,23 @@ def _bend(kind, p, px, n, coefficients, hess, factor, g, columns):  # type: igno
         for i in range(m - 1):
             coefficients[i] += scale * g[i]
         contrast += scale * g[m - 1]
+    return True
+
+
+@inlined
+def _spread(factor, m, scale, around, column):  # type: ignore[no-untyped-def]
+    """Write the lower factor of the series' covariance, the contrast unknown too; zero where there is none."""
+    inverse = np.zeros((m, m))
+    invert(factor, m, inverse, column)
+    for i in range(m - 1):
+        for k in range(m - 1):
+            inverse[i, k] *= scale
+    if not (math.isfinite(inverse[0, 0]) and cholesky(inverse, m - 1, around)):
+        fill(around, 0.0)
 
 
 @compiled
-def _outlines(image, total, counted, owner, kinds, params, windows, noise, table, radii):  # type: ignore[no-untyped-def]
+def _outlines(image, total, counted, owner, kinds, params, windows, noise, kappa, table, radii):  # type: ignore[no-untyped-def]
     capacity, m = 64, 2 * _HARMONICS + 1
     for i in range(len(kinds)):
         half = max(params[i, sh.A], params[i, sh.B]) + Z_CUT * math.exp(params[i, sh.LOG_S]) + 3
@@ -116,6 +129,7 @@ def _outlines(image, total, counted, owner, kinds, params, windows, noise, table
         np.zeros(11),
     )
     hess, factor, g, columns = np.zeros((m, m)), np.zeros((m, m)), np.zeros(m), np.zeros(m)
+    around, trial = np.zeros((m, m)), np.zeros(m)
     for i in range(len(kinds)):
         p, coefficients = params[i], np.zeros(m)
         if not math.isfinite(p[sh.X] + p[sh.A] + p[sh.CONTRAST]):
@@ -125,14 +139,20 @@ def _outlines(image, total, counted, owner, kinds, params, windows, noise, table
             image, total, counted[i], owner, i, kinds[i], p, windows[i], noise, slack, 6.0, (PIXEL_CAP, PLANE_CAP),
             table, px, far, scratch, sums,
         )  # fmt: skip
-        _bend(kinds[i], p, px, n, coefficients, hess, factor, g, columns)
-        for k in range(radii.shape[1]):
-            angle = 2 * math.pi * k / radii.shape[1]
-            wave = _wave(coefficients, math.cos(angle), math.sin(angle), columns)
-            radii[i, k] = max(_radius(kinds[i], p, angle) + wave, 0.0)
+        fill(around, 0.0)
+        if _bend(kinds[i], p, px, n, coefficients, hess, factor, g, columns):
+            _spread(factor, m, kappa, around, trial)
+        for k in range(radii.shape[2]):
+            angle = 2 * math.pi * k / radii.shape[2]
+            middle = _radius(kinds[i], p, angle)
+            for t in range(radii.shape[1]):
+                for c in range(m - 1):
+                    step = 0.0 if t == 0 else (1.0 - 2.0 * (t % 2)) * around[c, (t - 1) // 2]
+                    trial[c] = coefficients[c] + step
+                radii[i, t, k] = max(middle + _wave(trial, math.cos(angle), math.sin(angle), columns), 0.0)
 
 
-@compiled
+@inlined
 def _hull_area(x, y, keep):  # type: ignore[no-untyped-def]
     """Return the area of the convex hull of a star-shaped polygon by Graham's scan from its farthest corner."""
     n, first = len(x), 0
@@ -156,6 +176,13 @@ def _hull_area(x, y, keep):  # type: ignore[no-untyped-def]
     return total
 
 
+@compiled
+def _hull_areas(x, y, out):  # type: ignore[no-untyped-def]
+    keep = np.zeros(x.shape[1] + 2, dtype=np.int64)
+    for i in range(len(out)):
+        out[i] = _hull_area(x[i], y[i], keep)
+
+
 def outlines(state: State) -> NDArray[np.float64]:
     """Fit a free outline to each particle around its fitted shape.
 
@@ -170,7 +197,8 @@ def outlines(state: State) -> NDArray[np.float64]:
     Returns
     -------
     numpy.ndarray
-        Shape (n, 128): radii in px at equal angles from +x towards +y around the fitted centre.
+        Shape (n, 29, 128): radii in px at equal angles from +x towards +y around the fitted centre; first the
+        outline's, then with one standard deviation more and less along each axis of the series' covariance.
     """
     # corners of a rectangle that fits a triangle badly would stay: a disk has none to lose
     square = state.kinds == sh.BOX
@@ -178,33 +206,44 @@ def outlines(state: State) -> NDArray[np.float64]:
     state.params[square, sh.A] = np.sqrt(sh.area(state.kinds, state.params)[square] / np.pi)
     state.kinds[square] = sh.DISK
     around = subtracted(state)
-    radii = np.full((len(state.kinds), _FINE), np.nan)
+    radii = np.full((len(state.kinds), 1 + 4 * _HARMONICS, _FINE), np.nan)
     _outlines(
         state.image, around.total, around.counted, around.owner, state.kinds, state.params, state.windows,
-        state.noise.packed(), sh.TABLE, radii,
+        state.noise.packed(), state.noise.kappa, sh.TABLE, radii,
     )  # fmt: skip
     return radii
 
 
 def outline_columns(radii: NDArray[np.float64]) -> dict[str, Any]:
-    """Return area, radius, circularity and solidity of polygons, and their radii along 32 rays.
+    """Return area, radius, circularity and solidity of polygons with their errors, and their radii along 32 rays.
+
+    Noise bends outlines, and so lowers circularity and solidity: by the mean over its covariance to second order
+    (Box 1971), which is taken out.
 
     Parameters
     ----------
     radii : numpy.ndarray
-        Shape (n, 128), from `outlines`.
+        Shape (n, 29, 128), from `outlines`.
     """
-    angle = 2 * np.pi * np.arange(radii.shape[1]) / radii.shape[1]
+    angle = 2 * np.pi * np.arange(radii.shape[2]) / radii.shape[2]
     x, y = radii * np.cos(angle), radii * np.sin(angle)
-    x1, y1 = np.roll(x, -1, axis=1), np.roll(y, -1, axis=1)
-    area = 0.5 * (x * y1 - x1 * y).sum(axis=1)
-    around = np.hypot(x1 - x, y1 - y).sum(axis=1)
-    keep = np.zeros(radii.shape[1] + 2, dtype=np.int64)
-    hull = np.array([_hull_area(a, b, keep) if np.isfinite(a).all() else np.nan for a, b in zip(x, y)])
+    x1, y1 = np.roll(x, -1, axis=2), np.roll(y, -1, axis=2)
+    area = 0.5 * (x * y1 - x1 * y).sum(axis=2)
+    around = np.hypot(x1 - x, y1 - y).sum(axis=2)
+    hull = np.empty(area.size)
+    _hull_areas(np.nan_to_num(x).reshape(-1, len(angle)), np.nan_to_num(y).reshape(-1, len(angle)), hull)
+    rays = radii[:, 0, :: radii.shape[2] // RAYS]
+    out: dict[str, Any] = {"outline": list(rays)}
     with np.errstate(divide="ignore", invalid="ignore"):
-        circularity, solidity = 4 * np.pi * area / around**2, np.minimum(area / hull, 1.0)
-    rays = radii[:, :: radii.shape[1] // RAYS]
-    return {
-        "area": area, "radius": np.sqrt(area / np.pi), "circularity": circularity, "solidity": solidity,
-        "outline": list(rays),
-    }  # fmt: skip
+        found = {
+            "area": area, "radius": np.sqrt(area / np.pi), "circularity": 4 * np.pi * area / around**2,
+            "solidity": area / hull.reshape(area.shape),
+        }  # fmt: skip
+    for name, value in found.items():
+        middle, more, less = value[:, 0], value[:, 1::2], value[:, 2::2]
+        bent = 0.5 * (more + less) - middle[:, None]
+        out[f"{name}_std"] = np.sqrt((0.25 * (more - less) ** 2 + 2 * bent**2).sum(axis=1))
+        out[name] = middle - bent.sum(axis=1)
+        if name in ("circularity", "solidity"):
+            out[name] = np.minimum(out[name], 1.0)
+    return out

@@ -310,6 +310,9 @@ def gather(image, total, counted, owner, me, kind, p, window, noise, slack, clip
         log_v -= sums[10] * math.log(sums[0] / sums[10])
     corner = a if kind == DISK else (b if kind == ROD else p[CORNER])
     whole = math.pi * a * b if kind <= ELLIPSE else 4 * a * b - (4 - math.pi) * corner * corner
-    if stride > 1 or whole < 40:
+    reach = bounding - near + math.sqrt((p[X] - window[0]) ** 2 + (p[Y] - window[1]) ** 2)
+    clear = min(p[X], p[Y], image.shape[1] - 1 - p[X], image.shape[0] - 1 - p[Y]) - (bounding - near)
+    if stride > 1 or whole < 40 or (clear > -0.5 and reach < window[2]):
+        # all its pixels are there: how many centres lie inside an outline differs from its area by chance
         whole = float(within)
     return n, seen / max(whole, float(within), 1.0), log_v

@@ -292,6 +292,29 @@ def test_outline_on_request_tells_a_square_from_a_disk(painter, boxes):
     assert round_one["solidity"].iloc[0] > 0.97
 
 
+def test_free_outlines_have_errors_of_their_shape(painter, boxes):
+    """Circularity of disks and rods is true within its error, in which the fit of an outline bends with the noise."""
+    places = grid(6, 64, np.random.default_rng(51))
+    for half, true in ((9.0, 1.0), (13.5, 4 * np.pi * (9 * 18 + 81 * np.pi) / (18 + 18 * np.pi) ** 2)):
+        image = painter((384, 384), [(x, y, half, 9, 0) for x, y in places])
+        out = refine([Frame(0, image)], boxes(np.column_stack([places, np.full(36, 2 * half), np.full(36, 18)])),
+                     outline=True)  # fmt: skip
+        pull = (out["circularity"] - true) / out["circularity_std"]
+        assert np.sqrt((pull**2).mean()) < 1.4
+        assert (out["circularity_std"] < 0.1).all()
+        assert out["solidity_std"].between(0, 0.1).all()
+        assert (out["area_std"] > 0).all()
+
+
+def test_whole_particles_are_not_said_to_be_cut(painter, boxes):
+    """Small disks and pairs of them, away from the border: how many pixels lie inside is chance, and no cut."""
+    places = grid(8, 40, np.random.default_rng(52))
+    both = np.concatenate([places, places + np.array([9.0, 0.5])])
+    image = painter((330, 330), [(x, y, 4, 4, 0) for x, y in both])
+    out = refine([Frame(0, image)], boxes(np.column_stack([both, np.full((128, 2), 8.0)])))
+    assert not out["edge"].any()
+
+
 def test_particle_of_one_pixel_is_found_within_its_error(painter, boxes):
     """Disks of radius 1 px, 36 of them: flagged or within four standard errors, most of them seen."""
     rng = np.random.default_rng(9)
