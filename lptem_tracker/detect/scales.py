@@ -18,8 +18,6 @@ Rows = NDArray[np.float64]
 SMALLEST_PX = 5.0
 """Radius below which particles, but for a few, are not left to less than the whole resolution."""
 SURE = 0.5
-_CERTAIN = 0.8
-"""Probability from which a small particle counts though it was seen in one frame only."""
 LEAST = 0.05
 """Probability from which an answer at the lower scales stands for one at full resolution."""
 _FAINT = 0.2
@@ -34,6 +32,7 @@ _REACH_PX = 3.0
 _BORDER_PX = 1.0
 _ALIKE = 2.5
 _LOSS = 0.03
+_SURPLUS = 0.01
 
 
 @dataclass(frozen=True)
@@ -44,21 +43,21 @@ class Rule:
     ----------
     smallest_px : float
         Radius of the smallest particle that is certain.
+    certain : float
+        Probability from which a small particle counts though it was seen in one frame only.
     counted : float
         Probability from which a detection that these scales alone give counts.
-    surplus : float
-        Share of all probability that such detections may have.
     repeats : bool
         Whether one of them may be in both frames, as structure that is no particle is.
     """
 
     smallest_px: float
+    certain: float
     counted: float
-    surplus: float
     repeats: bool
 
 
-RULES = {0.5: Rule(SMALLEST_PX, _FAINT, 0.01, repeats=True), 0.6875: Rule(4.0, SURE, 0.006, repeats=False)}
+RULES = {0.5: Rule(SMALLEST_PX, 0.8, _FAINT, repeats=True), 0.6875: Rule(4.0, 0.9, SURE, repeats=False)}
 """By scale. Faint detections of chance are as many at eleven sixteenths as at full resolution, and others."""
 
 
@@ -75,7 +74,8 @@ def holds_small(rows: Rows, scale: float, shape: tuple[int, ...]) -> bool:
         (Y, X) of the frame; what its border cuts is not small for that.
     """
     inside = (rows[:, 1:3] > _BORDER_PX).all(1) & (rows[:, 3:5] < np.array(shape[::-1]) - _BORDER_PX).all(1)
-    return bool((_radius(rows[inside & (rows[:, 5] >= _CERTAIN)]) < RULES[scale].smallest_px).any())
+    rule = RULES[scale]
+    return bool((_radius(rows[inside & (rows[:, 5] >= rule.certain)]) < rule.smallest_px).any())
 
 
 def suffices(whole: Sequence[Rows], half: Sequence[Rows], scale: float, shape: tuple[int, ...]) -> bool:
@@ -116,7 +116,7 @@ def suffices(whole: Sequence[Rows], half: Sequence[Rows], scale: float, shape: t
     if not rule.repeats and any(_persist(a, b) for a, b in zip(own, own[1:])):
         return False
     surplus = sum(_counted(b, rule.counted) for b in own)
-    return kept >= (1 - _LOSS) * known and surplus <= 0.5 * chance + rule.surplus * total
+    return kept >= (1 - _LOSS) * known and surplus <= 0.5 * chance + _SURPLUS * total
 
 
 def _counted(rows: Rows, least: float) -> float:
