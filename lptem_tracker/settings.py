@@ -62,8 +62,8 @@ class DetectSettings(_Section):
     )
     scales: Literal["auto", "all"] = Field(
         "auto",
-        description="yolo only. auto: 64 frames whose particles are all large are searched at half the resolution "
-        "where that shows as many; all: always at full resolution too.",
+        description="yolo only. auto: 64 frames whose particles are all large are searched at 1/2 or 11/16 of the "
+        "resolution where that shows as many; all: always at full resolution too.",
     )
     refine: bool = Field(True, description="Fit position and shape on the raw pixels after detection.")
 
