@@ -22,10 +22,13 @@ from lptem_tracker.link.core import Points, frame_starts, joined_points
 Ints = NDArray[np.int64]
 
 BLOCK = 16_384
-"""Detections in a block, at least; a frame is never cut."""
+"""Detections in a block, at most; a frame is never cut."""
 
-KEPT = 8
-"""Blocks of a table that are put in order once, not at each reading: 100 bytes a detection."""
+WHOLE = 4
+"""Frames in a block, at least: what waits for its decision is carried from block to block."""
+
+KEPT = 262_144
+"""Detections of a table that are put in order once, not at each reading: 100 bytes each."""
 
 Chunks = Callable[[], Iterable[pd.DataFrame]]
 """A function that starts reading the detections from the beginning each time it is called."""
@@ -98,7 +101,7 @@ class Source(ABC):
         out = [0]
         while out[-1] < len(self.frame):
             enough = int(np.searchsorted(self.starts, self.starts[out[-1]] + BLOCK, "right")) - 1
-            out.append(min(max(enough, out[-1] + 1), len(self.frame)))
+            out.append(min(max(enough, out[-1] + WHOLE), len(self.frame)))
         return out
 
     @abstractmethod
@@ -152,7 +155,7 @@ class TableSource(Source):
                 yield self._kept[at]
                 continue
             block = self._block(int(self._begins[first]), int(self._begins[last]))
-            if at < KEPT:
+            if int(self.starts[last]) <= KEPT:
                 self._kept.append(block)
             yield block
 
@@ -163,9 +166,12 @@ class TableSource(Source):
 
     def _block(self, lo: int, hi: int) -> Block:
         rows = np.arange(lo, hi) if self._by_frame is None else self._by_frame[lo:hi]
-        part = self._table if hi - lo == len(self._table) else self._table[tab.used(self._table)].iloc[rows]
-        mine = rows if part is self._table else np.arange(hi - lo)
-        points, order = tab.ordered_points(part, self._frame[rows], mine)
+        part, used = self._table, tab.used(self._table)
+        if len(used) < len(part.columns):
+            part = part[used]
+        if hi - lo < len(part) or self._by_frame is not None:
+            part = part.iloc[lo:hi] if self._by_frame is None else part.iloc[rows]
+        points, order = tab.ordered_points(part, self._frame[rows], np.arange(hi - lo))
         return Block(points, self._table, rows[order])
 
 

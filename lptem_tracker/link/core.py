@@ -122,7 +122,7 @@ class SlidingWindow:
         self._costs, self._window, self._adopt, self._chunk = costs, window_frames, adopt, chunk
         self._win: Window = new_window(2 * chunk, looks)
         self._win.belief[:] = np.nan
-        self._edges: Edges = new_edges(8 * chunk)
+        self._edges: Edges = new_edges(32 * chunk)  # memory that is never written is never taken
         self._counts = np.zeros(5, np.int64)
         self._rank = -1
         self._given_out = 0  # decided detections already handed out, counted within the window
@@ -248,7 +248,8 @@ class SlidingWindow:
             return
         first = self._win.frame[min(decided, n - 1)] - self._costs.max_lag
         keep = min(int(np.searchsorted(self._win.frame[:n], first)), decided)
-        if keep:
+        # moving the rest has to pay: where frames are large, only every few of them
+        if 4 * keep >= n - keep:
             advance.compact(self._win, self._edges, self._counts, keep)
             if self._state is not None:
                 self._state = _taken(self._state, np.arange(keep, n))

@@ -16,6 +16,7 @@ from lptem_tracker.link.core import Decided, Points, SlidingWindow, frame_starts
 from lptem_tracker.link.imm import Mixture
 from lptem_tracker.link.motion import Kind, choose_motion
 from lptem_tracker.link.parameters import Origin, Parameters
+from lptem_tracker.link.patch import patch_of
 from lptem_tracker.link.steps import fit_steps, pairs_within
 
 SAMPLE = 1500
@@ -27,6 +28,9 @@ ENOUGH_PAIRS = 12
 
 ENOUGH_LONE = 15
 """Lone detections from which their confidence is compared with that of the others."""
+
+MARGIN = 6.0
+"""Distance from the edge of a patch, in steps, from which on births and deaths are real: three over `LAG` frames."""
 
 LAG = 4
 """Largest frame difference of a link in the first linking."""
@@ -164,12 +168,14 @@ def fit_sample_steps(
 ) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
     """Fit one or two modes of steps to pairs of neighbouring frames; None if there are too few."""
     rows, cols, squares, noises = [], [], [], []
-    n_rows = n_cols = used = 0
+    n_rows = n_cols = 0
+    area = 0.0
     for pair in pairs:
-        _, mid, hi = frame_starts(pair.frame)
-        lag = pair.frame[mid] - pair.frame[0]
+        lag = pair.frame[-1] - pair.frame[0]
         if lag > 3:
             continue
+        pair, _, part = patch_of(pair, 2, 0.0)
+        _, mid, hi = frame_starts(pair.frame)
         reach = min(2.5 * scale.spacing * math.sqrt(lag), max_step or math.inf)
         row, col = pairs_within(pair.xy[:mid], pair.xy[mid:], reach, 8)
         step = pair.xy[mid + col] - pair.xy[row]
@@ -177,14 +183,14 @@ def fit_sample_steps(
         cols.append(col + n_cols)
         squares.append((step**2).sum(1) / lag)
         noises.append((pair.noise[row] + pair.noise[mid + col]).mean(1) / lag)
-        n_rows, n_cols, used = n_rows + mid, n_cols + hi - mid, used + 1
+        n_rows, n_cols, area = n_rows + mid, n_cols + hi - mid, area + part * scale.area
     if not rows or sum(map(len, rows)) < ENOUGH_PAIRS:
         return None
     row, col, square, noise = map(np.concatenate, (rows, cols, squares, noises))
     near = np.full(n_rows, np.inf)
     np.minimum.at(near, row, square)
     keep = square < max(400 * float(np.median(near)), (0.3 * scale.spacing) ** 2)
-    return _two_modes(row[keep], col[keep], square[keep], noise[keep], n_rows, n_cols, used * scale.area, scale)
+    return _two_modes(row[keep], col[keep], square[keep], noise[keep], n_rows, n_cols, area, scale)
 
 
 def _two_modes(
@@ -217,12 +223,13 @@ def first_linking(runs: Sequence[Points], first: Parameters, max_lag: int, kind:
     lag = min(max_lag, LAG)
     mixture: Mixture | None = None
     seen, moved, growth, doubtful, belief = [], [], [], [], []
-    for part in runs:
+    for run in runs:
+        part, inside, _ = patch_of(run, len(frame_starts(run.frame)) - 1, MARGIN * max(first.step_sigma_px))
         bare = part._replace(looks=np.empty((len(part.frame), 0)), confidence=np.full(len(part.frame), np.nan))
         window = SlidingWindow(first.costs(lag, 8), 8, adopt=False, looks=0, chunk=len(part.frame) + 1)
         decided = joined([window.push(bare), window.finish()])
-        counts += count_rates(part.frame, decided, lag)
-        doubtful.append(lone_or_carried(part, decided, lag))
+        counts += count_rates(part.frame, decided, lag, inside)
+        doubtful.append(lone_or_carried(part, decided, lag, inside))
         mixture = mixture or choose_motion(kind, bare, decided, first)
         belief.append(decided.belief[decided.pred >= 0])
         sure = np.flatnonzero(decided.belief > 0.9)
@@ -289,7 +296,7 @@ def with_looks(first: Parameters, looks: NDArray[np.float64], change: NDArray[np
     return _replaced(first, look_change=columns[0], look_mean=columns[1], look_spread=columns[2])
 
 
-def lone_or_carried(part: Points, decided: Decided, lag: int) -> NDArray[np.float64]:
+def lone_or_carried(part: Points, decided: Decided, lag: int, inside: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return the confidence of detections away from the ends, and 1 for lone ones, 0 for those linked on both sides.
 
     Returns
@@ -297,6 +304,7 @@ def lone_or_carried(part: Points, decided: Decided, lag: int) -> NDArray[np.floa
     float64, shape (n, 2)
     """
     inner, linked, has_next = _ties(part.frame, decided, lag)
+    inner &= inside
     keep = inner & (linked == has_next)
     return np.column_stack([part.confidence[keep], 1.0 - linked[keep]])
 
@@ -337,9 +345,13 @@ def _ties(
     return (ranks >= lag) & (ranks <= int(ranks.max(initial=0)) - lag), linked, has_next
 
 
-def count_rates(frame: NDArray[np.int64], decided: Decided, lag: int) -> NDArray[np.float64]:
-    """Count links, missed frames in gaps, lone detections, births, deaths and detections away from the ends."""
+def count_rates(frame: NDArray[np.int64], decided: Decided, lag: int, inside: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Count links, missed frames in gaps, lone detections, births, deaths and detections away from the ends.
+
+    All but links and missed frames are counted where `inside` is true.
+    """
     inner, linked, has_next = _ties(frame, decided, lag)
+    inner &= inside
     ranks = np.unique(frame, return_inverse=True)[1]
     missed = (ranks[linked] - ranks[decided.pred[linked]] - 1).sum()
     return np.array(

@@ -39,14 +39,16 @@ class Filler:
         """Number of the oldest row that a filled one may still follow."""
         return self._first
 
-    def frame(self, filled: Filled, before: pd.DataFrame) -> pd.DataFrame:
+    def frame(self, filled: Filled, table: pd.DataFrame, before: Ints) -> pd.DataFrame:
         """Return filled rows as a table: position and error smoothed, what is no measurement carried on, the rest NaN.
 
         Parameters
         ----------
         filled : Filled
-        before : pandas.DataFrame
-            The linked row that each of them follows.
+        table : pandas.DataFrame
+            Linked rows.
+        before : int64, shape (n,)
+            Place in it of the row that each filled one follows.
         """
         xy = self._drift.moved(filled.frame, filled.xy)
         moved = xy - filled.xy
@@ -60,7 +62,8 @@ class Filler:
             tab.DRIFT_X: moved[:, 0],
             tab.DRIFT_Y: moved[:, 1],
         }
-        return pd.DataFrame({name: _filled_column(before[name], new.get(name)) for name in before.columns}, copy=False)
+        columns = {name: _filled_column(table[name], before, new.get(name)) for name in table.columns}
+        return pd.DataFrame(columns, copy=False)
 
     def push(self, rows: Rows, *, last: bool = False) -> Filled:
         """Take in final rows of whole frames; return filled ones, whose `before` counts over the whole movie.
@@ -95,14 +98,14 @@ class Filler:
         return filled
 
 
-def _filled_column(before: pd.Series, value: NDArray[Any] | None) -> Any:
-    """Return `value` in the dtype of a column; without one, nothing for a measurement and for a merger, else `before`.
+def _filled_column(column: pd.Series, before: Ints, value: NDArray[Any] | None) -> Any:
+    """Return `value` in the dtype of a column; without one, nothing for a measurement and for a merger, else the old.
 
     The dtype is kept here, because converting whole tables later takes longer than linking a short movie.
     """
-    dtype = before.dtype
+    dtype = column.dtype
     if value is not None:
         return value.astype(dtype, copy=False) if isinstance(dtype, np.dtype) else pd.array(value, dtype=dtype)
-    if before.name == tab.MERGED or (dtype.kind == "f" and not isinstance(dtype, np.dtype)):
+    if column.name == tab.MERGED or (dtype.kind == "f" and not isinstance(dtype, np.dtype)):
         return pd.array([pd.NA] * len(before), dtype=dtype)
-    return np.full(len(before), np.nan, dtype) if dtype.kind == "f" else before.array
+    return np.full(len(before), np.nan, dtype) if dtype.kind == "f" else column.array.take(before)

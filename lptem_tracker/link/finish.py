@@ -62,7 +62,7 @@ class Finisher:
             self._recent = pd.concat([self._recent.iloc[self._filler.first - self._first :], done], ignore_index=True)
             self._first = self._filler.first
             filled = self._filler.push(rows, last=block is None)
-            self._ready.append(self._filler.frame(filled, self._recent.iloc[filled.before - self._first]))
+            self._ready.append(self._filler.frame(filled, self._recent, filled.before - self._first))
         table = pd.concat([part for part in self._ready if len(part)] or [no_tracks(self.template)], ignore_index=True)
         self._ready = []
         if block is not None:

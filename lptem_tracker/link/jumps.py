@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from lptem_tracker.link.blocks import Run, Source
+from lptem_tracker.link.candidates import grid_of, nearest_within
 from lptem_tracker.link.core import Points
+from lptem_tracker.link.jit import jit
+from lptem_tracker.link.steps import pairs_within
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -96,20 +99,19 @@ def _affordable(source: Source, frames: Ints) -> Ints:
 def best_shift(a: Floats, b: Floats, first: Floats, spacing: float) -> Floats:
     """Return the shift that brings `a`, shape (n, 2), best onto `b`; `first` unless another is clearly better."""
     a = a[:: max(len(a) // MOST, 1)]
-    tree = cKDTree(b)
-    near, which = tree.query(a + first, k=min(12, len(b)), distance_upper_bound=1.5 * spacing)
-    d = (b[np.minimum(which, len(b) - 1)] - a[:, None])[np.isfinite(near)]
+    row, col = pairs_within(a + first, b, 1.5 * spacing, 12)
+    d = b[col] - a[row]
     if len(d) < FEW:
         return first
     bins = 0.1 * spacing
     starts = _most_voted((d - first) / bins, 24) * bins + first
     # all are looked at once; of those that bring more onto a particle than `first` the most promising are refined
     starts = np.vstack([first, starts])
-    far = tree.query((a + starts[:, None]).reshape(-1, 2))[0].reshape(len(starts), -1)
-    fits = _fits(far, (0.15 * spacing) ** 2, spacing)
+    fits = fits_of(a, b, starts, (0.15 * spacing) ** 2, spacing)
     starts = starts[[k for k in np.argsort(-fits, kind="stable")[:REFINED] if fits[k] > fits[0]]]
     if len(starts) == 0:
         return first
+    tree = cKDTree(b)
     old_fit = refine_shift(a, tree, b, first, spacing, still=True)[1]
     best, best_fit = first, old_fit + 10.0
     for start in [first, *starts]:
@@ -117,6 +119,23 @@ def best_shift(a: Floats, b: Floats, first: Floats, spacing: float) -> Floats:
         if fit > best_fit:
             best, best_fit = new, fit
     return best
+
+
+@jit
+def fits_of(a: Any, b: Any, shifts: Any, var: float, spacing: float) -> Any:
+    """Return the log-likelihood, as of `_fits`, with which each of `shifts`, shape (k, 2), brings `a` onto `b`."""
+    low, found, square = 0.1 / spacing**2, np.empty(1, np.int64), np.empty(1)
+    grid, out = grid_of(b), np.empty(len(shifts))
+    for k in range(len(shifts)):
+        out[k] = 0.0
+        for i in range(len(a)):
+            dense = low
+            x, y = a[i, 0] + shifts[k, 0], a[i, 1] + shifts[k, 1]
+            # farther off than six standard deviations nothing is left of the peak
+            if nearest_within(b, grid, x, y, 6 * math.sqrt(var), found, square):
+                dense += 0.9 / (2 * math.pi * var) * math.exp(-square[0] / (2 * var))
+            out[k] += math.log(dense)
+    return out
 
 
 def _most_voted(votes: Floats, most: int) -> Floats:

@@ -13,6 +13,7 @@ from lptem_tracker.link import table as tab
 from lptem_tracker.link.blocks import Source, TableSource
 from lptem_tracker.link.drift import Drift
 from lptem_tracker.link.fill import Filler
+from lptem_tracker.link.gaps import Filled
 from lptem_tracker.link.options import WINDOW_FRAMES, ImageDrift, LinkOptions, Motion
 from lptem_tracker.link.rows import Rows
 from lptem_tracker.link.survey import Survey, survey
@@ -178,5 +179,8 @@ def _filled(table: pd.DataFrame, source: Source, filler: Filler, pred: Ints) -> 
         )
         done += n
         filled = filler.push(rows, last=done == len(pred))
-        parts.append(filler.frame(filled, table.iloc[places[filled.before - first]]))
-    return pd.concat(parts, ignore_index=True) if parts else table.iloc[:0]
+        parts.append(filled._replace(before=places[filled.before - first]))
+    if not parts:
+        return table.iloc[:0]
+    together = Filled._make(np.concatenate(field) for field in zip(*parts))
+    return filler.frame(together, table, together.before)
