@@ -32,7 +32,6 @@ _REACH_PX = 3.0
 _BORDER_PX = 1.0
 _ALIKE = 2.5
 _LOSS = 0.03
-_SURPLUS = 0.01
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,8 @@ class Rule:
         Probability from which a small particle counts though it was seen in one frame only.
     counted : float
         Probability from which a detection that these scales alone give counts.
+    surplus : float
+        Share of all probability that such detections may have.
     repeats : bool
         Whether one of them may be in both frames, as structure that is no particle is.
     """
@@ -54,10 +55,11 @@ class Rule:
     smallest_px: float
     certain: float
     counted: float
+    surplus: float
     repeats: bool
 
 
-RULES = {0.5: Rule(SMALLEST_PX, 0.8, _FAINT, repeats=True), 0.6875: Rule(4.0, 0.9, SURE, repeats=False)}
+RULES = {0.5: Rule(SMALLEST_PX, 0.8, _FAINT, 0.01, repeats=True), 0.6875: Rule(4.0, 0.9, SURE, 0.006, repeats=False)}
 """By scale. Faint detections of chance are as many at eleven sixteenths as at full resolution, and others."""
 
 
@@ -116,7 +118,7 @@ def suffices(whole: Sequence[Rows], half: Sequence[Rows], scale: float, shape: t
     if not rule.repeats and any(_persist(a, b) for a, b in zip(own, own[1:])):
         return False
     surplus = sum(_counted(b, rule.counted) for b in own)
-    return kept >= (1 - _LOSS) * known and surplus <= 0.5 * chance + _SURPLUS * total
+    return kept >= (1 - _LOSS) * known and surplus <= 0.5 * chance + rule.surplus * total
 
 
 def _counted(rows: Rows, least: float) -> float:
