@@ -25,7 +25,7 @@ _LONG_PLACE_EXCESS, _LONG_SIZE_EXCESS = (43.0, 33.0), (50.0, 36.0)  # of ellipse
 _ASPECT_POWER, _OWN_BLUR = 0.7, 1.3
 
 LEAST_SIGNIFICANCE = 3.2
-_LEAST_SIGNAL = 4.5  # standard deviations of the sum over the outline: noise alone reaches 4 in one box of some hundred
+_LEAST_SIGNAL = 4.0  # standard deviations of the sum over the outline: noise alone goes beyond in one box of 200
 _MOST_MISFIT = 0.25  # of the contrast, as root mean square near the outline
 _SIZE_RANGE = (0.4, 2.2)  # of the box's
 _MOST_LONGER = 1.6  # than the box, whose sides err by 5 to 20 %
