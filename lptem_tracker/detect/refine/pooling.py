@@ -45,7 +45,8 @@ def pool_blur(state: State, rows: NDArray[np.int64]) -> tuple[float, float]:
     information = 1 / np.maximum(var, 1e-300) - weight
     keep = np.isfinite(information) & (information > 0.02 * precision)
     value, prior, weight, information = value[keep], prior[keep], weight[keep], information[keep]
-    if not len(value):
+    # one particle has nobody to learn from but itself
+    if len(value) < 2:
         return mean, precision**-0.5
     alone = ((information + weight) * value - weight * prior) / information
     middle = float(np.median(alone))
@@ -56,7 +57,7 @@ def pool_blur(state: State, rows: NDArray[np.int64]) -> tuple[float, float]:
     centre = float(np.average(alone, weights=information))
     excess = float((information * (alone - centre) ** 2).sum()) - (k - 1)
     total = information.sum()
-    between = max(excess / max(total - (information**2).sum() / total, 1e-300), 0.0) if k > 1 else 0.0
+    between = max(excess / max(total - (information**2).sum() / total, 1e-300), 0.0)
     w = 1 / (1 / information + between)
     pooled = (float((w * alone).sum()) + precision * mean) / (float(w.sum()) + precision)
     error = 1 / (float(w.sum()) + precision)
@@ -71,18 +72,18 @@ def lend_blur(state: State, free: NDArray[np.bool_], pool: ThreadPoolExecutor | 
     all of them agree on.
     """
     centre, spread = pool_blur(state, reliable(state))
-    state.priors[:, sh.LOG_S], state.precisions[:, sh.LOG_S] = centre, spread**-2
     # the fits that say most of themselves are the sharpest by chance: all that are seen are asked
     rows = reliable(state, LEAST_SIGNIFICANCE)
-    if len(rows) < 2 or float(np.median(state.covs[rows, sh.LOG_S, sh.LOG_S])) < _WELL_KNOWN**2:
-        return
-    trial = state.copy()
-    some = rows[np.unique(np.linspace(0, len(rows) - 1, _TEACHERS).round().astype(np.int64))]
-    prior = np.array([BLUR_MEAN]), np.array([BLUR_SPREAD**-2])
-    z = max(float(np.median(state.significance()[rows])), _FAINTEST)
+    z = max(float(np.median(state.significance()[rows])) if len(rows) else 0.0, _FAINTEST)
     lift = _BLUR_LIFT / (1 + _FAINT_LIFT / z**2)
-    common, cov = _agree(trial, some, [sh.LOG_S], np.array([BLUR_MEAN]), prior, lift, free, pool)
-    state.priors[:, sh.LOG_S], state.precisions[:, sh.LOG_S] = common[0], max(spread, float(cov[0, 0]) ** 0.5) ** -2
+    if len(rows) > 1 and float(np.median(state.covs[rows, sh.LOG_S, sh.LOG_S])) >= _WELL_KNOWN**2:
+        trial = state.copy()
+        some = rows[np.unique(np.linspace(0, len(rows) - 1, _TEACHERS).round().astype(np.int64))]
+        prior = np.array([BLUR_MEAN]), np.array([BLUR_SPREAD**-2])
+        common, cov = _agree(trial, some, [sh.LOG_S], np.array([BLUR_MEAN]), prior, lift, free, pool)
+        centre, spread = float(common[0]), max(spread, float(cov[0, 0]) ** 0.5)
+    # a prior's centre moved by lift over its precision takes the bias out of the fits that lean on it
+    state.priors[:, sh.LOG_S], state.precisions[:, sh.LOG_S] = centre + lift * spread**2, spread**-2
 
 
 def _agree(

@@ -18,11 +18,11 @@ from lptem_tracker.detect.refine.start import BLUR_SPREAD
 # Linear error propagation is short: an edge's slope is the same over a blur only. Measured on simulated disks of
 # radius 4 to 15 px with per-pixel SNR from 1 to 4, the variances of places are 1 + 1.2 v/blur² times the linear ones
 # v (of domes 1 + 2.6 v/blur²), those of sizes 1 + 1.8 v/blur². On ellipses and rods of aspect 1.5 to 5 whose contrast
-# has a significance z from 11 to 50 the shares are k aspect^0.7/z², and twice that where nothing but the particle
+# has a significance z from 11 to 50 the shares are k aspect^0.7/z², 1.7 times that where nothing but the particle
 # itself tells its blur. All are larger in correlated noise, by the power 0.4 of its power at long wavelengths.
 _PLACE_EXCESS, _DOME_EXCESS, _SIZE_EXCESS, _CORRELATION_POWER, _MOST_EXCESS = 1.2, 2.6, 1.8, 0.4, 2.0
 _LONG_PLACE_EXCESS, _LONG_SIZE_EXCESS = (43.0, 33.0), (50.0, 36.0)  # of ellipses, of rods and rectangles
-_ASPECT_POWER, _OWN_BLUR = 0.7, 1.3
+_ASPECT_POWER, _OWN_BLUR = 0.7, 0.7
 
 LEAST_SIGNIFICANCE = 3.2
 _LEAST_SIGNAL = 4.0  # standard deviations of the sum over the outline: noise alone goes beyond in one box of 200
