@@ -14,7 +14,7 @@ import numpy as np
 
 from lptem_tracker.link.assignment import FREE, Edges, Window, match_column, match_row
 from lptem_tracker.link.belief import believe
-from lptem_tracker.link.candidates import NEAREST, Costs, gather, grid_of, nearest_within
+from lptem_tracker.link.candidates import Costs, gather
 from lptem_tracker.link.jit import jit
 
 NODES, EDGES, DECIDED, TRACKS, SEARCHES = 0, 1, 2, 3, 4
@@ -142,9 +142,29 @@ def adopt_leftovers(win: Window, edges: Edges, counts: Any, costs: Costs, lo: in
     the estimated motion makes it. Across missed frames, and to what looks like a false detection, only
     where nobody else could be meant: no other detection of either frame is within that step.
     """
-    pairs_i, pairs_j, far = leftover_pairs(win, costs, lo, hi)
-    for n in np.argsort(far, kind="mergesort"):
-        i, j = pairs_i[n], pairs_j[n]
+    frame, succ, pred, xy = win.frame, win.succ, win.pred, win.xy
+    ends = np.empty(lo, np.int64)
+    n_ends, i, oldest = 0, lo - 1, frame[lo] - costs.max_lag
+    while i >= 0 and frame[i] >= oldest:
+        if succ[i] == FREE or succ[i] == i:
+            ends[n_ends] = i
+            n_ends += 1
+        i -= 1
+    pairs_i, pairs_j, far = [0], [0], [0.0]
+    for j in range(lo, hi):
+        if pred[j] == FREE or pred[j] == j:
+            for e in range(n_ends):
+                d = math.hypot(xy[j, 0] - xy[ends[e], 0], xy[j, 1] - xy[ends[e], 1])
+                if d > costs.max_step * (1 + 1e-9):
+                    continue
+                follows = pred[j] == FREE and frame[lo] - frame[ends[e]] == 1
+                if follows or only_choice(win, counts, costs, ends[e], lo, hi, j):
+                    pairs_i.append(ends[e])
+                    pairs_j.append(j)
+                    # a shorter gap goes before a shorter way
+                    far.append(d + costs.max_step * (win.rank[lo] - win.rank[ends[e]] - 1))
+    for n in np.argsort(np.array(far[1:]), kind="mergesort"):
+        i, j = pairs_i[n + 1], pairs_j[n + 1]
         taken = not (win.succ[i] == FREE or win.succ[i] == i) or not (win.pred[j] == FREE or win.pred[j] == j)
         if taken:
             continue
@@ -161,48 +181,19 @@ def adopt_leftovers(win: Window, edges: Edges, counts: Any, costs: Costs, lo: in
 
 
 @jit
-def leftover_pairs(win: Window, costs: Costs, lo: int, hi: int) -> Any:
-    """List the pairs that `adopt_leftovers` may link: rows, columns of the frame [lo, hi), and what to sort them by."""
-    frame, rank, succ, pred, xy = win.frame, win.rank, win.succ, win.pred, win.xy
-    starts = np.array([j for j in range(lo, hi) if pred[j] == FREE or pred[j] == j])
-    reach, oldest = costs.max_step, frame[lo] - costs.max_lag
-    start_xy, new_xy, old_xy = xy[starts], xy[lo:hi], xy[lo:hi]
-    start_grid, new_grid, old_grid, old = grid_of(start_xy), grid_of(new_xy), grid_of(old_xy), lo
-    near, near_square = np.empty(NEAREST, np.int64), np.empty(NEAREST)
-    found, square = np.empty(2, np.int64), np.empty(2)
-    pairs_i, pairs_j, far = [0], [0], [0.0]
-    i = lo - 1
-    while i >= 0 and frame[i] >= oldest:
-        if succ[i] == FREE or succ[i] == i:
-            x, y = xy[i, 0], xy[i, 1]
-            for n in range(nearest_within(start_xy, start_grid, x, y, reach * (1 + 1e-9), near, near_square)):
-                j = starts[near[n]]
-                good = pred[j] == FREE and frame[lo] - frame[i] == 1
-                if not good and alone_within(new_xy, new_grid, x, y, reach, j - lo, found, square):
-                    if frame[old] != frame[i]:
-                        old = i
-                        while old > 0 and rank[old - 1] == rank[i]:
-                            old -= 1
-                        last = i + 1
-                        while rank[last] == rank[i]:
-                            last += 1
-                        old_xy = xy[old:last]
-                        old_grid = grid_of(old_xy)
-                    good = alone_within(old_xy, old_grid, xy[j, 0], xy[j, 1], reach, i - old, found, square)
-                if good:
-                    pairs_i.append(i)
-                    pairs_j.append(j)
-                    # a shorter gap goes before a shorter way
-                    far.append(math.sqrt(near_square[n]) + reach * (rank[lo] - rank[i] - 1))
-        i -= 1
-    return np.array(pairs_i[1:]), np.array(pairs_j[1:]), np.array(far[1:])
-
-
-@jit
-def alone_within(xy: Any, grid: Any, x: float, y: float, radius: float, point: int, found: Any, square: Any) -> bool:
-    """Whether no point but `point` is within `radius` of a place."""
-    count = nearest_within(xy, grid, x, y, radius, found, square)
-    return count == 0 or (count == 1 and found[0] == point)
+def only_choice(win: Window, counts: Any, costs: Costs, i: int, lo: int, hi: int, j: int) -> bool:
+    """Whether i and j, of the frame [lo, hi), are each other's only neighbour within the largest step."""
+    for b in range(lo, hi):
+        if b != j and math.hypot(win.xy[b, 0] - win.xy[i, 0], win.xy[b, 1] - win.xy[i, 1]) <= costs.max_step:
+            return False
+    a = i
+    while a > 0 and win.rank[a - 1] == win.rank[i]:
+        a -= 1
+    while win.rank[a] == win.rank[i]:
+        if a != i and math.hypot(win.xy[a, 0] - win.xy[j, 0], win.xy[a, 1] - win.xy[j, 1]) <= costs.max_step:
+            return False
+        a += 1
+    return True
 
 
 @jit
