@@ -1,8 +1,8 @@
 """How fast a movie goes through the whole of it, and in how much memory.
 
 ``python tests/benchmarks/bench_pipeline.py [--quick] [--only NAME…] [--frames N] [--device auto|cpu|cuda]
-[--radius PX]`` simulates a movie of 512 × 512 px with 100 particles of 7 px (which is searched at all scales; one of
-10 px at half its resolution, while the forward pass alone is always that of all scales) and prints
+[--radius PX]`` simulates a movie of 512 × 512 px with 100 particles of 7 px (which is searched at eleven sixteenths of
+its resolution; one of 10 px at half of it, while the forward pass alone is always that of all scales) and prints
 
 stages       CPU time a frame and rate of each stage alone: decode, normalise, network, boxes, refine, link, measure,
              write
