@@ -228,8 +228,11 @@ def rise(mean: NDArray[np.float64], variance: NDArray[np.float64], count: NDArra
         sxx, sx, s = float((w * x * x).sum()), float((w * x).sum()), float(w.sum())
         sxy, sy = float((w * x * variance / v0).sum()), float((w * variance / v0).sum())
         prior = 1 / _SLOPE_SPREAD**2
-        det = s * (sxx + prior) - sx * sx
-        level, slope = ((sxx + prior) * sy - sx * (sxy + prior)) / det, (s * (sxy + prior) - sx * sy) / det
+        # what the noise itself scatters the means by tells nothing of how the variance rises with them
+        along, rising = sxx - sx * sx / s, sxy - sx * sy / s
+        share = max(1 - float((w * v0 / (count * m0**2)).sum()) / max(along, 1e-300), 0.0)
+        slope = (share * rising + prior) / (share * along + prior)
+        level = (sy - slope * sx) / s
     slope = max(slope, 0.0)
     return v0 * slope / m0, v0 * (level - slope)
 
