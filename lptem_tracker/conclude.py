@@ -95,6 +95,8 @@ def _link(writer: RunWriter, job: Job, store: Stored) -> Linked:
 
 def _measure(job: Job, folder: Path) -> Measurement:
     """Measure the tracks that are long enough; positions count from the region's corner."""
+    import pyarrow as pa
+
     path = folder / "tracks.parquet"
     seen = _columns(path, [PARTICLE, OBSERVED])
     counts = seen.loc[seen[OBSERVED], PARTICLE].value_counts()
@@ -105,6 +107,8 @@ def _measure(job: Job, folder: Path) -> Measurement:
         return nothing_measured(job.movie.calibration, reason if len(seen) else "No particle was found in the movie.")
     del seen
     chosen = _columns(path, MEASURED_COLUMNS, {PARTICLE: set(kept)})
+    # what writing and reading Parquet took would otherwise stay beside what measuring takes
+    pa.default_memory_pool().release_unused()
     return measure(
         job.in_region(chosen),
         job.movie.calibration,
