@@ -72,7 +72,7 @@ class LinkSettings(_Section):
     """How detections become tracks."""
 
     max_displacement_px: float | None = Field(
-        None, gt=0, description="Largest step between frames in px; None: estimated."
+        None, gt=0, description="Largest distance between successive sights in px; None: estimated."
     )
     max_gap_frames: int = Field(
         5, ge=0, le=1_000_000, description="Frames that a particle may be missing without losing its identity."
