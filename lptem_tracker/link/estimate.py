@@ -175,6 +175,8 @@ def fit_sample_steps(
         if lag > 3:
             continue
         pair, _, part = patch_of(pair, 2, 0.0)
+        if pair.frame[0] == pair.frame[-1]:  # the few of one frame lie outside of the patch of the many of the other
+            continue
         _, mid, hi = frame_starts(pair.frame)
         reach = min(2.5 * scale.spacing * math.sqrt(lag), max_step or math.inf)
         row, col = pairs_within(pair.xy[:mid], pair.xy[mid:], reach, 8)

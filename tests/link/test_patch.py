@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from lptem_tracker import link
 from lptem_tracker.link.core import Points
 from lptem_tracker.link.patch import CROWD, patch_of
 
@@ -39,3 +41,13 @@ def test_of_a_crowd_a_patch_is_taken() -> None:
     # the outermost particles stand a little within the patch
     assert inside[((some.xy > low + 5.1) & (some.xy < high - 5.1)).all(1)].all()
     assert not inside[((some.xy < low + 4.9) | (some.xy > high - 4.9)).any(1)].any()
+
+
+def test_few_far_from_a_crowd_are_linked() -> None:
+    """A frame whose few particles lie outside of the patch of the next one's crowd tells of no step, and is linked."""
+    xy = np.random.default_rng(7).uniform(0, 2000, (4 * CROWD, 2))
+    few = np.column_stack([np.linspace(-500, -490, 10), np.zeros(10)])
+    table = pd.DataFrame(np.concatenate([few, xy]), columns=["x", "y"])
+    table.insert(0, "frame", np.repeat([0, 1], [len(few), len(xy)]))
+    out = link(pd.concat([table, table[table["frame"] == 1].assign(frame=2)], ignore_index=True))
+    assert out["particle"].nunique() == len(table)
