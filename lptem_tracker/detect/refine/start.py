@@ -101,11 +101,11 @@ def _dead(image, out):  # type: ignore[no-untyped-def]
             if here > 0:
                 for x in range(width):
                     if run[x] >= _DEAD_RUN - 1:
-                        out[y - run[x] : y + 1, x] = True
+                        out[y - _DEAD_RUN + 1 : y + 1, x] = True
         for x in range(1, width):
             along = along + 1 if line[x] == line[x - 1] else 0
             if along >= _DEAD_RUN - 1:
-                out[y, x - along : x + 1] = True
+                out[y, x - _DEAD_RUN + 1 : x + 1] = True
             if along >= 2 and y > 1 and run[x] >= 2 and run[x - 1] >= 2 and run[x - 2] >= 2:
                 out[y - 2 : y + 1, x - 2 : x + 1] = True
     count = 0
@@ -115,13 +115,24 @@ def _dead(image, out):  # type: ignore[no-untyped-def]
     return count
 
 
+def _cut(image: NDArray[np.float32], near: float) -> NDArray[np.bool_]:
+    """Return which pixels have the lowest or the highest value, if others come nearer to it than `near`."""
+    out = np.zeros(image.shape, dtype=np.bool_)
+    for end in (np.nanmin(image), np.nanmax(image)):
+        with np.errstate(invalid="ignore"):
+            apart = np.abs(image - end)
+        if ((apart > 0) & (apart < near)).any():
+            out |= apart == 0
+    return out
+
+
 def without_faults(image: NDArray[np.float32], noise: NoiseModel, quantum: float) -> NDArray[np.float32]:
     """Return the image with isolated hot and dead pixels, and patches and lines of one value, marked as no data.
 
     A spike stands 8 standard deviations out of the median of its neighbours, none of which comes nearer to it than
     two thirds of that: outlines blurred by half a pixel or more do. Nine equal pixels in a square or ten in a line
     are no coincidence where the noise is wider than 1.5 grey values; where much of a frame is so, it is the picture's
-    nature.
+    nature, and at an end of the grey scale that pixels come near to they were cut there.
     """
     if min(image.shape) < 3:
         return image
@@ -129,7 +140,10 @@ def without_faults(image: NDArray[np.float32], noise: NoiseModel, quantum: float
     found = np.empty((1 + image.size // 16, 2), dtype=np.int64)
     count = _spikes(image, 8 * deviation, found)
     dead = np.zeros(image.shape, dtype=np.bool_)
-    patches = _dead(image, dead) if deviation > max(_LEAST_DEVIATION * quantum, 1e-5 * abs(noise.level)) else 0
+    patches = 0
+    if deviation > max(_LEAST_DEVIATION * quantum, 1e-5 * abs(noise.level)) and _dead(image, dead):
+        dead &= ~_cut(image, deviation)
+        patches = int(dead.sum())
     if count == 0 and not 0 < patches < _MOST_DEAD * image.size:
         return image
     out = image.copy()

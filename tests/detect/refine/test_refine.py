@@ -364,6 +364,20 @@ def test_dead_patches_and_lines_are_no_data(painter, boxes, value, dtype):
     assert (out["edge"] | out["saturated"] | ~out["fit_ok"]).iloc[:8].all()
 
 
+@pytest.mark.parametrize(("level", "contrast"), [(100.0, 1.4), (180.0, -0.8)])
+def test_particles_beyond_the_grey_scale_are_no_dead_patches(painter, boxes, level, contrast):
+    """Disks whose middle was cut at 0 or at 255 are fitted at their rim: near, saturated, and not cut by a border."""
+    rng = np.random.default_rng(44)
+    places = grid(4, 60, rng)
+    mean = painter((240, 240), [(x, y, 9, 9, 0) for x, y in places], level=level, contrast=contrast, seed=None)
+    image = np.clip(np.round(mean + rng.normal(0, 10, mean.shape)), 0, 255).astype(np.uint8)
+    out = refine([Frame(0, image)], boxes(np.column_stack([places + 0.3, np.full((16, 2), 18.0)])))
+    assert out["fit_ok"].all()
+    assert out["saturated"].all()
+    assert not out["edge"].any()
+    assert np.abs(out[["x", "y"]].to_numpy() - places).max() < 0.3
+
+
 def test_clean_pictures_have_no_dead_pixels(painter, boxes):
     """Without noise equal pixels are the picture's nature: the particle is found where it is."""
     image = painter((80, 80), [(40.3, 39.8, 8, 8, 0)], seed=None)
