@@ -1,19 +1,21 @@
-"""What its company says of a detection: a faint spot of the other polarity among alike particles is rarely one."""
+"""What a detection's company says of it: a faint spot of the other polarity among alike particles is rarely one.
+
+The network sees one place at a time; a small second network sees each answer beside the others of its frame.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from lptem_tracker.detect.decode import Float
+from lptem_tracker.detect.surroundings import FLANKS, NEIGHBOURS, Wide, flanks, neighbours, rectangles, ring_contrast
 
-Wide = NDArray[np.float64]
-
-FEATURES = ("score", "size_spread", "significance", "polarity", "contrast", "company", "relative_size")
+_COMPANY = ("score", "size_spread", "significance", "polarity", "contrast", "company")
+FEATURES = (*_COMPANY, *NEIGHBOURS, *FLANKS)
 """Columns of `features`."""
 _SURE = 0.05
 """Detections of a lower score say nothing of the others."""
@@ -40,14 +42,15 @@ def features(image: NDArray[np.float32], boxes: Float, scores: Float) -> Wide:
     Returns
     -------
     numpy.ndarray
-        Shape (N, 7), of `FEATURES`: the score's logit; the spread of the logarithm of the sizes in the frame; the
+        Shape (N, 20), of `FEATURES`: the score's logit; the spread of the logarithm of the sizes in the frame; the
         logarithm of the contrast summed over the particle in units of noise; 1 where its polarity is the frame's and
         -1 where it is the other one, less where the frame holds both or little; the logarithm of its contrast over
         the typical one, less where the frame holds little; from 0 for a lone faint detection to 1 in sure company;
-        the logarithm of its size over the frame's shorter side.
+        then what `surroundings.neighbours` and `surroundings.flanks` say.
     """
     score = np.clip(scores.astype(np.float64), 1e-6, 1 - 1e-6)
-    contrast, area = _contrast(image, boxes.astype(np.float64))
+    parts = rectangles(image)
+    contrast, area = ring_contrast(parts, boxes.astype(np.float64))
     size = np.log(np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], 1).astype(np.float64)))
     weight = np.where(score > _SURE, score**2, 0.0) + 1e-9
     trust = weight.sum() / (weight.sum() + _PRIOR)
@@ -58,62 +61,58 @@ def features(image: NDArray[np.float32], boxes: Float, scores: Float) -> Wide:
     common = trust * float((weight * side).sum())
     strength = np.abs(contrast)
     typical = _weighted_median(strength, weight)
-    return np.column_stack(
-        [
-            logit(score),
-            np.full(len(score), spread),
-            np.log(strength * np.sqrt(area) + 0.1),
-            side * common,
-            trust * np.log((strength + 0.05) / (typical + 0.05)),
-            np.full(len(score), trust),
-            size - np.log(min(image.shape)),
-        ]
-    )
+    company = [
+        logit(score),
+        np.full(len(score), spread),
+        np.log(strength * np.sqrt(area) + 0.1),
+        side * common,
+        trust * np.log((strength + 0.05) / (typical + 0.05)),
+        np.full(len(score), trust),
+    ]
+    beside = neighbours(boxes.astype(np.float64), score, middle, image.shape)
+    return np.column_stack([*company, beside, flanks(parts, boxes.astype(np.float64), contrast)])
 
 
-def judge(image: NDArray[np.float32], boxes: Float, scores: Float, context: dict[str, Any] | None) -> Float:
+def judge(image: NDArray[np.float32], boxes: Float, scores: Float, rule: dict[str, Any] | None) -> Float:
     """Return the scores with the frame's other detections taken into account.
 
     Parameters
     ----------
     image, boxes, scores
         See `features`.
-    context : dict, optional
-        `mean`, `scale` and `weight` (lists over `FEATURES`) and `bias` of a logistic regression, from the weights
-        file; None returns the scores as they are.
+    rule : dict, optional
+        See `judged`, from the weights file; None returns the scores as they are.
     """
-    if context is None or len(scores) == 0:
+    if rule is None or len(scores) == 0:
         return scores
-    return judged(features(image, boxes, scores), context).astype(np.float32)
+    return judged(features(image, boxes, scores), rule).astype(np.float32)
 
 
-def judged(value: Wide, context: dict[str, Any]) -> Wide:
-    """Return the scores (N,) that the regression of `judge` gives to `features` (N, 7)."""
-    apart = standardise(value, context["mean"], context["scale"])
-    return np.asarray(expit(apart @ np.array(context["weight"]) + context["bias"]), np.float64)
+def judged(value: Wide, rule: dict[str, Any]) -> Wide:
+    """Return the scores (N,) that small networks give to `features` (N, F).
+
+    Parameters
+    ----------
+    value : numpy.ndarray
+        Shape (N, F).
+    rule : dict
+        `mean` and `scale` (lists over the features), and `members`: for each network its layers, weight (outputs,
+        inputs) and bias in turn, the last of one output; between them SiLU. Their log odds are averaged.
+    """
+    apart = standardise(value, rule["mean"], rule["scale"])
+    odds = np.zeros(len(value))
+    for member in rule["members"]:
+        x = apart
+        for k, (weight, bias) in enumerate(member):
+            x = x if k == 0 else x * expit(x)
+            x = x @ np.array(weight).T + np.array(bias)
+        odds += x[:, 0] / len(rule["members"])
+    return np.asarray(expit(odds), np.float64)
 
 
 def standardise(value: Wide, mean: Any, scale: Any) -> Wide:
     """Return features with mean 0 and standard deviation 1, limited to a few of these; shape (N, 7)."""
     return np.asarray(np.clip((value - np.asarray(mean)) / np.asarray(scale), -_REACH, _REACH), np.float64)
-
-
-def _contrast(image: NDArray[np.float32], boxes: Wide) -> tuple[Wide, Wide]:
-    """Return the mean inside each box less that of a ring about it, in noise units, and the inner area in px²."""
-    total = cv2.integral(image, sdepth=cv2.CV_64F)
-    centre, side = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
-
-    def part(half: Wide) -> tuple[Wide, Wide]:
-        low, high = (np.rint(centre + sign * half).astype(int) for sign in (-1, 1))
-        x0, x1 = (np.clip(v[:, 0], 0, image.shape[1]) for v in (low, high))
-        y0, y1 = (np.clip(v[:, 1], 0, image.shape[0]) for v in (low, high))
-        return total[y1, x1] - total[y0, x1] - total[y1, x0] + total[y0, x0], ((x1 - x0) * (y1 - y0)).astype(float)
-
-    inner, inner_area = part(0.35 * side)
-    whole, whole_area = part(0.5 * side + 1)
-    outer, outer_area = part(0.9 * side + 2)
-    ring = (outer - whole) / np.maximum(outer_area - whole_area, 1.0)
-    return inner / np.maximum(inner_area, 1.0) - ring, np.maximum(inner_area, 1.0)
 
 
 def _weighted_median(value: Wide, weight: Wide) -> float:

@@ -14,23 +14,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import expit
 
-from lptem_tracker.detect.context import features, judged, standardise
+from lptem_tracker.detect.context import features, judged
 from lptem_tracker.detect.runtimes import export_onnx
 from lptem_tracker.detect.weights import SHIPPED, load_weights, save_weights
 from lptem_tracker.detect.yolo import YoloDetector
 from lptem_tracker.evaluate.detection import match
 from lptem_tracker.movie.base import Frame
 from lptem_tracker.preprocess.normalise import normalise
+from lptem_tracker.training.judge import fit_judge
 from lptem_tracker.training.stream import faint
 
 Float = NDArray[np.float64]
 
 SEED = 20_000
 """First seed of the calibration images: training draws from spawned seeds, the benchmarks from 30,000 on."""
-_PER_IMAGE = 100
+_PER_IMAGE = 120
 """Detections an image contributes at most, so that crowded films do not outweigh the rest."""
+_PLAIN = 5
+"""Every how many-th image holds well dispersed particles, which the simulator draws too seldom by itself."""
 
 
 def isotonic(score: Float, correct: NDArray[np.bool_], *, knots: int = 24) -> tuple[list[float], list[float]]:
@@ -68,7 +70,7 @@ def score_simulated(
     Returns
     -------
     value : numpy.ndarray
-        Shape (N, 7), the `context.features` of at most `_PER_IMAGE` detections an image; those on particles too faint
+        Shape (N, 20), the `context.features` of at most `_PER_IMAGE` detections an image; those on particles too faint
         to be labelled are left out.
     correct, image : numpy.ndarray
         Shape (N,), whether it is real, and the number of its image.
@@ -81,7 +83,8 @@ def score_simulated(
     values, corrects, images = [], [], []
     for k in range(n_images):
         rng = np.random.default_rng(seed + k)
-        pixels, everything = random_training_image(rng, size=size, min_visibility=1.5)
+        kind = "well_dispersed" if k % _PLAIN == 0 else None
+        pixels, everything = random_training_image(rng, size=size, kind=kind, min_visibility=1.5)
         everything = everything.assign(frame=0)
         found = detector.detect([Frame(0, pixels)])
         if len(found) == 0:
@@ -97,28 +100,6 @@ def score_simulated(
         corrects.append(correct[some])
         images.append(np.full(len(some), k))
     return np.concatenate(values), np.concatenate(corrects), np.concatenate(images)
-
-
-def fit_context(value: Float, correct: NDArray[np.bool_], *, penalty: float = 1.0) -> dict[str, Any]:
-    """Fit the logistic regression of `context.judge` by Newton's method.
-
-    Parameters
-    ----------
-    value : numpy.ndarray
-        Shape (N, 7).
-    correct : numpy.ndarray
-        Shape (N,).
-    penalty : float
-        Of the squared weights, so that few detections cannot drive them far.
-    """
-    mean, scale = value.mean(0), value.std(0) + 1e-6
-    x = np.column_stack([standardise(value, mean, scale), np.ones(len(value))])
-    weight = np.zeros(x.shape[1])
-    for _ in range(50):
-        p = expit(x @ weight)
-        hessian = (x * (p * (1 - p))[:, None]).T @ x + penalty * np.eye(len(weight))
-        weight += np.linalg.solve(hessian, x.T @ (correct - p) - penalty * weight)
-    return {"mean": mean.tolist(), "scale": scale.tolist(), "weight": weight[:-1].tolist(), "bias": float(weight[-1])}
 
 
 def _on_faint(found: pd.DataFrame, few: pd.DataFrame, correct: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -150,9 +131,9 @@ def ship(weights: str | Path, output: str | Path, *, n_images: int = 200, say: A
     trained, folder = load_weights(Path(weights)), Path(output)
     folder.mkdir(parents=True, exist_ok=True)
     value, correct, image = score_simulated(trained.path, n_images)
-    # the curve is fitted on images that the regression has not seen
-    context = fit_context(value[image % 2 == 0], correct[image % 2 == 0])
-    other = image % 2 == 1
+    # the curve is fitted on images that the judges have not seen
+    other = image % 3 == 2
+    context = fit_judge(value[~other], correct[~other])
     knots, probability = isotonic(judged(value[other], context), correct[other])
     record = {
         **trained.record,

@@ -3,9 +3,14 @@
 import numpy as np
 import pytest
 
-from lptem_tracker.detect.context import FEATURES, features, judge
+from lptem_tracker.detect.context import FEATURES, features, judge, judged
 
-RULE = {"mean": [0.0] * 7, "scale": [1.0] * 7, "weight": [1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0], "bias": 0.0}
+SCORE_AND_POLARITY = [float(name in ("score", "polarity")) for name in FEATURES]
+RULE = {
+    "mean": [0.0] * len(FEATURES),
+    "scale": [1.0] * len(FEATURES),
+    "members": [[[[SCORE_AND_POLARITY], [0.0]]]],
+}
 
 
 def picture(polarity):
@@ -33,7 +38,6 @@ def test_features_of_a_known_picture():
     assert value[:, 3] == pytest.approx(trust * (3 / 3.2) ** 2, rel=1e-6)
     assert value[:, 4] == pytest.approx(0.0, abs=1e-9)
     assert value[:, 5] == pytest.approx(trust, rel=1e-6)
-    assert value[:, 6] == pytest.approx(np.log(11 / 80), rel=1e-6)
 
 
 def test_the_odd_one_out_is_judged_harder():
@@ -50,6 +54,15 @@ def test_without_a_rule_nothing_changes():
     image, boxes = picture([1])
     assert judge(image, boxes, np.array([0.3], np.float32), None).tolist() == [np.float32(0.3)]
     assert len(judge(image, np.zeros((0, 4), np.float32), np.zeros(0, np.float32), RULE)) == 0
+
+
+def test_the_layers_of_a_rule_are_applied_in_turn():
+    """Two members by hand: 2 SiLU(x) + 1 of the first, 0 of the second; their log odds are averaged."""
+    rule = {"mean": [1.0], "scale": [2.0], "members": [[[[[1.0]], [0.0]], [[[2.0]], [1.0]]], [[[[0.0]], [0.0]]]]}
+    x = np.array([0.0, 1.5, 3.0])
+    silu = ((x - 1) / 2) / (1 + np.exp(-(x - 1) / 2))
+    expected = 1 / (1 + np.exp(-(2 * silu + 1) / 2))
+    assert judged(x[:, None], rule) == pytest.approx(expected, rel=1e-12)
 
 
 def test_boxes_at_the_border_stay_finite():

@@ -1,0 +1,77 @@
+"""What lies about a detection."""
+
+import numpy as np
+import pytest
+
+from lptem_tracker.detect.surroundings import FLANKS, NEIGHBOURS, flanks, neighbours, rectangles, ring_contrast
+
+
+def column(table, names, name):
+    """One column of a table by its name."""
+    return table[:, names.index(name)]
+
+
+def test_sums_over_rectangles_are_those_of_the_pixels():
+    """Whole pixels are summed, parts outside the image are left out, and an empty rectangle holds nothing."""
+    image = np.arange(30, dtype=np.float32).reshape(5, 6)
+    total, area = rectangles(image)(*np.array([[1.0, 2.0, 4.0, 4.0], [-3.0, -3.0, 1.0, 2.0], [9.0, 0.0, 12.0, 3.0]]).T)
+    assert total.tolist() == [image[2:4, 1:4].sum(), image[:2, :1].sum(), 0.0]
+    assert area.tolist() == [6.0, 2.0, 0.0]
+
+
+def test_a_box_within_another_is_seen_from_both():
+    """A 10 px box inside a 20 px one, and a lone box far away, by hand."""
+    boxes = np.array([[20, 20, 40, 40], [22, 22, 32, 32], [80, 80, 90, 100.0]])
+    score = np.array([0.9, 0.4, 0.7])
+    value = neighbours(boxes, score, np.log(10.0), (120, 120))
+    assert column(value, NEIGHBOURS, "contradicted") == pytest.approx([0.25 * 0.4, 0.25 * 0.9, 0.0])
+    assert column(value, NEIGHBOURS, "inside") == pytest.approx([0.0, 0.9, 0.0])
+    assert column(value, NEIGHBOURS, "holds") == pytest.approx([0.4, 0.0, 0.0])
+    assert column(value, NEIGHBOURS, "near") == pytest.approx([0.4, 0.9, 0.0])
+    assert column(value, NEIGHBOURS, "at_edge").tolist() == [0.0, 0.0, 0.0]
+    assert column(value, NEIGHBOURS, "elongation") == pytest.approx([0.0, 0.0, np.log(2)])
+    assert column(value, NEIGHBOURS, "relative_size") == pytest.approx([np.log(2), 0.0, np.log(np.sqrt(200) / 10)])
+
+
+def test_neighbours_equal_a_look_at_every_pair():
+    """Random boxes of many sizes: what is found through the tree is what a loop over all pairs gives."""
+    rng = np.random.default_rng(0)
+    centre, half = rng.uniform(0, 300, (200, 2)), np.exp(rng.uniform(0.5, 4, (200, 2)))
+    boxes, score = np.hstack([centre - half, centre + half]), rng.random(200)
+    value = neighbours(boxes, score, 2.0, (300, 300))
+    side = boxes[:, 2:] - boxes[:, :2]
+    area = side.prod(1)
+    expected = np.zeros((200, 4))
+    for i in range(200):
+        for j in range(200):
+            if i == j:
+                continue
+            common = np.minimum(boxes[i, 2:], boxes[j, 2:]) - np.maximum(boxes[i, :2], boxes[j, :2])
+            overlap = max(common[0], 0) * max(common[1], 0)
+            expected[i, 0] = max(expected[i, 0], overlap / (area[i] + area[j] - overlap) * score[j])
+            if area[j] > 1.3 * area[i]:
+                expected[i, 1] = max(expected[i, 1], overlap / area[i] * score[j])
+            if area[i] > 1.3 * area[j]:
+                expected[i, 2] += overlap / area[j] * score[j]
+            expected[i, 3] += score[j] * (np.hypot(*(centre[i] - centre[j])) < 1.6 * np.sqrt(area[i]))
+    assert value[:, 0] == pytest.approx(expected[:, 0])
+    assert value[:, 1] == pytest.approx(expected[:, 1])
+    assert value[:, 2] == pytest.approx(np.minimum(expected[:, 2], 3))
+    assert value[:, 3] == pytest.approx(np.minimum(expected[:, 3], 6))
+
+
+def test_half_a_rod_goes_on_outside_its_box():
+    """A bar of 40 by 10 px: the box of its left half has one flank as dark as itself, that of the whole has none."""
+    image = np.zeros((80, 100), np.float32)
+    image[35:45, 30:70] = -2
+    boxes = np.array([[30, 35, 50, 45], [30, 35, 70, 45.0]])
+    parts = rectangles(image)
+    contrast, area = ring_contrast(parts, boxes)
+    value = flanks(parts, boxes, contrast)
+    assert contrast[1] == pytest.approx(-2.0, abs=0.01)
+    assert area[1] == 28 * 8
+    assert column(value, FLANKS, "goes_on")[0] > 0.9
+    assert column(value, FLANKS, "goes_on")[1] < 0.1
+    assert column(value, FLANKS, "core") == pytest.approx(1.0, abs=0.2)
+    assert column(value, FLANKS, "emptiest_corner")[1] == pytest.approx(1.0, abs=0.01)
+    assert flanks(rectangles(-image), boxes, -contrast) == pytest.approx(value, abs=1e-6)
