@@ -12,10 +12,20 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from lptem_tracker.detect.decode import Float
-from lptem_tracker.detect.surroundings import FLANKS, NEIGHBOURS, Wide, flanks, neighbours, rectangles, ring_contrast
+from lptem_tracker.detect.surroundings import (
+    FLANKS,
+    NEIGHBOURS,
+    TEXTURE,
+    Wide,
+    flanks,
+    neighbours,
+    rectangles,
+    ring_contrast,
+    texture,
+)
 
 _COMPANY = ("score", "size_spread", "significance", "polarity", "contrast", "company")
-FEATURES = (*_COMPANY, *NEIGHBOURS, *FLANKS)
+FEATURES = (*_COMPANY, *NEIGHBOURS, *FLANKS, *TEXTURE)
 """Columns of `features`."""
 _SURE = 0.05
 """Detections of a lower score say nothing of the others."""
@@ -42,15 +52,16 @@ def features(image: NDArray[np.float32], boxes: Float, scores: Float) -> Wide:
     Returns
     -------
     numpy.ndarray
-        Shape (N, 20), of `FEATURES`: the score's logit; the spread of the logarithm of the sizes in the frame; the
+        Shape (N, 22), of `FEATURES`: the score's logit; the spread of the logarithm of the sizes in the frame; the
         logarithm of the contrast summed over the particle in units of noise; 1 where its polarity is the frame's and
         -1 where it is the other one, less where the frame holds both or little; the logarithm of its contrast over
         the typical one, less where the frame holds little; from 0 for a lone faint detection to 1 in sure company;
-        then what `surroundings.neighbours` and `surroundings.flanks` say.
+        then what `surroundings.neighbours`, `flanks` and `texture` say.
     """
     score = np.clip(scores.astype(np.float64), 1e-6, 1 - 1e-6)
     parts = rectangles(image)
-    contrast, area = ring_contrast(parts, boxes.astype(np.float64))
+    sides = boxes.astype(np.float64)
+    contrast, area = ring_contrast(parts, sides)
     size = np.log(np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], 1).astype(np.float64)))
     weight = np.where(score > _SURE, score**2, 0.0) + 1e-9
     trust = weight.sum() / (weight.sum() + _PRIOR)
@@ -69,8 +80,8 @@ def features(image: NDArray[np.float32], boxes: Float, scores: Float) -> Wide:
         trust * np.log((strength + 0.05) / (typical + 0.05)),
         np.full(len(score), trust),
     ]
-    beside = neighbours(boxes.astype(np.float64), score, middle, image.shape)
-    return np.column_stack([*company, beside, flanks(parts, boxes.astype(np.float64), contrast)])
+    beside = neighbours(sides, score, middle, image.shape)
+    return np.column_stack([*company, beside, flanks(parts, sides, contrast), texture(image, sides, contrast)])
 
 
 def judge(image: NDArray[np.float32], boxes: Float, scores: Float, rule: dict[str, Any] | None) -> Float:

@@ -1,4 +1,4 @@
-"""What lies about a detection: boxes that contradict it, and whether the particle goes on outside its box."""
+"""What lies about a detection: boxes that contradict it, texture, and whether it goes on outside its box."""
 
 from __future__ import annotations
 
@@ -15,12 +15,18 @@ Rectangles = Callable[[Wide, Wide, Wide, Wide], tuple[Wide, Wide]]
 
 NEIGHBOURS = ("contradicted", "inside", "holds", "near", "at_edge", "elongation", "relative_size", "size")
 FLANKS = ("goes_on", "goes_on_twice", "beside", "emptiest_corner", "fullest_corner", "core")
+TEXTURE = ("visibility", "texture")
 _NEAR = 1.6
 """Centres nearer than this many sizes are neighbours."""
 _LARGER = 1.3
 """Area over area from which a box counts as the larger one."""
 _FAINTEST = 0.1
 """Contrast in noise units that others are measured by at least."""
+_GRAIN_PX = 6.0
+"""Size of a particle to which the texture of the full resolution is compared; each octave above has its own."""
+_OCTAVES = 5
+_ROUND_OFF = 0.02
+"""Contrast and texture below this, in noise units, are alike."""
 _AROUND = np.array([(-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (1, -1), (-1, 1), (1, 1)])
 
 
@@ -163,3 +169,39 @@ def flanks(parts: Rectangles, boxes: Wide, contrast: Wide) -> Wide:
     corners = [over_middle(centre + 0.35 * side * way, spot) for way in _AROUND[4:]]
     around, inner = np.sort(outside, axis=0), np.sort(corners, axis=0)
     return np.column_stack([around[-1], around[-2], around[:6].mean(0), inner[0], inner[-1], over_middle(centre, spot)])
+
+
+def texture(image: NDArray[np.float32], boxes: Wide, contrast: Wide) -> Wide:
+    """Describe the texture at the scale of each box.
+
+    It is the standard deviation of structures between a third and twice the box's size in an area of about five
+    sizes. What departs from it by more than three medians, such as particles, counts as that much.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        The normalised frame, shape (Y, X).
+    boxes : numpy.ndarray
+        Shape (N, 4).
+    contrast : numpy.ndarray
+        Shape (N,), from `ring_contrast`.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (N, 2), of `TEXTURE`: the logarithms of the contrast over the texture and of the texture.
+    """
+    centre, side = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
+    octave = np.rint(np.log2(np.maximum(np.sqrt(side.prod(1)), 1.0) / _GRAIN_PX)).clip(0, _OCTAVES).astype(int)
+    found = np.zeros(len(boxes))
+    for level in np.unique(octave):
+        shrink = 0.5 ** int(level)
+        small = image if level == 0 else cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+        band = np.abs(cv2.blur(small, (3, 3)) - cv2.blur(small, (11, 11)))
+        band = np.minimum(band, np.float32(3.0) * np.float32(np.median(band[::3, ::3])))
+        power = cv2.blur(band * band, (31, 31))
+        here = octave == level
+        x, y = (centre[here] * shrink).astype(int).clip(0, np.array(small.shape[::-1]) - 1).T
+        found[here] = np.sqrt(power[y, x])
+    strength = np.log((np.abs(contrast) + _ROUND_OFF) / (found + _ROUND_OFF))
+    return np.column_stack([strength, np.log(found + _ROUND_OFF)])

@@ -70,7 +70,7 @@ def score_simulated(
     Returns
     -------
     value : numpy.ndarray
-        Shape (N, 20), the `context.features` of at most `_PER_IMAGE` detections an image; those on particles too faint
+        Shape (N, 22), the `context.features` of at most `_PER_IMAGE` detections an image; those on particles too faint
         to be labelled are left out.
     correct, image : numpy.ndarray
         Shape (N,), whether it is real, and the number of its image.

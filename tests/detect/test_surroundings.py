@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from lptem_tracker.detect.surroundings import FLANKS, NEIGHBOURS, flanks, neighbours, rectangles, ring_contrast
+from lptem_tracker.detect.surroundings import (
+    FLANKS,
+    NEIGHBOURS,
+    flanks,
+    neighbours,
+    rectangles,
+    ring_contrast,
+    texture,
+)
 
 
 def column(table, names, name):
@@ -75,3 +83,29 @@ def test_half_a_rod_goes_on_outside_its_box():
     assert column(value, FLANKS, "core") == pytest.approx(1.0, abs=0.2)
     assert column(value, FLANKS, "emptiest_corner")[1] == pytest.approx(1.0, abs=0.01)
     assert flanks(rectangles(-image), boxes, -contrast) == pytest.approx(value, abs=1e-6)
+
+
+def test_texture_is_that_of_white_noise_and_grows_with_it():
+    """White noise through boxes of 3 and 11 px keeps 1/9 - 1/121 of its variance; a quarter gives a quarter."""
+    noise = np.random.default_rng(0).standard_normal((200, 200)).astype(np.float32)
+    boxes, contrast = np.array([[97.0, 97, 103, 103]]), np.array([1.0])
+    visibility, grain = texture(noise, boxes, contrast)[0]
+    expected = np.sqrt(1 / 9 - 1 / 121)
+    # 31 x 31 px hold about 100 independent values; three medians cut off 4 % of a normal distribution's power
+    assert np.exp(grain) == pytest.approx(expected, rel=0.25)
+    assert visibility == pytest.approx(np.log(1.02) - grain, abs=1e-9)
+    assert texture(noise / 4, boxes, contrast)[0, 1] == pytest.approx(
+        np.log((np.exp(grain) - 0.02) / 4 + 0.02), rel=1e-5
+    )
+    # octaves above the first average the noise away
+    assert texture(noise, np.array([[76.0, 76, 124, 124]]), contrast)[0, 1] < grain - 1
+
+
+def test_texture_of_a_lone_particle_is_not_its_own():
+    """A sharp spot on faint noise changes the texture about it by less than a third."""
+    noise = 0.1 * np.random.default_rng(1).standard_normal((120, 120)).astype(np.float32)
+    spot = noise.copy()
+    spot[57:63, 57:63] += 5
+    boxes, contrast = np.array([[57.0, 57, 63, 63]]), np.array([5.0])
+    with_it, without = texture(spot, boxes, contrast)[0, 1], texture(noise, boxes, contrast)[0, 1]
+    assert np.exp(with_it - without) < 1.34
