@@ -24,7 +24,7 @@ from lptem_tracker.detect.surroundings import (
     texture,
 )
 
-_COMPANY = ("score", "size_spread", "significance", "polarity", "contrast", "company")
+_COMPANY = ("score", "size_spread", "significance", "polarity", "contrast", "company", "cover")
 FEATURES = (*_COMPANY, *NEIGHBOURS, *FLANKS, *TEXTURE)
 """Columns of `features`."""
 _SURE = 0.05
@@ -33,6 +33,8 @@ _PRIOR = 0.25
 """Sum of squared scores at which the company counts half: a lone faint spot must not vouch for itself."""
 _SOFT = 0.2
 """Contrast in noise units at which polarity counts half, so that noise does not decide it."""
+_LEAST_COVER = 1e-4
+"""Share of the frame below which it counts as empty."""
 _REACH = 3.0
 """Features further from the mean than this many standard deviations count as that far."""
 
@@ -52,11 +54,12 @@ def features(image: NDArray[np.float32], boxes: Float, scores: Float) -> Wide:
     Returns
     -------
     numpy.ndarray
-        Shape (N, 22), of `FEATURES`: the score's logit; the spread of the logarithm of the sizes in the frame; the
+        Shape (N, 23), of `FEATURES`: the score's logit; the spread of the logarithm of the sizes in the frame; the
         logarithm of the contrast summed over the particle in units of noise; 1 where its polarity is the frame's and
         -1 where it is the other one, less where the frame holds both or little; the logarithm of its contrast over
         the typical one, less where the frame holds little; from 0 for a lone faint detection to 1 in sure company;
-        then what `surroundings.neighbours`, `flanks` and `texture` say.
+        the logarithm of the share of the frame that is covered; then what `surroundings.neighbours`, `flanks` and
+        `texture` say.
     """
     score = np.clip(scores.astype(np.float64), 1e-6, 1 - 1e-6)
     parts = rectangles(image)
@@ -79,6 +82,7 @@ def features(image: NDArray[np.float32], boxes: Float, scores: Float) -> Wide:
         side * common,
         trust * np.log((strength + 0.05) / (typical + 0.05)),
         np.full(len(score), trust),
+        np.full(len(score), np.log(float((score * area).sum()) / image.size + _LEAST_COVER)),
     ]
     beside = neighbours(sides, score, middle, image.shape)
     return np.column_stack([*company, beside, flanks(parts, sides, contrast), texture(image, sides, contrast)])

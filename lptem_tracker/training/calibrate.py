@@ -31,8 +31,8 @@ SEED = 20_000
 """First seed of the calibration images: training draws from spawned seeds, the benchmarks from 30,000 on."""
 _PER_IMAGE = 120
 """Detections an image contributes at most, so that crowded films do not outweigh the rest."""
-_PLAIN = 5
-"""Every how many-th image holds well dispersed particles, which the simulator draws too seldom by itself."""
+_KINDS = ("well_dispersed", None, None, "no_particles", None, "well_dispersed", None, None, None, None)
+"""Kinds of image in turn; None is what the simulator draws by itself, which holds too few of the two others."""
 
 
 def isotonic(score: Float, correct: NDArray[np.bool_], *, knots: int = 24) -> tuple[list[float], list[float]]:
@@ -70,7 +70,7 @@ def score_simulated(
     Returns
     -------
     value : numpy.ndarray
-        Shape (N, 22), the `context.features` of at most `_PER_IMAGE` detections an image; those on particles too faint
+        Shape (N, 23), the `context.features` of at most `_PER_IMAGE` detections an image; those on particles too faint
         to be labelled are left out.
     correct, image : numpy.ndarray
         Shape (N,), whether it is real, and the number of its image.
@@ -83,8 +83,7 @@ def score_simulated(
     values, corrects, images = [], [], []
     for k in range(n_images):
         rng = np.random.default_rng(seed + k)
-        kind = "well_dispersed" if k % _PLAIN == 0 else None
-        pixels, everything = random_training_image(rng, size=size, kind=kind, min_visibility=1.5)
+        pixels, everything = random_training_image(rng, size=size, kind=_KINDS[k % len(_KINDS)], min_visibility=1.5)
         everything = everything.assign(frame=0)
         found = detector.detect([Frame(0, pixels)])
         if len(found) == 0:

@@ -38,6 +38,7 @@ def test_features_of_a_known_picture():
     assert value[:, 3] == pytest.approx(trust * (3 / 3.2) ** 2, rel=1e-6)
     assert value[:, 4] == pytest.approx(0.0, abs=1e-9)
     assert value[:, 5] == pytest.approx(trust, rel=1e-6)
+    assert value[:, 6] == pytest.approx(np.log(5 * 0.8 * inner / image.size + 1e-4), rel=1e-6)
 
 
 def test_the_odd_one_out_is_judged_harder():
