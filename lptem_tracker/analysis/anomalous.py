@@ -130,9 +130,9 @@ def _pooled(
         half = t.ppf(0.5 + level / 2, n - 1) * std
         low, high, method = max(alpha - half, 0.0), min(alpha + half, 2.0), f"bootstrap over {n} tracks"
     elif n >= MIN_SPREAD and (found := between(ALPHA_FINE[curve(without_each(n)).argmax(1)], std)).doubtful:
-        below, above = found.ends(level, least=std)
-        low, high = max(min(low, alpha - below), 0.0), min(max(high, alpha + above), 2.0)
         std, method = max(found.std, std), f"jackknife over {n} tracks"
+        half = t.ppf(0.5 + level / 2, n - 1) * std
+        low, high = max(min(low, alpha - half), 0.0), min(max(high, alpha + half), 2.0)
     return (alpha, low, high, std), method
 
 

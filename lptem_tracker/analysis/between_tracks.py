@@ -81,7 +81,7 @@ class Between:
 
 
 def between(logs: Floats, expected: float) -> Between:
-    """Judge the logarithms (n,) of a value, each without one of n tracks or equal groups of tracks.
+    """Judge the logarithms (n,) of a value (or alpha itself), each without one of n tracks or equal groups of tracks.
 
     Parameters
     ----------

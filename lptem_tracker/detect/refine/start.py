@@ -19,7 +19,7 @@ from lptem_tracker.detect.refine.render import owners
 _POSITION_SHARE, _SIZE_SHARE = 0.25, 0.35
 # Most instruments blur an outline by 0.6 to 2.4 px.
 BLUR_MEAN, BLUR_SPREAD = math.log(1.2), 0.7
-_DEAD_RUN, _LEAST_DEVIATION, _MOST_DEAD = 10, 1.5, 0.3
+_DEAD_RUN, _DEAD_SIDE, _LEAST_DEVIATION, _MOST_DEAD = 10, 6, 1.5, 0.3
 
 
 def boxes(table: pd.DataFrame) -> NDArray[np.float64]:
@@ -87,7 +87,7 @@ def _spikes(image, limit, out):  # type: ignore[no-untyped-def]
 
 @compiled
 def _dead(image, out):  # type: ignore[no-untyped-def]
-    """Mark squares of 3 x 3 equal pixels, and lines and columns of `_DEAD_RUN`; return how many pixels they are."""
+    """Mark squares of `_DEAD_SIDE` and lines of `_DEAD_RUN` equal pixels either way; return how many they are."""
     height, width = image.shape
     run = np.zeros(width, np.int64)
     for y in range(height):
@@ -106,8 +106,8 @@ def _dead(image, out):  # type: ignore[no-untyped-def]
             along = along + 1 if line[x] == line[x - 1] else 0
             if along >= _DEAD_RUN - 1:
                 out[y, x - _DEAD_RUN + 1 : x + 1] = True
-            if along >= 2 and y > 1 and run[x] >= 2 and run[x - 1] >= 2 and run[x - 2] >= 2:
-                out[y - 2 : y + 1, x - 2 : x + 1] = True
+            if along >= _DEAD_SIDE - 1 and run[x - _DEAD_SIDE + 1 : x + 1].min() >= _DEAD_SIDE - 1:
+                out[y - _DEAD_SIDE + 1 : y + 1, x - _DEAD_SIDE + 1 : x + 1] = True
     count = 0
     for y in range(height):
         for x in range(width):
@@ -130,9 +130,10 @@ def without_faults(image: NDArray[np.float32], noise: NoiseModel, quantum: float
     """Return the image with isolated hot and dead pixels, and patches and lines of one value, marked as no data.
 
     A spike stands 8 standard deviations out of the median of its neighbours, none of which comes nearer to it than
-    two thirds of that: outlines blurred by half a pixel or more do. Nine equal pixels in a square or ten in a line
-    are no coincidence where the noise is wider than 1.5 grey values; where much of a frame is so, it is the picture's
-    nature, and at an end of the grey scale that pixels come near to they were cut there.
+    two thirds of that: outlines blurred by half a pixel or more do. Equal pixels in a square of six (median filters and
+    compression make smaller ones) or ten in a line are no coincidence where the noise is wider than 1.5 grey values;
+    where much of a frame is so, it is the picture's nature, and at an end of the grey scale that pixels come near to
+    they were cut there.
     """
     if min(image.shape) < 3:
         return image

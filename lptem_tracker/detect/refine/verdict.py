@@ -64,10 +64,12 @@ def judge(state: State, box: NDArray[np.float64], ends: tuple[float, float]) -> 
     ok &= st[:, SEEN] > _LEAST_SEEN
     height, width = state.image.shape
     ext = _extents(state)
-    # longer than the box: a neighbour that was not detected is fitted as a part of it
+    # longer than the box: a neighbour that was not detected is fitted as a part of it; sides that are equal to the last
+    # digit come from a radius, which does not say how long a rod is
+    one_radius = box[:, 2] == box[:, 3]
     cos, sin = np.abs(np.cos(box[:, 4])), np.abs(np.sin(box[:, 4]))
     upright = 0.5 * np.column_stack([box[:, 2] * cos + box[:, 3] * sin, box[:, 2] * sin + box[:, 3] * cos])
-    ok &= (ext < _MOST_LONGER * upright + 1.5).all(axis=1)
+    ok &= one_radius | (ext < _MOST_LONGER * upright + 1.5).all(axis=1)
     cut = (p[:, sh.X] - ext[:, 0] < -0.5) | (p[:, sh.X] + ext[:, 0] > width - 0.5)
     cut |= (p[:, sh.Y] - ext[:, 1] < -0.5) | (p[:, sh.Y] + ext[:, 1] > height - 0.5)
     share = np.zeros(len(p))

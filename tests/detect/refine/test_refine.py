@@ -118,6 +118,14 @@ def test_rods_get_their_angle_and_length(painter, boxes):
     assert out["angle"].between(-np.pi / 2, np.pi / 2, inclusive="left").all()
 
 
+def test_a_radius_alone_does_not_say_how_long_a_rod_is(painter):
+    """A rod of 20 by 5 px half-axes given by the radius of its area is fitted and believed."""
+    image = painter((100, 100), [(50, 50, 20, 5, 0.3)], seed=1)
+    out = refine([Frame(0, image)], pd.DataFrame({"frame": [0], "x": [50.0], "y": [50.0], "radius": [10.0]})).iloc[0]
+    assert out["fit_ok"]
+    assert out["width"] == pytest.approx(40, rel=0.1)
+
+
 def test_short_rods_taken_for_disks_have_an_error_of_their_aspect_ratio(painter, boxes):
     """Rods of aspect 1.3 too faint to be told from disks: 1.3 lies within three standard errors of the answers."""
     places = grid(6, 50, np.random.default_rng(21))
