@@ -73,7 +73,7 @@ class Job:
     seconds : dict of str to float
         Time that each stage took.
     n_at : Counter of float
-        Frames that were searched at each part of their resolution.
+        Frames that were searched at less than their resolution, by the part of it.
     """
 
     movie: Movie
