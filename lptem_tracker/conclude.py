@@ -161,7 +161,6 @@ def _record(job: Job, detector: Detector, link_report: Mapping[str, Any], checks
         "calibration": asdict(movie.calibration),
         "detector": {
             **detector.describe(),
-            "half_resolution_frames": job.n_at[0.5],
             "frames_by_resolution": {f"{scale:g}": job.n_at[scale] for scale in sorted(job.n_at)},
         },
         "link": dict(link_report),

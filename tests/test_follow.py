@@ -92,7 +92,6 @@ def test_followed_frames_are_searched_at_the_scales_of_the_finished_folder(tmp_p
     run = follow.follow(folder, tmp_path / "run", settings=settings, **{**FAST, "timeout_s": 600})
     camera.join()
     half = 5 if n == 12 else 9
-    assert run.record["detector"]["half_resolution_frames"] == half
     assert run.record["detector"]["frames_by_resolution"] == {"0.5": half}
     _equal(run, folder, tmp_path, settings)
 

@@ -80,12 +80,12 @@ def holds_small(rows: Rows, scale: float, shape: tuple[int, ...]) -> bool:
     return bool((_radius(rows[inside & (rows[:, 5] >= rule.certain)]) < rule.smallest_px).any())
 
 
-def suffices(whole: Sequence[Rows], half: Sequence[Rows], scale: float, shape: tuple[int, ...]) -> bool:
+def suffices(whole: Sequence[Rows], lower: Sequence[Rows], scale: float, shape: tuple[int, ...]) -> bool:
     """Tell whether the lower scales alone find in two neighbouring frames what all scales find.
 
     Parameters
     ----------
-    whole, half : sequence of numpy.ndarray
+    whole, lower : sequence of numpy.ndarray
         Of each frame the detections at all scales and those up to `scale`, both down to `LEAST`.
     scale : float
         Of `RULES`.
@@ -101,11 +101,16 @@ def suffices(whole: Sequence[Rows], half: Sequence[Rows], scale: float, shape: t
     """
     rule = RULES[scale]
     sure = np.concatenate([_radius(rows[rows[:, 5] >= SURE]) for rows in whole])
-    if len(sure) == 0 or np.quantile(sure, 0.05) < SMALLEST_PX or any(holds_small(rows, scale, shape) for rows in half):
+    if (
+        len(sure) == 0
+        or np.quantile(sure, 0.05) < SMALLEST_PX
+        or any(holds_small(rows, scale, shape) for rows in lower)
+    ):
         return False
     seen = [rows[rows[:, 5] >= _FAINT] for rows in whole]
-    partner = [_partner(a, b) for a, b in zip(seen, half)]
-    inside = [_covered(a, b[b[:, 5] >= _FAINT]) >= _INSIDE for a, b in zip(seen, half)]
+    partner = [_partner(a, b) for a, b in zip(seen, lower)]
+    faint = [b[b[:, 5] >= _FAINT] for b in lower]
+    inside = [_covered(a, b) >= _INSIDE for a, b in zip(seen, faint)]
     alone = [a[(p < 0.5 * a[:, 5]) & ~((p == 0) & i)] for a, p, i in zip(seen, partner, inside)]
     if any(_persist(a, b) for a, b in zip(alone, alone[1:])):
         return False
@@ -113,7 +118,6 @@ def suffices(whole: Sequence[Rows], half: Sequence[Rows], scale: float, shape: t
     kept = sum(float(p.sum()) for p in partner)
     chance = sum(_counted(a[(p == 0) & ~i], rule.counted) for a, p, i in zip(seen, partner, inside))
     total = sum(_counted(a, rule.counted) for a in seen)
-    faint = [b[b[:, 5] >= _FAINT] for b in half]
     own = [b[_partner(b, a) == 0] for a, b in zip(whole, faint)]
     if not rule.repeats and any(_persist(a, b) for a, b in zip(own, own[1:])):
         return False

@@ -123,7 +123,7 @@ def best_shift(a: Floats, b: Floats, first: Floats, spacing: float) -> Floats:
 
 @jit
 def fits_of(a: Any, b: Any, shifts: Any, var: float, spacing: float) -> Any:
-    """Return the log-likelihood, as of `_fits`, with which each of `shifts`, shape (k, 2), brings `a` onto `b`."""
+    """Return the log-likelihood (k,) with which each of `shifts`, shape (k, 2), brings `a` near neighbours in `b`."""
     low, found, square = 0.1 / spacing**2, np.empty(1, np.int64), np.empty(1)
     grid, out = grid_of(b), np.empty(len(shifts))
     for k in range(len(shifts)):
@@ -168,9 +168,4 @@ def refine_shift(
         shift = shift + move
         if np.abs(move).max() < 1e-3 * spacing:
             break
-    return shift, float(_fits(tree.query(a + shift)[0], var, spacing))
-
-
-def _fits(far: Floats, var: float, spacing: float) -> Any:
-    """Return the log-likelihood of distances to the nearest neighbour, summed over the last axis."""
-    return np.log(0.9 / (2 * math.pi * var) * np.exp(-(far**2) / (2 * var)) + 0.1 / spacing**2).sum(-1)
+    return shift, float(fits_of(a, b, shift[None], var, spacing)[0])

@@ -147,10 +147,14 @@ def _flip(rng: np.random.Generator, canvas: Canvas) -> None:
     """Make all or some particles brighter than what surrounds them."""
     share = float(rng.choice([1.0, 1.0, 0.5, 0.2]))
     for population in canvas.populations:
-        p = population.particles
-        bright = rng.random(len(p)) < share
-        p["depth"] = np.where(bright, -np.minimum(p["depth"], 1.0), p["depth"])
-        p["fringe"] = np.where(bright, -p["fringe"], p["fringe"])
+        _brighten(population, rng.random(len(population.particles)) < share)
+
+
+def _brighten(population: Population, bright: NDArray[np.bool_] | slice) -> None:
+    """Make these particles brighter than what surrounds them."""
+    p = population.particles
+    p["depth"][bright] = -np.minimum(p["depth"][bright], 1.0)
+    p["fringe"][bright] *= -1
 
 
 def noisy_rods(rng: np.random.Generator, shape: Size) -> Canvas:
@@ -217,8 +221,7 @@ def well_dispersed(rng: np.random.Generator, shape: Size) -> Canvas:
     canvas.signal = contrast
     canvas.populations.append(main)
     if rng.random() < 0.3:
-        main.particles["depth"] = -np.minimum(main.particles["depth"], 1.0)
-        main.particles["fringe"] *= -1
+        _brighten(main, slice(None))
     if rng.random() < 0.2:
         canvas.motion_px = float(rng.uniform(0.2, 0.8) * min(radius, 8))
     return canvas
