@@ -1,8 +1,9 @@
 """Run folders: nothing lost, nothing half written."""
 
 import json
-import multiprocessing
 import os
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -47,24 +48,25 @@ def test_output_that_is_a_file_is_refused(tmp_path):
         RunWriter(file)
 
 
-def _hold(path, ready, go):
-    writer = RunWriter(path)
-    ready.set()
-    go.wait(30)
-    writer.close()
+_HOLD = """
+import sys
+from lptem_tracker.run import RunWriter
+writer = RunWriter(sys.argv[1])
+print("held", flush=True)
+sys.stdin.readline()
+writer.close()
+"""
 
 
 def test_two_runs_into_one_folder_the_second_is_refused(tmp_path):
     """The lock of a living run is respected, that of a finished one is gone."""
-    context = multiprocessing.get_context("spawn")
-    ready, go = context.Event(), context.Event()
-    process = context.Process(target=_hold, args=(tmp_path / "run", ready, go))
-    process.start()
-    assert ready.wait(60)
-    with pytest.raises(OutputError, match="Another run"):
-        RunWriter(tmp_path / "run", force=True)
-    go.set()
-    process.join(30)
+    command = [sys.executable, "-c", _HOLD, str(tmp_path / "run")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(OutputError, match="Another run"):
+            RunWriter(tmp_path / "run", force=True)
+        process.communicate("\n", timeout=30)
+    assert process.returncode == 0
     RunWriter(tmp_path / "run", force=True).close()
 
 
