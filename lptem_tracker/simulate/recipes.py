@@ -350,6 +350,39 @@ def no_particles(rng: np.random.Generator, shape: Size) -> Canvas:
     return set_camera(rng, Canvas(catalyst_bright_field(rng, shape).background, signal=0.3), snr=(0.8, 8))
 
 
+def speckled_film(rng: np.random.Generator, shape: Size) -> Canvas:
+    """An amorphous film out of focus, its grain as coarse as particles, bare or with a few that outdo it."""
+    grain = loguniform(rng, 4, 40)
+    texture = loguniform(rng, 0.02, 0.45)
+    background = fields.illumination(rng, shape, rng.uniform(0, 0.5))
+    film = fields.speckle(rng, shape, grain) if rng.random() < 0.6 else fields.smooth_noise(rng, shape, grain)
+    if rng.random() < 0.5:  # a film of uneven thickness, or beside vacuum
+        film *= fields.support_mask(rng, shape, rng.uniform(0.4, 1.2))
+    background *= np.maximum(1 + np.float32(texture) * film, np.float32(0.05))
+    canvas = set_camera(rng, Canvas(background, signal=2 * texture), snr=(0.6, 12))
+    if rng.random() < 0.5:
+        return canvas
+    radius = grain * loguniform(rng, 0.3, 2.0)
+    contrast = min(texture * loguniform(rng, 1.5, 6), 1.2)
+    shapes = random_shapes(rng)
+    plan = PopulationPlan(
+        radius_px=float(np.clip(radius, 2.2, 45)),
+        count=draw_count(rng, shape, radius, (0.003, 0.15), 400),
+        radius_sd=float(rng.choice([0.05, 0.15, 0.3])),
+        shapes=shapes,
+        aspect=rng.uniform(1.0, 1.5) if "rod" not in shapes else rng.uniform(1.6, 5),
+        contrast=contrast,
+        contrast_sd=rng.uniform(0, 0.2),
+        core=rng.uniform(0.9, 1.3),
+        profile=float(rng.choice([0.0, 0.15, 0.5])),
+    )
+    main = draw_population(plan, rng, shape)
+    _finish(rng, canvas, main, contrast, lattice_share=0.1)
+    if rng.random() < 0.2:
+        _flip(rng, canvas)
+    return canvas
+
+
 RECIPES: tuple[tuple[Callable[[np.random.Generator, Size], Canvas], float], ...] = (
     (liquid_cell, 0.28),
     (noisy_rods, 0.11),
@@ -361,5 +394,6 @@ RECIPES: tuple[tuple[Callable[[np.random.Generator, Size], Canvas], float], ...]
     (atomic_columns, 0.03),
     (no_particles, 0.10),
     (well_dispersed, 0.0),
+    (speckled_film, 0.0),
 )
 """Each kind of specimen and how often it is drawn; training asks for the plain ones by name."""

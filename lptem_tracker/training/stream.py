@@ -21,8 +21,8 @@ Sample = tuple[Tensor, Tensor]
 
 _HIDDEN = 3.0
 """Visibility below which a particle is background."""
-_MORE = ("well_dispersed", "no_particles", "catalyst_dark_field", "dense_film", "")
-_MORE_SHARES = (0.30, 0.11, 0.09, 0.06, 0.44)
+_MORE = ("well_dispersed", "speckled_film", "no_particles", "catalyst_dark_field", "dense_film", "")
+_MORE_SHARES = (0.28, 0.09, 0.07, 0.09, 0.08, 0.39)
 """Kinds of picture shown more often than the simulator draws them by itself."""
 
 
