@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,77 +18,12 @@ from lptem_tracker.simulate.canvas import (
     set_camera,
 )
 from lptem_tracker.simulate.catalysts import catalyst_bright_field, catalyst_dark_field, dark_field, draw_support
-from lptem_tracker.simulate.population import Population, PopulationPlan, draw_population, random_shapes
-from lptem_tracker.simulate.shapes import Shape, extents, make_outlines, slopes
-from lptem_tracker.simulate.stamp import new_particles, stamp
+from lptem_tracker.simulate.population import PopulationPlan, draw_population, random_shapes
+from lptem_tracker.simulate.scenery import brighten, clutter, finish, flip, liquid
+from lptem_tracker.simulate.shapes import Shape
 
 Pixels = NDArray[np.float32]
 Size = tuple[int, int]
-
-
-def _liquid(rng: np.random.Generator, shape: Size) -> Pixels:
-    swing = rng.choice([rng.uniform(0, 0.2), rng.uniform(0.1, 0.7), rng.uniform(0.5, 1.3)])
-    background = fields.illumination(rng, shape, float(swing))
-    if rng.random() < 0.12:
-        background *= fields.beam_edge(rng, shape)
-    if rng.random() < 0.3:
-        grain = fields.fractal(rng, shape, rng.uniform(20, 200), rng.uniform(2, 12), rng.uniform(0.5, 1.0))
-        background *= np.exp(np.float32(loguniform(rng, 0.004, 0.06)) * grain)
-    if rng.random() < 0.12:
-        background *= 1 + np.float32(loguniform(rng, 0.01, 0.08)) * fields.speckle(rng, shape, rng.uniform(3, 8))
-    return background
-
-
-def _clutter(rng: np.random.Generator, background: Pixels, contrast: float, *, bubbles: bool = True) -> None:
-    """Add what is no particle: smears out of focus, bubbles, scratches and films, in place."""
-    shape = (background.shape[0], background.shape[1])
-    size = max(shape)
-    if rng.random() < 0.35:
-        # soft things are drawn at a quarter of the size
-        haze = np.zeros((-(-shape[0] // 4), -(-shape[1] // 4)), np.float32)
-        for _ in range(rng.integers(1, 7)):
-            radius = loguniform(rng, 5, 40) / 4
-            _disk(haze, rng.uniform(0, haze.shape[1]), rng.uniform(0, haze.shape[0]), radius, 1.0)
-        haze = cv2.GaussianBlur(haze, (0, 0), rng.uniform(5, 25) / 4)
-        haze *= np.float32(rng.uniform(0.1, 0.7) * min(contrast, 0.4) / max(float(haze.max()), 1e-6))
-        haze = cv2.resize(haze, shape[::-1], interpolation=cv2.INTER_LINEAR)
-        background *= np.exp(np.float32(rng.choice([-1, -1, 1])) * haze)
-    if bubbles and rng.random() < 0.10:
-        dots = new_particles(int(rng.integers(1, 4)))
-        dots["x"], dots["y"] = rng.uniform(0, shape[1], len(dots)), rng.uniform(0, shape[0], len(dots))
-        # larger than any particle, so that a sharp bubble is not taken for one
-        dots["radius"] = np.exp(rng.uniform(np.log(max(0.16 * size, 75.0)), np.log(max(0.5 * size, 110.0)), len(dots)))
-        dots["depth"], dots["profile"] = -rng.uniform(0.05, 0.5, len(dots)), rng.choice([0.0, 0.5, 0.15])
-        dots["fringe"], dots["fringe_px"] = -rng.uniform(0.0, 0.15), rng.uniform(2, 8)
-        pool = (
-            make_outlines("irregular", 2, rng, roughness=0.03)
-            if rng.random() < 0.5
-            else make_outlines("sphere", 1, rng)
-        )
-        dots["outline"] = rng.integers(0, len(pool), len(dots))
-        stamp(background, dots, pool, slopes(pool), extents(pool[dots["outline"]], dots["radius"], dots["angle"]))
-    if rng.random() < 0.10:
-        line = np.zeros(shape, np.float32)
-        for _ in range(rng.integers(1, 4)):
-            ends = rng.uniform(-0.3, 1.3, 4) * size
-            cv2.line(
-                line,
-                (int(ends[0]), int(ends[1])),
-                (int(ends[2]), int(ends[3])),
-                1.0,
-                int(rng.integers(1, 12)),
-                cv2.LINE_AA,
-            )
-        background *= np.exp(
-            np.float32(rng.uniform(-1, 1) * 0.6 * contrast) * cv2.GaussianBlur(line, (0, 0), rng.uniform(0.7, 6))
-        )
-    if rng.random() < 0.08:  # an edge of a film, a window frame or a thickness step
-        film = fields.without_islands(fields.support_mask(rng, shape, rng.uniform(0.2, 0.8)), 0.05 * size**2)
-        background *= np.exp(np.float32(rng.uniform(-0.8, 0.8)) * film)
-
-
-def _disk(field_: Pixels, x: float, y: float, radius: float, value: float) -> None:
-    cv2.circle(field_, (round(x * 8), round(y * 8)), round(radius * 8), value, -1, cv2.LINE_AA, 3)
 
 
 def liquid_cell(rng: np.random.Generator, shape: Size) -> Canvas:
@@ -97,8 +31,8 @@ def liquid_cell(rng: np.random.Generator, shape: Size) -> Canvas:
     size = min(shape)
     radius = loguniform(rng, 2.2, 60) if rng.random() < 0.8 else loguniform(rng, 3, 12)
     contrast = loguniform(rng, 0.04, 0.9)
-    canvas = set_camera(rng, Canvas(_liquid(rng, shape)), snr=(0.5, 12))
-    _clutter(rng, canvas.background, contrast)
+    canvas = set_camera(rng, Canvas(liquid(rng, shape)), snr=(0.5, 12))
+    clutter(rng, canvas.background, contrast)
     shapes = random_shapes(rng)
     plan = PopulationPlan(
         radius_px=radius,
@@ -119,50 +53,25 @@ def liquid_cell(rng: np.random.Generator, shape: Size) -> Canvas:
     if plan.clustering > 0:
         plan.core = max(plan.core, 0.75)
     main = draw_population(plan, rng, shape)
-    _finish(rng, canvas, main, contrast, lattice_share=0.15)
+    finish(rng, canvas, main, contrast, lattice_share=0.15)
     if rng.random() < 0.15:  # two kinds of particle in one sample
         plan.radius_px, plan.count = radius * rng.uniform(0.3, 2.5), max(1, plan.count // 3)
         plan.contrast, plan.shapes = contrast * rng.uniform(0.3, 1.0), random_shapes(rng)
         plan.count = min(plan.count, draw_count(rng, shape, plan.radius_px, (0.01, 0.2)))
         canvas.populations.append(draw_population(plan, rng, shape))
     if rng.random() < 0.15:
-        _flip(rng, canvas)
+        flip(rng, canvas)
     if rng.random() < 0.2:
         canvas.motion_px = float(rng.uniform(0.2, 1.2) * min(radius, 8))
     return canvas
-
-
-def _finish(
-    rng: np.random.Generator, canvas: Canvas, population: Population, contrast: float, *, lattice_share: float
-) -> None:
-    add_diffraction_contrast(rng, population)
-    if rng.random() < lattice_share:
-        add_lattice_fringes(rng, population, share=rng.uniform(0.2, 1))
-    add_fresnel_fringes(rng, population)
-    canvas.signal = contrast
-    canvas.populations.append(population)
-
-
-def _flip(rng: np.random.Generator, canvas: Canvas) -> None:
-    """Make all or some particles brighter than what surrounds them."""
-    share = float(rng.choice([1.0, 1.0, 0.5, 0.2]))
-    for population in canvas.populations:
-        _brighten(population, rng.random(len(population.particles)) < share)
-
-
-def _brighten(population: Population, bright: NDArray[np.bool_] | slice) -> None:
-    """Make these particles brighter than what surrounds them."""
-    p = population.particles
-    p["depth"][bright] = -np.minimum(p["depth"][bright], 1.0)
-    p["fringe"][bright] *= -1
 
 
 def noisy_rods(rng: np.random.Generator, shape: Size) -> Canvas:
     """Few rods or spheres at a dose so low that the eye barely finds them."""
     radius = loguniform(rng, 4, 22)
     contrast = rng.uniform(0.12, 0.5)
-    canvas = set_camera(rng, Canvas(_liquid(rng, shape)), snr=(0.4, 2.5))
-    _clutter(rng, canvas.background, contrast)
+    canvas = set_camera(rng, Canvas(liquid(rng, shape)), snr=(0.4, 2.5))
+    clutter(rng, canvas.background, contrast)
     rods = rng.random() < 0.75
     plan = PopulationPlan(
         radius_px=radius,
@@ -195,7 +104,7 @@ def well_dispersed(rng: np.random.Generator, shape: Size) -> Canvas:
     background = fields.illumination(rng, shape, float(rng.choice([0.0, rng.uniform(0, 0.3), rng.uniform(0.2, 1.0)])))
     canvas = set_camera(rng, Canvas(background), snr=(0.6, 9))
     if rng.random() < 0.25:
-        _clutter(rng, canvas.background, contrast)
+        clutter(rng, canvas.background, contrast)
     kind = rng.random()
     shapes: tuple[Shape, ...] = ("sphere",) if kind < 0.35 else ("rod",) if kind < 0.7 else random_shapes(rng)
     plan = PopulationPlan(
@@ -221,7 +130,7 @@ def well_dispersed(rng: np.random.Generator, shape: Size) -> Canvas:
     canvas.signal = contrast
     canvas.populations.append(main)
     if rng.random() < 0.3:
-        _brighten(main, slice(None))
+        brighten(main, slice(None))
     if rng.random() < 0.2:
         canvas.motion_px = float(rng.uniform(0.2, 0.8) * min(radius, 8))
     return canvas
@@ -231,8 +140,8 @@ def dense_film(rng: np.random.Generator, shape: Size) -> Canvas:
     """Monolayers: hexagonal or square crystals, glassy films and islands of small particles."""
     radius = loguniform(rng, 2.0, 9) if rng.random() < 0.75 else loguniform(rng, 6, 30)
     contrast = loguniform(rng, 0.06, 0.8)
-    canvas = set_camera(rng, Canvas(_liquid(rng, shape)), snr=(0.8, 15), blur=(0.3, min(0.35 + 0.15 * radius, 1.4)))
-    _clutter(rng, canvas.background, contrast)
+    canvas = set_camera(rng, Canvas(liquid(rng, shape)), snr=(0.8, 15), blur=(0.3, min(0.35 + 0.15 * radius, 1.4)))
+    clutter(rng, canvas.background, contrast)
     crystal = str(rng.choice(["hexagonal", "hexagonal", "square", "", ""]))
     shapes = (
         ("cube",)
@@ -256,9 +165,43 @@ def dense_film(rng: np.random.Generator, shape: Size) -> Canvas:
         options={"jitter": loguniform(rng, 0.01, 0.07)},
     )
     main = draw_population(plan, rng, shape)
-    _finish(rng, canvas, main, contrast, lattice_share=0.05)
+    finish(rng, canvas, main, contrast, lattice_share=0.05)
     if rng.random() < 0.15:
-        _flip(rng, canvas)
+        flip(rng, canvas)
+    return canvas
+
+
+def faint_film(rng: np.random.Generator, shape: Size) -> Canvas:
+    """Crowds of small particles at a dose so low that only their number and order show them: crystals and glasses."""
+    radius, contrast = loguniform(rng, 2.5, 12), loguniform(rng, 0.04, 0.6)
+    swing = float(rng.choice([0.0, rng.uniform(0, 0.3), rng.uniform(0.2, 1.0)]))
+    canvas = Canvas(fields.illumination(rng, shape, swing))
+    set_camera(rng, canvas, snr=(0.6, 2.8), blur=(0.3, min(0.35 + 0.12 * radius, 1.2)))
+    if rng.random() < 0.15:
+        clutter(rng, canvas.background, contrast, bubbles=False)
+    crystal = str(rng.choice(["hexagonal", "hexagonal", "square", "", "", ""]))
+    plan = PopulationPlan(
+        radius_px=radius,
+        count=draw_count(rng, shape, radius, (0.15, 0.75)),
+        radius_sd=float(rng.choice([0.03, 0.06, 0.12, 0.25])),
+        shapes=("cube",) if crystal == "square" and rng.random() < 0.5 else ("sphere",),
+        contrast=contrast,
+        contrast_sd=rng.uniform(0.0, 0.2),
+        thickness_power=float(rng.choice([0, 1])),
+        core=float(rng.choice([1.0, 1.0, 1.1, 0.9])),
+        clustering=float(rng.choice([0, 0, 0.5, 0.95])),
+        gap_px=loguniform(rng, 0.2, 3),
+        crystal=crystal,
+        spacing=float(rng.choice([rng.uniform(1.05, 1.2), rng.uniform(1.1, 1.8)])),
+        options={"jitter": loguniform(rng, 0.01, 0.07)},
+        profile=float(rng.choice([0.0, 0.0, 0.15, 0.5])),
+    )
+    main = draw_population(plan, rng, shape)
+    add_fresnel_fringes(rng, main)
+    canvas.signal = contrast
+    canvas.populations.append(main)
+    if rng.random() < 0.3:
+        brighten(main, slice(None))
     return canvas
 
 
@@ -270,7 +213,7 @@ def sintering(rng: np.random.Generator, shape: Size) -> Canvas:
     grain = rng.uniform(2.5, 8)
     background *= 1 + np.float32(contrast * rng.uniform(0.03, 0.5)) * fields.speckle(rng, shape, grain)
     canvas = set_camera(rng, Canvas(background), snr=(0.7, 6), blur=(0.5, 1.6))
-    _clutter(rng, canvas.background, contrast, bubbles=False)
+    clutter(rng, canvas.background, contrast, bubbles=False)
     plan = PopulationPlan(
         radius_px=radius,
         count=draw_count(rng, shape, radius, (0.05, 0.45), 900),
@@ -337,8 +280,8 @@ def no_particles(rng: np.random.Generator, shape: Size) -> Canvas:
         even = np.asarray(level * fields.illumination(rng, shape, rng.uniform(0, 0.6)), np.float32)
         return set_camera(rng, Canvas(even, additive=True, signal=0.6), snr=(0.3, 40))
     if kind < 0.6:
-        canvas = Canvas(_liquid(rng, shape), signal=contrast)
-        _clutter(rng, canvas.background, contrast)
+        canvas = Canvas(liquid(rng, shape), signal=contrast)
+        clutter(rng, canvas.background, contrast)
         return set_camera(rng, canvas, snr=(0.3, 20))
     if kind < 0.85:
         thick, _ = draw_support(rng, shape, float(rng.uniform(20, 45)))
@@ -377,9 +320,9 @@ def speckled_film(rng: np.random.Generator, shape: Size) -> Canvas:
         profile=float(rng.choice([0.0, 0.15, 0.5])),
     )
     main = draw_population(plan, rng, shape)
-    _finish(rng, canvas, main, contrast, lattice_share=0.1)
+    finish(rng, canvas, main, contrast, lattice_share=0.1)
     if rng.random() < 0.2:
-        _flip(rng, canvas)
+        flip(rng, canvas)
     return canvas
 
 
@@ -395,5 +338,6 @@ RECIPES: tuple[tuple[Callable[[np.random.Generator, Size], Canvas], float], ...]
     (no_particles, 0.10),
     (well_dispersed, 0.0),
     (speckled_film, 0.0),
+    (faint_film, 0.0),
 )
 """Each kind of specimen and how often it is drawn; training asks for the plain ones by name."""

@@ -21,8 +21,15 @@ Sample = tuple[Tensor, Tensor]
 
 _HIDDEN = 3.0
 """Visibility below which a particle is background."""
-_MORE = ("well_dispersed", "speckled_film", "no_particles", "catalyst_dark_field", "dense_film", "")
-_MORE_SHARES = (0.28, 0.09, 0.07, 0.09, 0.08, 0.39)
+_MORE = {
+    "well_dispersed": 0.25,
+    "faint_film": 0.18,
+    "speckled_film": 0.08,
+    "no_particles": 0.07,
+    "catalyst_dark_field": 0.08,
+    "dense_film": 0.06,
+    "": 0.28,
+}
 """Kinds of picture shown more often than the simulator draws them by itself."""
 
 
@@ -30,7 +37,7 @@ def simulated(rng: np.random.Generator, size: int) -> tuple[NDArray[Any], Any]:
     """Draw from the simulator, with a column `faint`."""
     from lptem_tracker.simulate import random_training_image
 
-    kind = str(rng.choice(_MORE, p=_MORE_SHARES)) or None
+    kind = str(rng.choice(list(_MORE), p=list(_MORE.values()))) or None
     pixels, table = random_training_image(rng, size=size, kind=kind, min_visibility=_HIDDEN)
     return pixels, table.assign(faint=faint(table))
 
