@@ -10,12 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-from lptem_tracker.analysis import MEASURED_COLUMNS, Measurement, measure, nothing_measured
+from lptem_tracker.analysis import Measurement, measure_columns, nothing_measured
 from lptem_tracker.detect import Detector, describe_quality
 from lptem_tracker.job import Job, Stored
 from lptem_tracker.link import LinkOptions, link_stream
-from lptem_tracker.run import GrowingTable, RunWriter, environment, read_rejected
-from lptem_tracker.tables import FRAME, OBSERVED, PARTICLE
+from lptem_tracker.run import GrowingTable, RunWriter, TracksByParticle, environment, read_blocks, read_rejected
+from lptem_tracker.tables import FRAME, OBSERVED
 
 QUALITY_ROWS = 100_000
 """About how many detections the quality figures are taken from; whole frames, evenly spread."""
@@ -97,20 +97,23 @@ def _measure(job: Job, folder: Path) -> Measurement:
     """Measure the tracks that are long enough; positions count from the region's corner."""
     import pyarrow as pa
 
-    path = folder / "tracks.parquet"
-    seen = _columns(path, [PARTICLE, OBSERVED])
-    counts = seen.loc[seen[OBSERVED], PARTICLE].value_counts()
+    tracks = TracksByParticle(folder / "tracks.parquet")
     shortest = min(job.settings.link.min_track_frames, job.stop - job.start)
-    kept = counts.index[(counts >= shortest) & (counts.index >= 0)]
-    if kept.empty:
+    kept = tracks.lengths >= max(shortest, 1)
+    if not kept.any():
         reason = f"No particle was followed for {shortest} frames, so nothing was measured; look at the overlay."
-        return nothing_measured(job.movie.calibration, reason if len(seen) else "No particle was found in the movie.")
-    del seen
-    chosen = _columns(path, MEASURED_COLUMNS, {PARTICLE: set(kept)})
-    # what writing and reading Parquet took would otherwise stay beside what measuring takes
-    pa.default_memory_pool().release_unused()
-    return measure(
-        job.in_region(chosen),
+        if not tracks.n_rows:
+            reason = "No particle was found in the movie."
+        return nothing_measured(job.movie.calibration, reason)
+
+    def read(names: Sequence[str]) -> pd.DataFrame:
+        table = job.in_region(tracks.read(names, kept))
+        # what reading Parquet took would otherwise stay beside what measuring takes
+        pa.default_memory_pool().release_unused()
+        return table
+
+    return measure_columns(
+        read,
         job.movie.calibration,
         settings=job.settings,
         field_px=job.field_px,
@@ -122,25 +125,10 @@ def _measure(job: Job, folder: Path) -> Measurement:
 
 def _quality(job: Job, detector: Detector, folder: Path, n_detections: int) -> dict[str, Any]:
     step = max(1, n_detections // QUALITY_ROWS)
-    wanted = {FRAME: set(range(job.start, job.stop, step))} if step > 1 else {}
-    some = _columns(folder / "detections.parquet", _QUALITY_COLUMNS, wanted)
+    blocks = read_blocks(folder / "detections.parquet", _QUALITY_COLUMNS)
+    some = pd.concat([block[(block[FRAME] - job.start) % step == 0] for block in blocks], ignore_index=True)
     frames = len(range(job.start, job.stop, step))
     return describe_quality(job.movie, some, detector, n_frames=frames)
-
-
-def _columns(path: Path, names: Sequence[str], wanted: Mapping[str, set[int]] | None = None) -> pd.DataFrame:
-    """Read some columns of a Parquet table, of all rows or of those with wanted values, one row group at a time."""
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path) as file:
-        present = [name for name in names if name in file.schema_arrow.names]
-        blocks = []
-        for group in range(file.num_row_groups):
-            block = file.read_row_group(group, columns=present).to_pandas()
-            for name, values in (wanted or {}).items():
-                block = block[block[name].isin(values)]
-            blocks.append(block)
-    return pd.concat(blocks, ignore_index=True)
 
 
 def _record(job: Job, detector: Detector, link_report: Mapping[str, Any], checksum: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     import pandas as pd
+    from numpy.typing import NDArray
 
 PARTICLE, FRAME, X, Y, OBSERVED = "particle", "frame", "x", "y", "observed"
 
@@ -97,6 +98,8 @@ def validate_tracks(table: pd.DataFrame) -> pd.DataFrame:
     out = _typed(table, TRACK_DTYPES, (PARTICLE, FRAME, X, Y), "tracks")
     if OBSERVED not in out:
         out[OBSERVED] = True
+    if rises(out[PARTICLE].to_numpy(), out[FRAME].to_numpy()):
+        return out
     twice = out.duplicated([PARTICLE, FRAME])
     if twice.any():
         row = out[twice].iloc[0]
@@ -105,6 +108,12 @@ def validate_tracks(table: pd.DataFrame) -> pd.DataFrame:
             f"({int(twice.sum())} surplus rows in all). Remove the duplicates or link again."
         )
     return out
+
+
+def rises(particle: NDArray[np.int64], frame: NDArray[np.int64]) -> bool:
+    """Return whether no row comes before, or at, the one above it, by particle and then frame; both of shape (n,)."""
+    later = (particle[1:] == particle[:-1]) & (frame[1:] > frame[:-1])
+    return bool((later | (particle[1:] > particle[:-1])).all())
 
 
 def validate_events(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,5 +1,5 @@
 """Tracks → measurements and events."""
 
-from lptem_tracker.analysis.measure import MEASURED_COLUMNS, Measurement, measure, nothing_measured
+from lptem_tracker.analysis.measure import Measurement, measure, measure_columns, nothing_measured
 
-__all__ = ["MEASURED_COLUMNS", "Measurement", "measure", "nothing_measured"]
+__all__ = ["Measurement", "measure", "measure_columns", "nothing_measured"]

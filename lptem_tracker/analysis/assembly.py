@@ -26,7 +26,7 @@ from lptem_tracker.analysis.growth import growth_table, ripening
 from lptem_tracker.analysis.joint_motion import measure_offset
 from lptem_tracker.analysis.kinetics import measure_kinetics
 from lptem_tracker.analysis.lifetimes import bond_lifetimes
-from lptem_tracker.analysis.noise import Noise, estimate_noise
+from lptem_tracker.analysis.noise import Noise, estimate_noise, noise_of, stated_error
 from lptem_tracker.analysis.population import particle_sizes, summarise
 from lptem_tracker.analysis.structure import measure_structure
 from lptem_tracker.tables import validate_tracks
@@ -89,7 +89,11 @@ def assemble(
 ) -> Assembly:
     """Find contacts, fates and clusters of a validated tracks table; parameters as in `measure_assembly`."""
     bodies = bodies_from_tracks(table, field_px=field_px, n_frames=n_frames, first_frame=first_frame)
-    noise = estimate_noise(bodies, table)
+    return assemble_bodies(bodies, estimate_noise(bodies, table), settings)
+
+
+def assemble_bodies(bodies: Bodies, noise: Noise, settings: EventSettings) -> Assembly:
+    """Find contacts, fates and clusters of rows that were read already."""
     rule, near = _rule(bodies, settings, noise)
     fates = find_fates(bodies, rule, noise, settings)
     bonds = keep_held(bodies, find_bonds(bodies, near, rule), noise, rule, fates.mergers)
@@ -149,15 +153,16 @@ def measure_assembly(
         A column is missing or malformed.
     """
     table = validate_tracks(tracks)
-    found = assemble(table, settings, field_px=field_px, n_frames=n_frames, first_frame=first_frame)
+    bodies = bodies_from_tracks(table, field_px=field_px, n_frames=n_frames, first_frame=first_frame)
+    sizes, stated = particle_sizes(bodies, table, calibration), stated_error(table)
+    del tracks, table  # a long movie's would stay beside all that follows
+    found = assemble_bodies(bodies, noise_of(bodies, stated), settings)
     events = found.events()
     out = is_rejected(events, rejected)
     if out.any():
         found = _without(found, events, out)
         events = found.events()
-    bodies, fates = found.bodies, found.fates
-    sizes = particle_sizes(bodies, table, calibration)
-    growth = growth_table(bodies, fates, calibration)
+    growth = growth_table(bodies, found.fates, calibration)
     structure, warnings = measure_structure(bodies, found.history, calibration)
     return AssemblyResult(
         events,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln
 
-from lptem_tracker.tables import FRAME, OBSERVED, PARTICLE
+from lptem_tracker.tables import FRAME, OBSERVED, PARTICLE, rises
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +24,7 @@ Ints = npt.NDArray[np.int64]
 ROUND_ASPECT = 1.15  # below this, noise in width and height is larger than the shape they describe
 FILTER_FRAMES = 5
 _BLOCK = 20_000  # rows filtered at once
+BLOCK_ROWS = 100_000  # rows whose sizes are worked out together: what that takes does not grow with the movie
 MIN_ROWS = 3  # rows below which a track of a longer movie is taken for a false detection
 
 
@@ -165,15 +167,22 @@ def bodies_from_tracks(
     """
     x, y = table["x"].to_numpy(float), table["y"].to_numpy(float)
     use = table[OBSERVED].to_numpy(bool) & np.isfinite(x) & np.isfinite(y) & (table[PARTICLE].to_numpy() >= 0)
-    table = table[use].sort_values([PARTICLE, FRAME], kind="stable")
-    ids, particle = np.unique(table[PARTICLE].to_numpy(np.int64), return_inverse=True)
-    frame = table[FRAME].to_numpy(np.int64)
-    offset = np.searchsorted(particle, np.arange(len(ids) + 1))
+    table = table if use.all() else table[use]
+    if not rises(table[PARTICLE].to_numpy(), table[FRAME].to_numpy()):
+        table = table.sort_values([PARTICLE, FRAME], kind="stable")
+    number, frame = table[PARTICLE].to_numpy(np.int64), table[FRAME].to_numpy(np.int64)
+    begins = np.flatnonzero(np.diff(number, prepend=-1))
+    ids, offset = number[begins], np.append(begins, len(number))
+    particle = np.repeat(np.arange(len(ids)), np.diff(offset))
     first = _first_frame(frame) if first_frame is None else min(first_frame, int(frame.min(initial=first_frame)))
     last = max(int(frame.max(initial=first)), (n_frames or 0) - 1)
-    raw = _radius(table, particle, len(ids))
-    radius = median_filter(raw, particle, FILTER_FRAMES)
-    length, width, angle, exponent = _shape(table, particle, len(ids), radius)
+    raw, radius, length, width, angle, exponent, position_std = (np.empty(len(frame)) for _ in range(7))
+    for who, rows in particle_blocks(offset):
+        part, owner, n = table.iloc[rows], particle[rows] - who.start, who.stop - who.start
+        raw[rows] = _radius(part, owner, n)
+        radius[rows] = median_filter(raw[rows], owner, FILTER_FRAMES)
+        length[rows], width[rows], angle[rows], exponent[rows] = _shape(part, owner, n, radius[rows])
+        position_std[rows] = (_column(part, "x_std") + _column(part, "y_std")) / 2
     x, y = table["x"].to_numpy(float), table["y"].to_numpy(float)
     origin, extent = _field(x, y, field_px)
     merged = {}
@@ -181,10 +190,25 @@ def bodies_from_tracks(
         known = table[table["merged_into"].notna()]
         merged = dict(zip(known[PARTICLE].astype(int), known["merged_into"].astype(int)))
     return Bodies(
-        ids, offset, particle.astype(np.int64), frame, x, y, radius, raw, length, width, angle, exponent,
-        (first, last), extent, origin, field_px is not None, _outline(table, x, y),
-        (_column(table, "x_std") + _column(table, "y_std")) / 2, merged,
+        ids, offset, particle, frame, x, y, radius, raw, length, width, angle, exponent,
+        (first, last), extent, origin, field_px is not None, _outline(table, x, y), position_std, merged,
     )  # fmt: skip
+
+
+def particle_blocks(offset: Ints, most_rows: int = BLOCK_ROWS) -> Iterator[tuple[slice, slice]]:
+    """Yield particles of about so many rows together, one at least: their numbers, and their rows.
+
+    Parameters
+    ----------
+    offset : (P + 1,) int
+        Rows of particle i are ``offset[i]:offset[i + 1]``.
+    most_rows : int
+    """
+    first, n = 0, len(offset) - 1
+    while first < n:
+        stop = max(first + 1, int(np.searchsorted(offset, offset[first] + most_rows, "right")) - 1)
+        yield slice(first, stop), slice(int(offset[first]), int(offset[stop]))
+        first = stop
 
 
 def _first_frame(frame: Ints) -> int:

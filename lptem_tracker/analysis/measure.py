@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lptem_tracker.analysis.assembly import measure_assembly
-from lptem_tracker.analysis.motion import measure_motion
+from lptem_tracker.analysis.motion import motion_of
+from lptem_tracker.analysis.trackset import build_trackset
 from lptem_tracker.calibration import Calibration
 from lptem_tracker.errors import TableError
 from lptem_tracker.settings import Settings
-from lptem_tracker.tables import EVENT_DTYPES, FRAME, OBSERVED, PARTICLE, empty_table, validate_tracks
+from lptem_tracker.tables import EVENT_DTYPES, FRAME, OBSERVED, PARTICLE, empty_table, rises, validate_tracks
 
-MEASURED_COLUMNS = (
-    "particle", "frame", "observed", "x", "y", "x_std", "y_std", "width", "height", "angle", "area", "radius",
-    "confidence", "aspect_ratio", "circularity", "edge", "fit_ok", "link_confidence", "merged_into", "drift_x",
-    "drift_y",
+MOTION_COLUMNS = (
+    "particle", "frame", "observed", "x", "y", "x_std", "y_std", "angle", "link_confidence", "drift_x", "drift_y",
 )  # fmt: skip
-"""The columns of a tracks table that `measure` looks at; the others of a long movie need not be read."""
+"""The columns of a tracks table that motion is measured from."""
 
+ASSEMBLY_COLUMNS = (
+    "particle", "frame", "observed", "x", "y", "x_std", "y_std", "width", "height", "angle", "area", "radius",
+    "circularity", "merged_into", "outline",
+)  # fmt: skip
+"""Those that size, contacts and events are."""
+
+Reader = Callable[[Sequence[str]], pd.DataFrame]
+"""Returns those of some columns that the tracks have, of all rows that count."""
 
 MOST_STEP, MOST_FRAMES = 20, 100_000_000
 
@@ -87,17 +96,64 @@ def measure(
     TableError
         A column is missing or malformed, there is no row, or the frames are no frame numbers.
     """
-    settings = settings or Settings()
-    calibration = calibration or Calibration()
     table = validate_tracks(tracks)
     if (table[PARTICLE] < 0).any():
         table = table[table[PARTICLE] >= 0]
     if table.empty or not table[OBSERVED].any():
         raise TableError("The tracks table holds no observed position; there is nothing to measure.")
+    return measure_columns(
+        lambda names: table[[name for name in names if name in table.columns]],
+        calibration,
+        settings=settings,
+        field_px=field_px,
+        n_frames=n_frames,
+        first_frame=first_frame,
+        rejected_events=rejected_events,
+    )
+
+
+def measure_columns(
+    read: Reader,
+    calibration: Calibration | None = None,
+    *,
+    settings: Settings | None = None,
+    field_px: tuple[int, int] | None = None,
+    n_frames: int | None = None,
+    first_frame: int | None = None,
+    rejected_events: pd.DataFrame | None = None,
+) -> Measurement:
+    """Do what `measure` does, with the columns read when they are needed and let go of afterwards.
+
+    Parameters
+    ----------
+    read : callable
+        Given names of columns it returns those that the tracks have, as `validate_tracks` leaves them, with at least
+        one observed row.
+    calibration : Calibration, optional
+    settings : Settings, optional
+    field_px, n_frames, first_frame, rejected_events
+        As of `measure`.
+
+    Returns
+    -------
+    Measurement
+
+    Raises
+    ------
+    TableError
+        The frames are no frame numbers.
+    """
+    settings = settings or Settings()
+    calibration = calibration or Calibration()
+    table = read(MOTION_COLUMNS)
     _check_frames(table)
-    motion = measure_motion(table, calibration, settings.motion)
+    n_particles = int(table[PARTICLE].nunique())
+    every = build_trackset(table)
+    del table  # a long movie's would stay beside all that is made of it
+    motion = motion_of(every, calibration, settings.motion)
+    del every
     assembly = measure_assembly(
-        table,
+        read(ASSEMBLY_COLUMNS),
         calibration,
         settings.events,
         field_px=field_px,
@@ -109,7 +165,7 @@ def measure(
     particles = motion.particles.merge(assembly.particles[extra], on=PARTICLE, how="left")
     summary = {
         "units": {"length": calibration.units.length, "time": calibration.units.time},
-        "n_particles": int(table[PARTICLE].nunique()),
+        "n_particles": n_particles,
         "ensemble": motion.ensemble,
         "structure": assembly.structure,
         "kinetics": assembly.kinetics,
@@ -122,16 +178,23 @@ def measure(
 
 def _check_frames(table: pd.DataFrame) -> None:
     """Refuse times in place of frame numbers: every frame between would be looked at as one that was missed."""
-    seen = table.loc[table[OBSERVED], [PARTICLE, FRAME]].sort_values([PARTICLE, FRAME])
-    step = float(seen.groupby(PARTICLE)[FRAME].diff().median())
+    ids, frame = table[PARTICLE].to_numpy(), table[FRAME].to_numpy()
+    if not table[OBSERVED].all():
+        seen = table[OBSERVED].to_numpy()
+        ids, frame = ids[seen], frame[seen]
+    if not rises(ids, frame):
+        order = np.lexsort((frame, ids))
+        ids, frame = ids[order], frame[order]
+    steps = np.diff(frame)[np.diff(ids) == 0]
+    step = float(np.median(steps)) if len(steps) else 0.0
     if step > MOST_STEP:
         raise TableError(
             f"The frames of a particle usually follow each other; here they go up by {step:g}. Divide the column frame "
             f"by {step:g} so that it counts frames, and let --frame-interval-s be the time from one to the next."
         )
-    if seen[FRAME].max() >= MOST_FRAMES:
+    if frame.max() >= MOST_FRAMES:
         raise TableError(
-            f"The column frame counts frames, at most {MOST_FRAMES:g}; frame {seen[FRAME].max()} was found. "
+            f"The column frame counts frames, at most {MOST_FRAMES:g}; frame {frame.max()} was found. "
             "Remove the row, or number the frames from 0."
         )
 

@@ -15,7 +15,7 @@ from lptem_tracker.analysis.motion_fit import MotionFit, fit_motion
 from lptem_tracker.analysis.motion_summary import ensemble_dict, estimate_ensemble
 from lptem_tracker.analysis.motion_tables import msd_table, particle_table
 from lptem_tracker.analysis.motion_text import collect_warnings, methods_paragraph
-from lptem_tracker.analysis.trackset import build_trackset
+from lptem_tracker.analysis.trackset import TrackSet, build_trackset
 from lptem_tracker.calibration import Calibration
 from lptem_tracker.settings import MotionSettings
 
@@ -68,7 +68,11 @@ def measure_motion(tracks: pd.DataFrame, calibration: Calibration, settings: Mot
     TableError
         A column is missing or a particle has two rows in one frame.
     """
-    every = build_trackset(tracks)
+    return motion_of(build_trackset(tracks), calibration, settings)
+
+
+def motion_of(every: TrackSet, calibration: Calibration, settings: MotionSettings) -> MotionResult:
+    """Do what `measure_motion` does with tracks that were read already."""
     units = calibration.units
     fit = fit_motion(every, calibration, settings) if len(every) else None
     if fit is None:

@@ -38,20 +38,31 @@ def estimate_noise(bodies: Bodies, table: pd.DataFrame) -> Noise:
     covariance of neighbouring steps, −<Δx_k Δx_{k+1}> = σ² (Vestergaard 2014, eq. 14 without blur),
     which free motion leaves at 0. The radius error comes from its steps: sd(ΔR) = √2 σ_R.
     """
+    return noise_of(bodies, stated_error(table))
+
+
+def noise_of(bodies: Bodies, stated: float | None) -> Noise:
+    """Do what `estimate_noise` does; `stated` is the position error in px that the table tells, None without one."""
     follows = (np.diff(bodies.particle) == 0) & (np.diff(bodies.frame) == 1)
-    dx, dy, dr = np.diff(bodies.x), np.diff(bodies.y), np.diff(bodies.raw_radius)
-    step = _spread(np.concatenate([dx[follows], dy[follows]]))
+    step = _spread(np.concatenate([np.diff(bodies.x)[follows], np.diff(bodies.y)[follows]]))
     both = follows[1:] & follows[:-1]
-    product = -np.concatenate([(dx[1:] * dx[:-1])[both], (dy[1:] * dy[:-1])[both]])
+    product = np.concatenate([_neighbours(bodies.x, both), _neighbours(bodies.y, both)])
     product = product[np.abs(product) <= (5 * step) ** 2]
     shown = float(np.sqrt(max(product.mean(), 0.0))) if len(product) >= 30 else 0.0
-    stated = _stated(table)
     position = shown if stated is None else stated
+    dr = np.diff(bodies.raw_radius)
     radius = _spread(dr[follows & np.isfinite(dr)]) / np.sqrt(2)
     return Noise(position, radius, max(step, 1e-6), max(position, shown))
 
 
-def _stated(table: pd.DataFrame) -> float | None:
+def _neighbours(values: Floats, both: npt.NDArray[np.bool_]) -> Floats:
+    """Minus the product of each step and the next, where both are steps of one frame."""
+    step = np.diff(values)
+    return -(step[1:] * step[:-1])[both]
+
+
+def stated_error(table: pd.DataFrame) -> float | None:
+    """Return the median position error in px that a table states, None where it states none."""
     if "x_std" not in table or "y_std" not in table:
         return None
     values = np.concatenate([table["x_std"].to_numpy(float), table["y_std"].to_numpy(float)])

@@ -10,13 +10,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from lptem_tracker.analysis.bodies import particle_blocks
 from lptem_tracker.errors import TableError
+from lptem_tracker.tables import rises
 
 if TYPE_CHECKING:
     from lptem_tracker.analysis.bodies import Bodies
     from lptem_tracker.calibration import Calibration
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 _Z = 1.959964
 
@@ -31,12 +34,40 @@ def particle_sizes(bodies: Bodies, table: pd.DataFrame, calibration: Calibration
         table has extents, `length_<L>`, `width_<L>`; blank where the table has no such column.
     """
     unit, scale = calibration.units.length, calibration.units.nm_per_px
-    seen = table[table["observed"] & (table["particle"] >= 0)]
-    rows = pd.DataFrame({"particle": bodies.ids[bodies.particle], f"radius_{unit}": bodies.raw_radius * scale})
-    grouped = rows.groupby("particle")[f"radius_{unit}"]
-    out = pd.DataFrame({"particle": bodies.ids})
-    out[f"radius_{unit}"] = grouped.median().reindex(bodies.ids).to_numpy()
-    out[f"radius_std_{unit}"] = grouped.std().reindex(bodies.ids).to_numpy()
+    radii = [
+        _radius_medians(bodies.ids[who], bodies.particle[rows] - who.start, bodies.raw_radius[rows] * scale, unit)
+        for who, rows in particle_blocks(bodies.offset)
+    ]
+    nobody = _radius_medians(bodies.ids[:0], bodies.particle[:0], np.empty(0), unit)
+    out = pd.concat(radii, ignore_index=True) if radii else nobody
+    counts = table["observed"].to_numpy(bool) & (table["particle"].to_numpy() >= 0)
+    seen = table if counts.all() else table[counts]
+    if not rises(seen["particle"].to_numpy(), seen["frame"].to_numpy()):
+        seen = seen.sort_values(["particle", "frame"], kind="stable")
+    offset = np.append(np.flatnonzero(np.diff(seen["particle"].to_numpy(), prepend=-1)), len(seen))
+    shapes = [_shape_medians(seen.iloc[rows], unit, scale) for _, rows in particle_blocks(offset)]
+    medians = pd.concat(shapes or [_shape_medians(seen, unit, scale)]).reindex(bodies.ids)
+    for name in ("aspect_ratio", "circularity", f"length_{unit}", f"width_{unit}"):
+        if name in medians or name in ("aspect_ratio", "circularity"):
+            out[name] = medians[name].to_numpy() if name in medians else np.nan
+    return out
+
+
+def _radius_medians(ids: Ints, owner: Ints, radius: Floats, unit: str) -> pd.DataFrame:
+    """Median and spread of the radius of each of some particles; `owner` says which of `ids` a row is of."""
+    grouped = pd.Series(radius).groupby(owner)
+    every = range(len(ids))
+    return pd.DataFrame(
+        {
+            "particle": ids,
+            f"radius_{unit}": grouped.median().reindex(every).to_numpy(),
+            f"radius_std_{unit}": grouped.std().reindex(every).to_numpy(),
+        }
+    )
+
+
+def _shape_medians(seen: pd.DataFrame, unit: str, scale: float) -> pd.DataFrame:
+    """Medians of the shape of each particle in some rows, by particle."""
     shape = pd.DataFrame({"particle": seen["particle"]})
     if {"width", "height"} <= set(seen.columns):
         long, short = seen[["width", "height"]].max(axis=1), seen[["width", "height"]].min(axis=1)
@@ -44,11 +75,7 @@ def particle_sizes(bodies: Bodies, table: pd.DataFrame, calibration: Calibration
         shape[f"length_{unit}"], shape[f"width_{unit}"] = long * scale, short * scale
     if "circularity" in seen:
         shape["circularity"] = seen["circularity"]
-    medians = shape.groupby("particle").median().reindex(bodies.ids)
-    for name in ("aspect_ratio", "circularity", f"length_{unit}", f"width_{unit}"):
-        if name in medians or name in ("aspect_ratio", "circularity"):
-            out[name] = medians[name].to_numpy() if name in medians else np.nan
-    return out
+    return shape.groupby("particle").median()
 
 
 def summarise(particles: pd.DataFrame) -> dict[str, Any]:

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from lptem_tracker.tables import FRAME, OBSERVED, PARTICLE, TRACK_DTYPES, X, Y, validate_detections, validate_tracks
+from lptem_tracker.tables import (
+    FRAME,
+    OBSERVED,
+    PARTICLE,
+    TRACK_DTYPES,
+    X,
+    Y,
+    rises,
+    validate_detections,
+    validate_tracks,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -197,18 +207,11 @@ def _counting_rows(tracks: pd.DataFrame) -> pd.DataFrame:
     if OBSERVED in table:
         good = good & table[OBSERVED].to_numpy()
     table = table if good.all() else table[good]
-    if not _rises(table):
+    if not rises(table[PARTICLE].to_numpy(), table[FRAME].to_numpy()):
         table = table.sort_values([PARTICLE, FRAME], kind="stable")
-        if not _rises(table):
+        if not rises(table[PARTICLE].to_numpy(), table[FRAME].to_numpy()):
             validate_tracks(table)  # says which rows are double
     return table
-
-
-def _rises(table: pd.DataFrame) -> bool:
-    """Whether no row comes before, or at, the one above it."""
-    ids, frame = table[PARTICLE].to_numpy(), table[FRAME].to_numpy()
-    later = (ids[1:] == ids[:-1]) & (frame[1:] > frame[:-1])
-    return bool((later | (ids[1:] > ids[:-1])).all())
 
 
 def _column(table: pd.DataFrame, name: str) -> Floats | None:

@@ -1,5 +1,6 @@
 """A run folder: what is written where, atomically, and how it is read again."""
 
+from lptem_tracker.run.by_particle import TracksByParticle
 from lptem_tracker.run.chunks import Chunk, ChunkStore
 from lptem_tracker.run.files import (
     atomically,
@@ -24,6 +25,7 @@ __all__ = [
     "GrowingTable",
     "Run",
     "RunWriter",
+    "TracksByParticle",
     "atomically",
     "environment",
     "jsonable",
