@@ -15,7 +15,7 @@ from lptem_tracker.analysis.link_doubt import correct_particles, doubtful_partic
 from lptem_tracker.analysis.linking_bias import SURE_LINKS, LinkCheck
 from lptem_tracker.analysis.motion_fit import MotionFit, Shapes
 from lptem_tracker.analysis.msd import ensemble_msd, msd_std, time_averaged_msd
-from lptem_tracker.analysis.trackset import Floats, TrackSet
+from lptem_tracker.analysis.trackset import Floats, Ints, TrackSet
 from lptem_tracker.calibration import Units
 from lptem_tracker.settings import MotionSettings
 
@@ -154,37 +154,51 @@ def trap_variance(shapes: Shapes) -> Floats:
 def msd_table(every: TrackSet, fit: MotionFit | None, units: Units, settings: MotionSettings) -> pd.DataFrame:
     """One row a particle and lag, then one a lag for all particles (blank particle); drift taken out."""
     tracks = every if fit is None else fit.drift.tracks
-    lengths = tracks.frame_last - tracks.frame_first
-    longest = np.clip((settings.max_lag_fraction * lengths).astype(np.int64), 1, MOST_LAGS)
-    lags = int(longest.max()) if len(tracks) else 1
-    value, pairs = time_averaged_msd(tracks, lags)
-    pairs = np.where(np.arange(1, lags + 1) <= longest[:, None], pairs, 0)
-    value = np.where(pairs > 0, value, np.nan)
-    std = np.full(value.shape, np.nan)
-    if fit is not None:
-        classes = dict(zip(fit.shapes.tracks.particle, range(len(fit.shapes.tracks)))) if fit.shapes else {}
-        for i, name in enumerate(tracks.particle):
-            n = int(longest[i])
-            s = _structure(fit, i, classes.get(name), int(lengths[i]) + 2 + n)
-            std[i, :n] = msd_std(int(lengths[i]) + 1, s, pairs[i, :n])
-    mean, mean_std, total = ensemble_msd(value, std, pairs)
-    keep = pairs > 0
-    every_lag = np.broadcast_to(np.arange(1, lags + 1), value.shape)[keep]
-    used = total > 0
-    lag = np.concatenate([every_lag, np.arange(1, lags + 1)[used]])
-    name = pd.array(np.repeat(tracks.particle, keep.sum(1)), dtype="Int64")
-    blank = pd.array([pd.NA] * int(used.sum()), dtype="Int64")
-    px2 = units.nm_per_px**2
+    curves = [_curves(part, where.start, fit, settings) for where, part in tracks.blocks()]
+    who, lag, value, std, pairs = (np.concatenate(column) for column in zip(*curves or [_no_curves()]))
+    mean, mean_std, total = ensemble_msd(lag, value, std, pairs)
+    used = np.flatnonzero(total > 0)
+    n, px2 = len(used), units.nm_per_px**2
+    unknown = np.repeat([False, True], [len(who), n])
+    lag = np.concatenate([lag, used + 1])
     return pd.DataFrame(
         {
-            "particle": pd.concat([pd.Series(name), pd.Series(blank)], ignore_index=True),
+            "particle": pd.arrays.IntegerArray(np.concatenate([who, np.zeros(n, np.int64)]), unknown),
             "lag_frames": lag,
             f"lag_{units.time}": lag * units.s_per_frame,
-            f"msd_{units.length}2": np.concatenate([value[keep], mean[used]]) * px2,
-            f"msd_std_{units.length}2": np.concatenate([std[keep], mean_std[used]]) * px2,
-            "n_pairs": np.concatenate([pairs[keep], total[used]]),
+            f"msd_{units.length}2": np.concatenate([value, mean[used]]) * px2,
+            f"msd_std_{units.length}2": np.concatenate([std, mean_std[used]]) * px2,
+            "n_pairs": np.concatenate([pairs, total[used]]),
         }
     )
+
+
+def _no_curves() -> tuple[Ints, Ints, Floats, Floats, Ints]:
+    none = np.empty(0, np.int64)
+    return none, none, np.empty(0), np.empty(0), none
+
+
+def _curves(
+    tracks: TrackSet, first: int, fit: MotionFit | None, settings: MotionSettings
+) -> tuple[Ints, Ints, Floats, Floats, Ints]:
+    """Particle, lag, MSD, its standard error and pairs of some tracks, a row a lag; `first` is the number of the first.
+
+    As many lags as each track bears: one long track among many short ones must not make all of them as wide.
+    """
+    lengths = tracks.frame_last - tracks.frame_first
+    longest = np.clip((settings.max_lag_fraction * lengths).astype(np.int64), 1, MOST_LAGS)
+    value, pairs = time_averaged_msd(tracks, int(longest.max()))
+    keep = (pairs > 0) & (np.arange(1, pairs.shape[1] + 1) <= longest[:, None])
+    std = np.full(value.shape, np.nan)
+    shapes = fit.shapes if fit is not None else None
+    places = dict(zip(shapes.tracks.particle.tolist(), range(len(shapes.tracks)))) if shapes is not None else {}
+    if fit is not None:
+        for i, name in enumerate(tracks.particle.tolist()):
+            n = int(longest[i])
+            s = _structure(fit, first + i, places.get(name), int(lengths[i]) + 2 + n)
+            std[i, :n] = msd_std(int(lengths[i]) + 1, s, np.where(keep[i, :n], pairs[i, :n], 0))
+    row, column = np.nonzero(keep)
+    return tracks.particle[row], column + 1, value[keep], std[keep], pairs[keep]
 
 
 def _structure(fit: MotionFit, i: int, j: int | None, n: int) -> Floats:

@@ -143,25 +143,36 @@ def msd_std(n_frames: int, structure: Floats, n_pairs: Ints) -> Floats:
         return np.where(n_pairs > 0, np.sqrt(variance * full / n_pairs), np.nan)
 
 
-def ensemble_msd(msd: Floats, std: Floats, n_pairs: Ints, *, enough: int = 20) -> tuple[Floats, Floats, Ints]:
+def ensemble_msd(
+    lag: Ints, msd: Floats, std: Floats, n_pairs: Ints, *, enough: int = 20
+) -> tuple[Floats, Floats, Ints]:
     """Average over particles, each weighted by its number of pairs.
 
     Parameters
     ----------
-    msd, std : (P, L) float
-    n_pairs : (P, L) int
+    lag : (N,) int
+        Frames, from 1; one row a particle and lag, none twice.
+    msd, std : (N,) float
+    n_pairs : (N,) int
+        At least 1.
     enough : int
         Particles from which on the standard error comes from their scatter rather than from their models.
 
     Returns
     -------
     value, std : (L,) float
+        At lags 1 to the longest; NaN where there is no pair.
     n_pairs : (L,) int
     """
-    total = n_pairs.sum(0)
-    weight = n_pairs / np.maximum(total, 1)
-    value = np.where(total > 0, np.nansum(weight * msd, 0), np.nan)
-    own = np.sqrt(np.nansum((weight * np.nan_to_num(std)) ** 2, 0))
-    n = (n_pairs > 0).sum(0)
-    scatter = np.sqrt(np.nansum((weight * (msd - value)) ** 2, 0) * n / np.maximum(n - 1, 1))
+    at, lags = lag - 1, int(lag.max(initial=1))
+
+    def summed(values: Floats) -> Floats:
+        return np.bincount(at, values, lags)
+
+    total = summed(n_pairs.astype(np.float64)).astype(np.int64)
+    weight = n_pairs / total[at]
+    value = np.where(total > 0, summed(weight * msd), np.nan)
+    own = np.sqrt(summed((weight * np.nan_to_num(std)) ** 2))
+    n = np.bincount(at, minlength=lags)
+    scatter = np.sqrt(summed((weight * (msd - value[at])) ** 2) * n / np.maximum(n - 1, 1))
     return value, np.where(n >= enough, scatter, own), total

@@ -47,6 +47,6 @@ def test_standard_error_knows_that_lags_overlap() -> None:
 
 def test_the_ensemble_weighs_by_pairs() -> None:
     """Two particles with 3 and 1 pairs count 3 to 1."""
-    value, _, total = ensemble_msd(np.array([[2.0], [6.0]]), np.array([[1.0], [1.0]]), np.array([[3], [1]]))
+    value, _, total = ensemble_msd(np.array([1, 1]), np.array([2.0, 6.0]), np.ones(2), np.array([3, 1]))
     assert value[0] == pytest.approx(3.0)
     assert total[0] == 4
