@@ -144,7 +144,8 @@ def _typed(table: pd.DataFrame, dtypes: Mapping[str, str], require: tuple[str, .
             out[name] = _cast(out[name], name, dtype, what)
     for name in _LENGTHS:
         if name in dtypes and name in out and len(out):
-            far = np.isfinite(out[name]) & (out[name].abs() > MOST_PX)
+            size = np.abs(out[name].to_numpy())
+            far = np.isfinite(size) & (size > MOST_PX)
             if far.any():
                 raise TableError(
                     f"Positions and sizes are in px and at most {MOST_PX:g}; the column {name} of the {what} table "

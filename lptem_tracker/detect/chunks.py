@@ -43,7 +43,7 @@ class Found:
     scale : float
         The finest scale that was searched; 1: all were.
     tables : list of pandas.DataFrame
-        Of its batches, in order.
+        Of its frames or batches, in order.
     under_way : int
         Batches that are not finished.
     seen, told : int
@@ -262,7 +262,7 @@ class _Line:
             chunk, n_frames, answer = self._under_way.popleft()
             parts, scale = answer.result()
             chunk.refused |= scale != chunk.scale
-            chunk.tables.append(join_detections([part.result() for part in parts]))
+            chunk.tables += [part.result() for part in parts]
             chunk.under_way -= 1
             chunk.seen += n_frames
             if chunk.seen > chunk.told:  # frames that are searched again are told once
@@ -309,7 +309,8 @@ def _batches_with_checks(frames: Iterator[Frame], size: int, later: int) -> Iter
 
 def _refined(frame: Frame, found: pd.DataFrame) -> pd.DataFrame:
     """Refine one frame's detections on this thread alone."""
-    rows = found[found[FRAME] == frame.index]
+    here = found[FRAME].to_numpy() == frame.index
+    rows = found if here.all() else found[here]
     return refine([frame], rows, workers=1) if len(rows) else rows
 
 
