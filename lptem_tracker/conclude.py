@@ -66,6 +66,8 @@ def conclude(writer: RunWriter, job: Job, detector: Detector, store: Stored, che
     writer.write_table("particles.csv", result.particles)
     writer.write_table("msd.csv", result.msd)
     writer.write_table("events.csv", job.in_frame(result.events))
+    if result.clusters is not None:
+        writer.write_table("clusters.csv", result.clusters)
     writer.write_json("summary.json", result.summary)
     writer.write_text("settings.toml", job.settings.to_toml())
     writer.write_json("run.json", _record(job, detector, linked.report, checksum))

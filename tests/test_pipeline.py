@@ -75,7 +75,7 @@ def test_every_particle_is_followed_through_the_movie(run):
 
 def test_a_run_folder_holds_every_table_and_its_record(run, movie_path):
     """The files of the contract are there, and the record tells what they came from."""
-    assert {p.name for p in run.path.iterdir()} == set(RESULT_FILES) - {"overlay.mp4", "report.html"}
+    assert {p.name for p in run.path.iterdir()} == set(RESULT_FILES) - {"overlay.mp4", "report.html", "clusters.csv"}
     assert run.record["movie"]["source"] == str(movie_path)
     assert run.record["calibration"]["pixel_size_nm"] == pytest.approx(0.5)
     assert run.record["calibration"]["pixel_size_source"] == "metadata"

@@ -24,7 +24,7 @@ from lptem_tracker.analysis.events import build_events, is_rejected
 from lptem_tracker.analysis.fates import Fates, find_fates
 from lptem_tracker.analysis.growth import growth_table, ripening
 from lptem_tracker.analysis.joint_motion import measure_offset
-from lptem_tracker.analysis.kinetics import measure_kinetics
+from lptem_tracker.analysis.kinetics import cluster_table, frame_step, measure_kinetics
 from lptem_tracker.analysis.lifetimes import bond_lifetimes
 from lptem_tracker.analysis.noise import Noise, estimate_noise, noise_of, stated_error
 from lptem_tracker.analysis.population import particle_sizes, summarise
@@ -53,6 +53,8 @@ class AssemblyResult:
         Ready for JSON.
     warnings : list of str
         Reservations, each with its reason.
+    clusters : pandas.DataFrame or None
+        Clusters in every frame where `kinetics` has them of every so many-th only.
     """
 
     events: pd.DataFrame
@@ -61,6 +63,7 @@ class AssemblyResult:
     kinetics: dict[str, Any] = field(default_factory=dict)
     population: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    clusters: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -171,7 +174,12 @@ def measure_assembly(
         _kinetics(found, growth, calibration),
         summarise(sizes[bodies.is_real]),
         [*_warnings(found), *warnings],
+        cluster_table(found.history) if frame_step(found.history) > 1 and _has_sizes(found) else None,
     )
+
+
+def _has_sizes(found: Assembly) -> bool:
+    return bool(np.isfinite(found.bodies.radius).any())
 
 
 def _without(found: Assembly, events: pd.DataFrame, rejected: npt.NDArray[np.bool_]) -> Assembly:
@@ -217,7 +225,7 @@ def _kinetics(found: Assembly, growth: pd.DataFrame, calibration: Calibration) -
             "min_contact_frames": rule.min_contact_frames, "min_separation_frames": rule.min_separation_frames,
         }
     }  # fmt: skip
-    if not np.isfinite(found.bodies.radius).any():
+    if not _has_sizes(found):
         return out
     out.update(measure_kinetics(found.history, calibration, found.bodies.field))
     out["bond_lifetimes"] = bond_lifetimes(found.bonds, calibration, rule.min_contact_frames)
@@ -243,6 +251,11 @@ def _warnings(found: Assembly) -> list[str]:
         out.append(
             f"Pairs that move as one ({found.rule.offset_pairs}) keep surfaces {found.rule.offset_px:.1f} px apart by "
             f"their radii, which therefore look too {what}; contacts count from that gap."
+        )
+    if (step := frame_step(found.history)) > 1 and _has_sizes(found):
+        out.append(
+            f"The movie is long: the summary tells the clusters of one frame in {step} (kinetics, frame_step); "
+            "clusters.csv has all frames."
         )
     if not bodies.field_known:
         out.append(

@@ -231,8 +231,8 @@ def _speed_curves(tracks: TrackSet, imaging: Imaging, sigma2: float, d: Floats, 
 
 def _still(brownian: Family, sigma2: float) -> Floats:
     """No motion: white localisation error, a little of its own in each track."""
-    q, u = np.exp(brownian.log_q[:, 0, -1]), LOG_RHO[-1]
-    logdet, m = brownian.logdet[:, 0, -1], brownian.m
+    log_q, logdet = brownian.node(0, -1)
+    q, u, m = np.exp(log_q), LOG_RHO[-1], brownian.m
     shift = np.linspace(-0.6, 0.6, 13)[:, None]
     own = sigma2 * np.exp(shift)
     value = -0.5 * (q * np.exp(u) / own + m * (np.log(own) - u) + logdet) - shift**2 / (2 * 0.15**2)

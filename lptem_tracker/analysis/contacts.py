@@ -114,13 +114,14 @@ def near_pairs(bodies: Bodies, within_px: float) -> NearPairs:
     use = np.isfinite(bodies.half_length) & bodies.is_real[bodies.particle]
     rows = np.flatnonzero(use)
     rows = rows[np.argsort(bodies.frame[rows], kind="stable")]
-    cuts = np.flatnonzero(np.diff(bodies.frame[rows])) + 1
+    cuts = np.flatnonzero(np.diff(bodies.frame[rows], prepend=-1))
     size = bodies.size
     found: list[NearPairs] = []
     hold_a: list[Ints] = []
     hold_b: list[Ints] = []
     held = 0
-    for part in np.split(rows, cuts):
+    for first, stop in zip(cuts, np.append(cuts[1:], len(rows))):
+        part = rows[first:stop]
         if len(part) < 2:
             continue
         xy = np.column_stack([bodies.x[part], bodies.y[part]])

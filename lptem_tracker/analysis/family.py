@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import CubicSpline
 
+from lptem_tracker.analysis.shelf import IN_MEMORY, Shelf
 from lptem_tracker.analysis.trackset import Floats
 
 LOG_RHO = np.linspace(np.log(1e-3), np.log(1e6), 16)
@@ -58,15 +59,15 @@ class Family:
     ----------
     shape : (A,) float
         Nodes of the shape parameter.
-    log_q, logdet : (P, A, N) float
-        At the nodes `LOG_RHO`; of ensembles (`pool`) on `GRID`.
+    log_q, logdet : (P, A, N) float, or Shelf
+        At the nodes `LOG_RHO`; of ensembles (`pool`) on `GRID`. Of very many tracks on the disk.
     m : (P,) float
         Numbers each likelihood rests on.
     """
 
     shape: Floats
-    log_q: Floats
-    logdet: Floats
+    log_q: Floats | Shelf
+    logdet: Floats | Shelf
     m: Floats
 
     def __len__(self) -> int:
@@ -76,7 +77,20 @@ class Family:
         """Yield the rows of a few tracks and their tables on `GRID`, in order."""
         for first in range(0, len(self), BLOCK):
             rows = slice(first, min(first + BLOCK, len(self)))
-            yield rows, Fine(_on_grid(self.log_q[rows]), _on_grid(self.logdet[rows]), self.m[rows])
+            yield rows, Fine(_on_grid(_rows(self.log_q, rows)), _on_grid(_rows(self.logdet, rows)), self.m[rows])
+
+    def node(self, i: int, j: int) -> tuple[Floats, Floats]:
+        """Return `log_q` and `logdet` (P,) at one shape and one node of log(sigma²/K), counted from either end."""
+        i, j = i % len(self.shape), j % self.log_q.shape[2]
+        return _column(self.log_q, i, j), _column(self.logdet, i, j)
+
+
+def _rows(table: Floats | Shelf, rows: slice) -> Floats:
+    return table.rows(rows.start, rows.stop) if isinstance(table, Shelf) else table[rows]
+
+
+def _column(table: Floats | Shelf, i: int, j: int) -> Floats:
+    return table.column(i, j) if isinstance(table, Shelf) else table[:, i, j]
 
 
 def _on_grid(table: Floats) -> Floats:
@@ -115,12 +129,17 @@ def build_family(shape: Floats, evaluate: Callable[[float, float], tuple[Floats,
         Takes one shape and one rho = sigma²/K; returns q (P,), logdet (P,) and m (P,).
     """
     _, _, m = evaluate(float(shape[0]), 1.0)
-    log_q, logdet = (np.empty((len(m), len(shape), len(LOG_RHO))) for _ in range(2))
+    size = len(m), len(shape), len(LOG_RHO)
+    log_q, logdet = (Shelf(size) if np.prod(size) > IN_MEMORY else np.empty(size) for _ in range(2))
     for i, a in enumerate(shape):
         for j, u in enumerate(LOG_RHO):
-            q, logdet[:, i, j], _ = evaluate(float(a), float(np.exp(u)))
+            q, det, _ = evaluate(float(a), float(np.exp(u)))
             # a path without any scatter, as made by hand, leaves nothing
-            log_q[:, i, j] = np.log(np.maximum(q, 1e-300))
+            for table, values in ((log_q, np.log(np.maximum(q, 1e-300))), (logdet, det)):
+                if isinstance(table, Shelf):
+                    table.put(i, j, values)
+                else:
+                    table[:, i, j] = values
     return Family(np.asarray(shape), log_q, logdet, m)
 
 

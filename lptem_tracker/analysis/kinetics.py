@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy.optimize import curve_fit
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ Model = Callable[..., Floats]
 _Z = 1.959964
 _MIN_JOININGS = 5  # below this a law is a guess
 _FIT_POINTS = 400
+MOST_FRAMES = 20_000
+"""Frames up to which a summary holds a number for each."""
 
 
 def measure_kinetics(history: History, calibration: Calibration, field_px: tuple[float, float]) -> dict[str, Any]:
@@ -27,40 +30,77 @@ def measure_kinetics(history: History, calibration: Calibration, field_px: tuple
     Returns
     -------
     dict
-        `frame_first`; per frame `n_clusters` (single particles count), `n_clusters_low`, `n_clusters_high`,
-        `mean_size`, `mean_size_std`, `weight_mean_size`, `weight_mean_size_std` (None without particles), the number
-        of `attach` and `detach` events, and `fits`.
-
-    Notes
-    -----
-    N_c = Σ_p 1/s_p over particles p in clusters of s_p, so a bootstrap over the N particles of a frame has the
-    variance Σ_p 1/s_p² − N_c²/N exactly, with no resampling; the weight-average size Σ s_p/N likewise.
+        `frame_first`; for every `frame_step`-th frame the columns of `cluster_table` but the first, as lists with None
+        where there is no particle; the number of `attach` and `detach` events, and `fits`. `frame_step` is 1 up to
+        `MOST_FRAMES` frames.
     """
-    n_c, n = history.n_clusters.astype(float), history.n_particles.astype(float)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        std = np.sqrt(np.maximum(history.inverse_sizes - n_c**2 / n, 0))
-        mean = n / n_c
-        mean_std = n / n_c**2 * std
-        weight = history.sum_squares / n
-        weight_std = np.sqrt(np.maximum(history.sum_cubes / n - weight**2, 0) / n)
+    step = frame_step(history)
+    series = cluster_table(history, step)
     kinds = [event.kind for event in history.joinings]
     return {
         "frame_first": int(history.frame[0]) if len(history.frame) else 0,
-        "n_clusters": history.n_clusters.tolist(),
-        "n_clusters_low": _listed(np.maximum(n_c - _Z * std, np.minimum(n_c, 1))),
-        "n_clusters_high": _listed(np.minimum(n_c + _Z * std, n)),
-        "mean_size": _listed(mean),
-        "mean_size_std": _listed(mean_std),
-        "weight_mean_size": _listed(weight),
-        "weight_mean_size_std": _listed(weight_std),
+        "frame_step": step,
+        **{name: _listed(series[name]) for name in series if name != "frame"},
         "n_attach": kinds.count("attach"),
         "n_detach": kinds.count("detach"),
         "fits": fit_laws(history, calibration, field_px),
     }
 
 
-def _listed(values: Floats) -> list[float | None]:
-    return [round(float(v), 6) if np.isfinite(v) else None for v in np.nan_to_num(values, nan=np.nan)]
+def frame_step(history: History) -> int:
+    """Return by how many frames the series of a summary go on, so that a long movie's stay short."""
+    return max(1, -(-len(history.frame) // MOST_FRAMES))
+
+
+def cluster_table(history: History, step: int = 1) -> pd.DataFrame:
+    """Return the number and size of clusters against time.
+
+    Parameters
+    ----------
+    history : History
+    step : int
+        Every so many-th frame is taken.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `frame`, `n_clusters` (single particles count), `n_clusters_low`, `n_clusters_high`, `mean_size`,
+        `mean_size_std`, `weight_mean_size`, `weight_mean_size_std`; NaN without particles.
+
+    Notes
+    -----
+    N_c = Σ_p 1/s_p over particles p in clusters of s_p, so a bootstrap over the N particles of a frame has the
+    variance Σ_p 1/s_p² − N_c²/N exactly, with no resampling; the weight-average size Σ s_p/N likewise.
+    """
+    some = slice(None, None, step)
+    n_c, n = history.n_clusters[some].astype(float), history.n_particles[some].astype(float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        std = np.sqrt(np.maximum(history.inverse_sizes[some] - n_c**2 / n, 0))
+        mean = n / n_c
+        mean_std = n / n_c**2 * std
+        weight = history.sum_squares[some] / n
+        weight_std = np.sqrt(np.maximum(history.sum_cubes[some] / n - weight**2, 0) / n)
+    return pd.DataFrame(
+        {
+            "frame": history.frame[some],
+            "n_clusters": history.n_clusters[some],
+            "n_clusters_low": _rounded(np.maximum(n_c - _Z * std, np.minimum(n_c, 1))),
+            "n_clusters_high": _rounded(np.minimum(n_c + _Z * std, n)),
+            "mean_size": _rounded(mean),
+            "mean_size_std": _rounded(mean_std),
+            "weight_mean_size": _rounded(weight),
+            "weight_mean_size_std": _rounded(weight_std),
+        }
+    )
+
+
+def _listed(column: pd.Series) -> list[float | None]:
+    return [None if v != v else v for v in column.tolist()]
+
+
+def _rounded(values: Floats) -> Floats:
+    """Return values as JSON is to have them; NaN where they are not finite."""
+    return np.array([round(float(v), 6) if np.isfinite(v) else np.nan for v in values])
 
 
 def _smoluchowski(t: Floats, n0: float, k: float) -> Floats:

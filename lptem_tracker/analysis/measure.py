@@ -48,12 +48,15 @@ class Measurement:
         The events table; positions in px.
     summary : dict
         Pooled results (`ensemble`), `structure`, `kinetics`, `population` and `quality`.
+    clusters : pandas.DataFrame or None
+        Clusters in every frame, of a movie too long for the summary to tell them all.
     """
 
     particles: pd.DataFrame
     msd: pd.DataFrame
     events: pd.DataFrame
     summary: dict[str, Any] = field(default_factory=dict)
+    clusters: pd.DataFrame | None = None
 
 
 def measure(
@@ -173,7 +176,7 @@ def measure_columns(
         "quality": {"warnings": [*motion.warnings, *assembly.warnings]},
         "methods": motion.methods,
     }
-    return Measurement(particles, motion.msd, assembly.events, summary)
+    return Measurement(particles, motion.msd, assembly.events, summary, assembly.clusters)
 
 
 def _check_frames(table: pd.DataFrame) -> None:

@@ -167,7 +167,7 @@ def ensemble_msd(
     at, lags = lag - 1, int(lag.max(initial=1))
 
     def summed(values: Floats) -> Floats:
-        return np.bincount(at, values, lags)
+        return np.asarray(np.bincount(at, values, lags), np.float64)
 
     total = summed(n_pairs.astype(np.float64)).astype(np.int64)
     weight = n_pairs / total[at]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lptem_tracker.calibration import Calibration
     from lptem_tracker.settings import Settings
 
-MEASURED = ("particles.csv", "msd.csv", "events.csv", "summary.json", "tracks.parquet", "tracks.csv")
+MEASURED = ("particles.csv", "msd.csv", "events.csv", "clusters.csv", "summary.json", "tracks.parquet", "tracks.csv")
 
 
 @command()
@@ -127,6 +127,8 @@ def measure(
         target.write("particles.csv", result.particles)
         target.write("msd.csv", result.msd)
         target.write("events.csv", source.moved(result.events, 1))
+        if result.clusters is not None:
+            target.write("clusters.csv", result.clusters)
         target.write("tracks.parquet", ordered)
         target.write("tracks.csv", ordered)
         target.write_json("summary.json", result.summary)

@@ -210,7 +210,8 @@ def event_plots(results: Results) -> list[dict[str, Any]]:
     clusters = kinetics.get("n_clusters")
     if isinstance(clusters, list) and clusters:
         first, some = int(kinetics.get("frame_first") or 0), slice(None, None, shown_every(len(clusters)))
-        frames = range(first, first + len(clusters))[some]
+        step = int(kinetics.get("frame_step") or 1)
+        frames = range(first, first + step * len(clusters), step)[some]
         content = [series("steps", frames, clusters[some], colour=plots.GREEN)]
         low, high = kinetics.get("n_clusters_low"), kinetics.get("n_clusters_high")
         if isinstance(low, list) and isinstance(high, list):

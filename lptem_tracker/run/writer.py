@@ -21,6 +21,7 @@ RESULT_FILES = (
     "particles.csv",
     "msd.csv",
     "events.csv",
+    "clusters.csv",
     "summary.json",
     "settings.toml",
     "run.json",

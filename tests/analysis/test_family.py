@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import tracemalloc
 
 import numpy as np
@@ -9,8 +11,11 @@ import pytest
 from scipy.interpolate import CubicSpline
 
 from lptem_tracker.analysis import family as tables
+from lptem_tracker.analysis import shelf
 from lptem_tracker.analysis.family import FINE, GRID, LOG_RHO, Family, at_sigma2, build_family, pool
+from lptem_tracker.analysis.shelf import Shelf
 from lptem_tracker.analysis.trackset import Floats
+from lptem_tracker.errors import OutputError
 
 
 def white(n: int) -> Family:
@@ -67,3 +72,29 @@ def test_a_further_track_costs_what_is_kept_of_it_only() -> None:
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] - peaks[0] < 3000 * 1000
+
+
+def test_tables_on_the_disk_give_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Very many tracks lie on the disk and are read a few at a time: every likelihood is the same, to the last bit."""
+    sigma2, counts = np.array([0.01, 1.0]), np.ones((1, 150))
+    found = []
+    for most in (10**9, 0):
+        monkeypatch.setattr(tables, "IN_MEMORY", most)
+        monkeypatch.setattr(shelf, "AHEAD", 50 * 2 * len(LOG_RHO))
+        made = white(150)
+        found.append((at_sigma2(made, sigma2).best, pool(made, counts).log_q, made.node(1, -1)[0]))
+    assert isinstance(made.log_q, Shelf)
+    for one, other in zip(*found):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_full_disk_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What does not fit on the disk is an error with the place in it, no traceback."""
+
+    class Full(io.BytesIO):
+        def write(self, _: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shelf.tempfile, "TemporaryFile", Full)
+    with pytest.raises(OutputError, match="disk is full"):
+        Shelf((3, 1, 1)).put(0, 0, np.ones(3))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import lptem_tracker.analysis.kinetics as kinetics_module
 from lptem_tracker.analysis.clusters import History, Joining
 from lptem_tracker.analysis.contacts import Bonds
-from lptem_tracker.analysis.kinetics import measure_kinetics
+from lptem_tracker.analysis.kinetics import cluster_table, measure_kinetics
 from lptem_tracker.analysis.lifetimes import bond_lifetimes, kaplan_meier
 from lptem_tracker.calibration import Calibration
 
@@ -97,3 +98,13 @@ def test_rate_constant_is_that_of_two_particles_in_the_field():
     n_c = np.round(200 / (1 + 0.02 * np.arange(300) * 0.5)).astype(int)
     fits = measure_kinetics(history_of(n_c, 200, 50), CALIBRATION, (300, 100))["fits"]
     assert fits["rate_constant_nm2_s"] == pytest.approx(0.02 / 200 * 120_000, rel=0.02)
+
+
+def test_a_long_movie_tells_every_so_many_th_frame_and_the_table_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 10 frames with room for 4 every third one is listed, with its step; the table has the ten."""
+    monkeypatch.setattr(kinetics_module, "MOST_FRAMES", 4)
+    history = history_of(np.arange(12, 2, -1), 12, 0)
+    told = measure_kinetics(history, Calibration(), (100, 100))
+    assert told["frame_step"] == 3
+    assert told["n_clusters"] == [12, 9, 6, 3]
+    assert cluster_table(history)["n_clusters"].tolist() == list(range(12, 2, -1))
