@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from lptem_tracker.report.labels import figure, unit_text
+from lptem_tracker.report.listed import left_out
 from lptem_tracker.report.results import Results
 
 SOURCE_TEXT = {"metadata": "from the file", "user": "given by the user", "unknown": "not known"}
@@ -77,7 +78,7 @@ def key_figures(results: Results) -> list[tuple[str, str, str]]:
     if isinstance(motion, str):
         out.append(("Motion", motion, "of all tracks together"))
     if "events.csv" not in results.missing:
-        kinds = results.events["kind"].value_counts()
+        kinds = results.n_events
         text = ", ".join(f"{count} {kind}" for kind, count in kinds.items() if kind not in {"enter", "leave"})
         inner = int(sum(count for kind, count in kinds.items() if kind not in {"enter", "leave"}))
         out.append(("Events", f"{inner}", text or "no assembly event"))
@@ -99,6 +100,15 @@ def warnings(results: Results) -> list[str]:
         out.append("The pixel size is not known: lengths are in px. Give --pixel-size-nm for nm.")
     if results.calibration.frame_interval_s is None:
         out.append("The frame interval is not known: times are in frames. Give --frame-interval-s for s.")
+    found = len(results.paths.lengths), results.tracks["particle"].nunique()
+    out += left_out(
+        found[1] if results.listed.empty else len(results.listed),
+        max(len(results.particles), found[0]),
+        "particles",
+        "those seen most often; particles.csv, msd.csv and tracks.parquet have all, and figures and distributions are "
+        "of all",
+    )
+    out += left_out(len(results.events), int(results.n_events.sum()), "events", "events.csv has all")
     return list(dict.fromkeys(out))
 
 

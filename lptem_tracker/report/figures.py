@@ -9,11 +9,12 @@ import numpy as np
 
 from lptem_tracker.report import plots
 from lptem_tracker.report.labels import unit_text
-from lptem_tracker.report.msd_curves import ensemble_curve, model_msd, particle_curves
+from lptem_tracker.report.msd_curves import model_msd, particle_curves
 from lptem_tracker.report.plots import axis, plot, series
 from lptem_tracker.report.results import Results, shown_every
 
 MOST_CURVES = 400
+MOST_RANKED = 3_000
 EVENT_COLOURS = {"leave": plots.GREY, "enter": plots.GREY, "dissolve": plots.ORANGE, "nucleate": plots.BLUE,
                  "coalesce": plots.PINK, "detach": plots.VERMILION, "attach": plots.GREEN}  # fmt: skip
 """In the order of the timeline's lanes, from the bottom."""
@@ -26,20 +27,19 @@ def motion_plots(results: Results) -> list[dict[str, Any]]:
 
 def _msd_plots(results: Results) -> list[dict[str, Any]]:
     units, unit = results.calibration.units, results.msd_unit
-    curves = particle_curves(results.msd, results.calibration)
-    if not curves:
+    curves, mean = particle_curves(results.msd, results.calibration), results.mean_msd
+    if not curves or mean is None:
         return []
     thin = [
         series("line", c.lag, c.value, colour=plots.GREY, particle=c.particle, opacity=0.35, width=1)
         for c in curves[:MOST_CURVES]
     ]
-    mean = ensemble_curve(results.msd, results.calibration)
     half = 1.96 * mean.std if mean.std is not None else np.full(len(mean.lag), np.nan)
     content = [*thin, _with_errors(mean.lag, mean.value, half, "mean over particles")]
     x = axis(f"lag ({units.time})", log=True)
     note = "Each grey line is one particle; click it. " if thin else ""
     if len(curves) > MOST_CURVES:
-        note += f"The first {MOST_CURVES} of {len(curves)} particles are drawn. "
+        note += f"The first {MOST_CURVES} of {max(len(curves), len(results.particles))} particles are drawn. "
     out = []
     model = model_msd(mean.lag, results.ensemble, results.calibration)
     if model is not None:
@@ -123,7 +123,9 @@ def _pooled(results: Results) -> str:
 def _ranked(results: Results, name: str, low: str, high: str, label: str, key: str, *, log: bool) -> dict[str, Any]:
     """Return the plot of every particle's value with its interval, in order of size."""
     table = results.particles[results.particles[name].notna()].sort_values(name, ignore_index=True)
-    rank = np.arange(1, len(table) + 1)
+    n = len(table)
+    rank = np.unique(np.linspace(1, n, min(n, MOST_RANKED)).round().astype(np.int64))
+    table = table.iloc[rank - 1]
     ids = [int(p) for p in table["particle"]]
     more = {"low": table[low].to_numpy(float), "high": table[high].to_numpy(float)} if {low, high} <= set(table) else {}
     kind: plots.Kind = "errors" if more else "points"
@@ -131,20 +133,18 @@ def _ranked(results: Results, name: str, low: str, high: str, label: str, key: s
     pooled = results.ensemble.get(name)
     if isinstance(pooled, int | float):
         content.append(
-            series(
-                "line", [1, max(len(table), 2)], [pooled, pooled], name="all tracks together", colour=plots.VERMILION
-            )
+            series("line", [1, max(n, 2)], [pooled, pooled], name="all tracks together", colour=plots.VERMILION)
         )
-    level = f"{results.level:.0%}"
+    click = "Click a point to see the particle."
+    if n > len(rank):
+        click = f"{len(rank):,} of {n:,} particles are drawn, evenly over their order."
     return plot(
         f"{key}_ranked",
         f"{label.split(' ')[0]} of each particle",
         axis("particle, by value"),
         axis(label, log=log),
         content,
-        caption=f"Bars: {level} intervals. Click a point to see the particle."
-        if more
-        else "Click a point to see the particle.",
+        caption=f"Bars: {results.level:.0%} intervals. {click}" if more else click,
     )
 
 
@@ -203,7 +203,8 @@ def event_plots(results: Results) -> list[dict[str, Any]]:
                 marks,
                 height=70 + 34 * len(lanes),
                 width=1180,
-                caption="Click a mark to see the event.",
+                caption="Click a mark to see the event."
+                + (" Those listed below are drawn." if results.n_events.sum() > len(events) else ""),
             )
         )
     kinetics = results.summary.get("kinetics") or {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,8 @@ class Curve:
     std: NDArray[np.float64] | None = None
 
 
-def _columns(msd: pd.DataFrame, calibration: Calibration) -> tuple[str, str] | None:
+def curve_columns(msd: pd.DataFrame, calibration: Calibration) -> tuple[str, str] | None:
+    """Return the names of the columns of lag and MSD; None where the table has none in these units."""
     units = calibration.units
     lag, value = f"lag_{units.time}", f"msd_{units.length}2"
     return (lag, value) if {lag, value} <= set(msd) else None
@@ -43,7 +44,7 @@ def particle_curves(msd: pd.DataFrame, calibration: Calibration) -> list[Curve]:
         As in ``msd.csv``.
     calibration : Calibration
     """
-    names = _columns(msd, calibration)
+    names = curve_columns(msd, calibration)
     if names is None or "particle" not in msd:
         return []
     own = msd[msd["particle"].notna() & (msd["particle"] != -1) & (msd[names[1]] > 0)]
@@ -65,31 +66,54 @@ def ensemble_curve(msd: pd.DataFrame, calibration: Calibration) -> Curve:
     msd : pandas.DataFrame
     calibration : Calibration
     """
-    names = _columns(msd, calibration)
-    assert names is not None
-    lag, value = names
-    pooled = msd["particle"].isna() | (msd["particle"] == -1)
-    table = _mean_over_particles(msd[~pooled], lag, value)
-    if pooled.any():
-        own = msd[pooled].set_index(lag)[value]
-        table = table.reindex(own.index).assign(mean=own)
+    return ensemble_of_blocks(lambda: [msd], calibration)
+
+
+def ensemble_of_blocks(blocks: Callable[[], Iterable[pd.DataFrame]], calibration: Calibration) -> Curve:
+    """Do what `ensemble_curve` does with a table that comes in blocks, which are gone through twice.
+
+    Parameters
+    ----------
+    blocks : callable
+        Starts the table from its beginning each time it is called.
+    calibration : Calibration
+    """
+    units = calibration.units
+    lag, value = f"lag_{units.time}", f"msd_{units.length}2"
+    own = []
+    sums = pd.DataFrame({"w": [], "wv": [], "n": []}, index=pd.Index([], dtype=float, name="lag"), dtype=float)
+    for block in blocks():
+        pooled = _pooled(block)
+        own.append(block.loc[pooled, [lag, value]])
+        rows = block[~pooled]
+        weight = _weight(rows)
+        part = pd.DataFrame({"lag": rows[lag], "w": weight, "wv": weight * rows[value], "n": 1.0})
+        sums = sums.add(part.groupby("lag").sum(), fill_value=0.0)
+    mean = sums["wv"] / sums["w"]
+    squares = pd.Series(0.0, index=sums.index)
+    for block in blocks():
+        rows = block[~_pooled(block)]
+        rest = (rows[value] - rows[lag].map(mean)) * _weight(rows)
+        squares = squares.add((rest**2).groupby(rows[lag]).sum(), fill_value=0.0)
+    # the ratio estimator of a weighted mean: Cochran 1977, eq. 6.13
+    std = np.sqrt(squares * sums["n"] / (sums["n"] - 1).clip(lower=1)) / sums["w"]
+    table = pd.DataFrame({"mean": mean, "std": std.where(sums["n"] >= 3)})
+    told = pd.concat(own, ignore_index=True)
+    if len(told):
+        known = told.set_index(lag)[value]
+        table = table.reindex(known.index).assign(mean=known)
     table = table[(table.index > 0) & (table["mean"] > 0)].sort_index()
     table = table.iloc[thin(len(table), 60)]
     return Curve(None, *(np.asarray(column, dtype=float) for column in (table.index, table["mean"], table["std"])))
 
 
-def _mean_over_particles(msd: pd.DataFrame, lag: str, value: str) -> pd.DataFrame:
-    """Return mean and std at each lag: particles weighted by their pairs, and the scatter between them."""
-    weight = msd["n_pairs"].astype(float) if "n_pairs" in msd else pd.Series(1.0, index=msd.index)
-    table = pd.DataFrame({"lag": msd[lag], "w": weight, "wv": weight * msd[value]})
-    sums = table.groupby("lag")[["w", "wv"]].sum()
-    mean = sums["wv"] / sums["w"]
-    rest = (msd[value] - table["lag"].map(mean)) * weight
-    squares = (rest**2).groupby(table["lag"]).sum()
-    n = table.groupby("lag").size()
-    # the ratio estimator of a weighted mean: Cochran 1977, eq. 6.13
-    std = np.sqrt(squares * n / (n - 1).clip(lower=1)) / sums["w"]
-    return pd.DataFrame({"mean": mean, "std": std.where(n >= 3)})
+def _pooled(msd: pd.DataFrame) -> pd.Series[bool]:
+    """Return which rows are of all particles together."""
+    return msd["particle"].isna() | (msd["particle"] == -1)
+
+
+def _weight(msd: pd.DataFrame) -> pd.Series[float]:
+    return msd["n_pairs"].astype(float) if "n_pairs" in msd else pd.Series(1.0, index=msd.index)
 
 
 def thin(n: int, most: int = MOST_LAGS) -> NDArray[np.int64]:

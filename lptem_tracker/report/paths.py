@@ -12,8 +12,8 @@ import pandas as pd
 from lptem_tracker.run import Run, read_blocks
 from lptem_tracker.tables import FRAME, OBSERVED, PARTICLE, TRACK_DTYPES, empty_table
 
-MOST_ROWS = 1_000_000
-"""Of a longer table every so many-th row of each particle is held."""
+MOST_ROWS = 350_000
+"""Of a longer table every so many-th row of each particle is held: more a page cannot draw."""
 _COLUMNS = (PARTICLE, FRAME, "x", "y", OBSERVED, "width", "height", "radius", "drift_x", "drift_y")
 
 
@@ -24,10 +24,11 @@ class Paths:
     Attributes
     ----------
     rows : pandas.DataFrame
-        Positions, sorted by particle and frame, with `observed`; of each particle every `stride`-th row.
+        Positions of the particles that are listed, sorted by particle and frame, with `observed`; of each particle
+        every `stride`-th row.
     stride : int
     lengths : pandas.Series
-        Observed positions of each particle, thinned or not.
+        Observed positions of each particle, listed or not.
     counts : pandas.Series
         Observed particles of each frame that has any.
     """
@@ -38,7 +39,14 @@ class Paths:
     counts: pd.Series[int]
 
 
-def read_paths(run: Run, most_rows: int = MOST_ROWS) -> Paths:
+def read_paths(
+    run: Run,
+    most_rows: int = MOST_ROWS,
+    *,
+    measured: pd.Series[int] | None = None,
+    listed: pd.Series[int] | None = None,
+    most_particles: int | None = None,
+) -> Paths:
     """Read the tracks that were measured, all of them where nothing was measured.
 
     Parameters
@@ -46,6 +54,12 @@ def read_paths(run: Run, most_rows: int = MOST_ROWS) -> Paths:
     run : Run
     most_rows : int
         How many rows are held, about.
+    measured : pandas.Series, optional
+        Particles that count; by default those of the run's particles table, all where it has none.
+    listed : pandas.Series, optional
+        Particles whose rows are held; by default all that count.
+    most_particles : int, optional
+        How many of them, where `listed` does not say: those seen most often.
 
     Raises
     ------
@@ -55,29 +69,56 @@ def read_paths(run: Run, most_rows: int = MOST_ROWS) -> Paths:
     path = run.path / "tracks.parquet"
     if not path.exists():
         return Paths(empty_table(TRACK_DTYPES), 1, *[pd.Series(dtype="int64")] * 2)
-    measured = None
-    if (run.path / "particles.csv").exists() and len(run.particles):
+    if measured is None and (run.path / "particles.csv").exists() and len(run.particles):
         measured = run.particles[PARTICLE]
-    sizes, lengths, counts = [], [], []
+    size, lengths, counts = _Counter(), _Counter(), _Counter()
     for block in _measured(path, (PARTICLE, FRAME, OBSERVED), measured):
-        sizes.append(block[PARTICLE].value_counts())
-        observed = block[block[OBSERVED]]
-        lengths.append(observed[PARTICLE].value_counts())
-        counts.append(observed[FRAME].value_counts())
-    size = _summed(sizes)
-    stride = max(1, -(-int(size.sum()) // most_rows))
-    ids, seen = size.index.to_numpy(), np.zeros(len(size), np.int64)
+        seen = block[OBSERVED].to_numpy(bool)
+        size.add(block[PARTICLE])
+        lengths.add(block[PARTICLE][seen])
+        counts.add(block[FRAME][seen])
+    long = lengths.series()
+    if listed is None and most_particles is not None and len(long) > most_particles:
+        listed = pd.Series(long.sort_values(ascending=False, kind="stable").index[:most_particles])
+    shown = measured if listed is None else listed
+    ids = np.arange(len(size.n)) if shown is None else np.intersect1d(shown, np.arange(len(size.n)))
+    stride = max(1, -(-int(size.n[ids].sum()) // most_rows))
+    rows = _thinned(path, shown, stride, len(size.n))
+    return Paths(rows, stride, long, counts.series())
+
+
+class _Counter:
+    """How often each whole number from 0 came; memory for the largest."""
+
+    def __init__(self) -> None:
+        self.n = np.zeros(0, np.int64)
+
+    def add(self, values: pd.Series[int]) -> None:
+        """Count some values."""
+        found = np.bincount(values.to_numpy(np.int64), minlength=len(self.n)).astype(np.int64)
+        found[: len(self.n)] += self.n
+        self.n = found
+
+    def series(self) -> pd.Series[int]:
+        """Return the counts of those that came."""
+        some = np.flatnonzero(self.n)
+        return pd.Series(self.n[some], index=some)
+
+
+def _thinned(path: Path, listed: pd.Series[int] | None, stride: int, n: int) -> pd.DataFrame:
+    """Return every `stride`-th row of each listed particle, of `n` numbers at most, by particle and frame."""
+    seen = np.zeros(n if stride > 1 else 0, np.int64)
     kept = [empty_table({name: TRACK_DTYPES[name] for name in _COLUMNS[:5]})]
-    for block in _measured(path, _COLUMNS, measured):
+    for block in _measured(path, _COLUMNS, listed):
         if stride > 1:
-            at = np.searchsorted(ids, block[PARTICLE].to_numpy())
+            at = block[PARTICLE].to_numpy()
             place = seen[at] + block.groupby(PARTICLE).cumcount().to_numpy()
-            seen += np.bincount(at, minlength=len(ids))
+            seen += np.bincount(at, minlength=n)
             block = block[place % stride == 0]
         kept.append(block)
     rows = pd.concat([part for part in kept if len(part)] or kept, ignore_index=True)
-    rows = rows.sort_values([PARTICLE, FRAME], kind="stable", ignore_index=True)
-    return Paths(rows, stride, _summed(lengths), _summed(counts))
+    del kept
+    return rows.sort_values([PARTICLE, FRAME], kind="stable", ignore_index=True)
 
 
 def detections_per_frame(run: Run) -> pd.Series[int]:
@@ -88,8 +129,10 @@ def detections_per_frame(run: Run) -> pd.Series[int]:
     InputError
         There is no such table, or it cannot be read.
     """
-    blocks = read_blocks(run.path / "detections.parquet", (FRAME,))
-    return _summed([block[FRAME].value_counts() for block in blocks])
+    counts = _Counter()
+    for block in read_blocks(run.path / "detections.parquet", (FRAME,)):
+        counts.add(block[FRAME])
+    return counts.series()
 
 
 def _measured(path: Path, columns: tuple[str, ...], measured: pd.Series[int] | None) -> Iterator[pd.DataFrame]:
@@ -99,8 +142,3 @@ def _measured(path: Path, columns: tuple[str, ...], measured: pd.Series[int] | N
         if measured is not None:
             keep &= block[PARTICLE].isin(measured)
         yield (block if OBSERVED in block else block.assign(observed=True))[keep]
-
-
-def _summed(parts: list[pd.Series[int]]) -> pd.Series[int]:
-    """Add up counts of the same thing from several blocks."""
-    return pd.concat([pd.Series(dtype="int64"), *parts]).groupby(level=0).sum().astype("int64")

@@ -9,11 +9,15 @@ from typing import Any
 import pandas as pd
 
 from lptem_tracker.calibration import Calibration
+from lptem_tracker.report.listed import MOST_EVENTS, MOST_PARTICLES, read_events, read_particles
+from lptem_tracker.report.msd_curves import Curve, curve_columns, ensemble_of_blocks
 from lptem_tracker.report.paths import Paths, detections_per_frame, read_paths
-from lptem_tracker.run import Run
-from lptem_tracker.tables import EVENT_DTYPES, empty_table
+from lptem_tracker.run import Run, read_csv_blocks
+from lptem_tracker.tables import EVENT_DTYPES, PARTICLE, empty_table
 
 MOST_FRAME_POINTS = 4000
+MOST_CURVE_ROWS = 200_000
+"""Rows of the MSD table that are held; of a longer one only those of the particles that are listed."""
 
 
 @dataclass
@@ -26,8 +30,14 @@ class Results:
         Where the measured particles were.
     detected : pandas.Series or None
         Detections of each frame that has any.
-    particles, msd, events : pandas.DataFrame
-        Empty where the run has none.
+    particles : pandas.DataFrame
+        All that were measured, with what distributions are drawn of; empty where the run has none.
+    listed : pandas.DataFrame
+        Those that the page lists, with all that was measured of them.
+    msd : pandas.DataFrame
+        The curves of those; `mean_msd` is the curve of all, None where there is none.
+    events : pandas.DataFrame
+        Those that the page lists; `n_events` counts all of each kind.
     summary, record : dict
     calibration : Calibration
     level : float
@@ -39,8 +49,11 @@ class Results:
     paths: Paths
     detected: pd.Series[int] | None
     particles: pd.DataFrame
+    listed: pd.DataFrame
     msd: pd.DataFrame
+    mean_msd: Curve | None
     events: pd.DataFrame
+    n_events: pd.Series[int]
     summary: dict[str, Any]
     record: dict[str, Any]
     calibration: Calibration
@@ -104,15 +117,58 @@ def gather(run: Run) -> Results:
         name: (run.path / name).exists()
         for name in ("tracks.parquet", "particles.csv", "msd.csv", "events.csv", "detections.parquet")
     }
+    nobody = pd.DataFrame({PARTICLE: pd.Series(dtype="int64")})
+    particles, listed = nobody, nobody
+    if have["particles.csv"]:
+        particles, listed = read_particles(run.path / "particles.csv", MOST_PARTICLES)
+    some = len(particles) > 0
+    paths = read_paths(
+        run,
+        measured=particles[PARTICLE] if some else None,
+        listed=listed[PARTICLE] if some else None,
+        most_particles=MOST_PARTICLES,
+    )
+    msd, mean = (nobody, None)
+    if have["msd.csv"]:
+        msd, mean = read_curves(run, listed[PARTICLE] if some else pd.Series(paths.rows[PARTICLE].unique()))
+    events, n_events = empty_table(EVENT_DTYPES), pd.Series(dtype="int64")
+    if have["events.csv"]:
+        events, n_events = read_events(run.path / "events.csv", MOST_EVENTS)
     return Results(
-        paths=read_paths(run),
+        paths=paths,
         detected=detections_per_frame(run) if have["detections.parquet"] else None,
-        particles=run.particles if have["particles.csv"] else pd.DataFrame({"particle": pd.Series(dtype="int64")}),
-        msd=run.msd if have["msd.csv"] else pd.DataFrame({"particle": pd.Series(dtype="int64")}),
-        events=run.events.reset_index(drop=True) if have["events.csv"] else empty_table(EVENT_DTYPES),
+        particles=particles,
+        listed=listed,
+        msd=msd,
+        mean_msd=mean,
+        events=events,
+        n_events=n_events,
         summary=run.summary,
         record=run.record,
         calibration=run.calibration,
         level=run.settings.motion.confidence_level,
         missing=[name for name, there in have.items() if not there],
     )
+
+
+def read_curves(run: Run, listed: pd.Series[int]) -> tuple[pd.DataFrame, Curve | None]:
+    """Return the MSD of the particles that are listed, and the mean curve of all; None where there is nothing.
+
+    Raises
+    ------
+    InputError
+        The table cannot be read.
+    """
+    path = run.path / "msd.csv"
+    kept, n = [], 0
+    for block in read_csv_blocks(path):
+        n += len(block)
+        kept.append(block[block[PARTICLE].isin(listed)] if n > MOST_CURVE_ROWS else block)
+    if n > MOST_CURVE_ROWS:
+        kept = [block[block[PARTICLE].isin(listed)] for block in kept]
+    rows = pd.concat([block for block in kept if len(block)] or kept[:1], ignore_index=True)
+    names = curve_columns(rows, run.calibration)
+    if names is None or not n:
+        return rows, None
+    blocks = (lambda: [rows]) if n <= MOST_CURVE_ROWS else (lambda: read_csv_blocks(path))
+    return rows, ensemble_of_blocks(blocks, run.calibration)

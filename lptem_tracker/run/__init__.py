@@ -12,7 +12,7 @@ from lptem_tracker.run.files import (
     write_text,
     writing,
 )
-from lptem_tracker.run.folder import Run, open_run, read_blocks, read_rejected, read_table
+from lptem_tracker.run.folder import Run, open_run, read_blocks, read_csv_blocks, read_rejected, read_table
 from lptem_tracker.run.growing import GrowingTable
 from lptem_tracker.run.provenance import environment
 from lptem_tracker.run.writer import RESULT_FILES, WORK, RunWriter
@@ -31,6 +31,7 @@ __all__ = [
     "jsonable",
     "open_run",
     "read_blocks",
+    "read_csv_blocks",
     "read_rejected",
     "read_table",
     "write_csv",

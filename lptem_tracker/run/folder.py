@@ -180,6 +180,20 @@ def read_blocks(path: Path, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
             yield file.read_row_group(group, columns=present).to_pandas()
 
 
+def read_csv_blocks(path: Path, rows: int = 50_000) -> Iterator[pd.DataFrame]:
+    """Yield a run's CSV table, so many rows at a time; at least one block, whose index counts on over all.
+
+    Raises
+    ------
+    InputError
+        It is absent or cannot be read.
+    """
+    import pandas as pd
+
+    with _told(path), pd.read_csv(path, chunksize=rows) as blocks:
+        yield from blocks
+
+
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
     """Tell in a sentence why a table of a run cannot be read."""

@@ -1,11 +1,15 @@
 """The front door of the measurements: what a tracks table must be."""
 
+import json
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from lptem_tracker.analysis import measure
+from lptem_tracker.analysis import measure, measure_columns
 from lptem_tracker.errors import TableError
+from lptem_tracker.tables import validate_tracks
 
 
 def _walk(frames):
@@ -41,3 +45,24 @@ def test_a_path_without_scatter_is_measured(step):
     particle = np.repeat(np.arange(3), 30)
     table = pd.DataFrame({"particle": particle, "frame": frame, "x": particle + step * frame, "y": 2.0})
     assert len(measure(table).particles) == 3
+
+
+def test_columns_read_when_they_are_needed_give_what_the_table_gives() -> None:
+    """Motion and assembly each ask for the columns they need, and every table and figure is the same."""
+    rng = np.random.default_rng(8)
+    rows = [
+        pd.DataFrame({"particle": p, "frame": np.arange(40), "x": 30 * p + rng.normal(size=40).cumsum(), "radius": 4.0})
+        for p in range(6)
+    ]
+    table = pd.concat(rows, ignore_index=True).assign(y=lambda t: 50 + t["x"] / 9, link_confidence=0.9, unused=1)
+    asked: list[str] = []
+
+    def read(names: Sequence[str]) -> pd.DataFrame:
+        asked.extend(names)
+        return validate_tracks(table)[[name for name in names if name in table or name == "observed"]]
+
+    one, other = measure(table, field_px=(400, 200)), measure_columns(read, field_px=(400, 200))
+    for name in ("particles", "msd", "events"):
+        pd.testing.assert_frame_equal(getattr(one, name), getattr(other, name))
+    assert json.dumps(one.summary) == json.dumps(other.summary)
+    assert "unused" not in asked
