@@ -77,12 +77,13 @@ def _link(writer: RunWriter, job: Job, store: Stored) -> Linked:
     """Write the detections that count, and the tracks."""
     settings = job.settings
     weak = settings.detect.detector == "yolo" and settings.link.faint
+    detections = partial(job.detections, store, job.evidence(store))
     stream = link_stream(
-        partial(job.detections, store),
+        detections,
         LinkOptions.from_settings(settings.link, image_drift=job.image_drift),
         sure_confidence=settings.detect.confidence if weak else None,
     )
-    columns = next(job.detections(store)).columns
+    columns = next(detections()).columns
     path = writer.path
     with (
         GrowingTable(path / "detections.parquet") as found,

@@ -15,7 +15,7 @@ import pandas as pd
 
 from lptem_tracker.detect import Detector
 from lptem_tracker.detect.chunks import FEWEST, detect_chunks, join_detections
-from lptem_tracker.detect.refine import pooled_evidence, settle_profile
+from lptem_tracker.detect.refine import Evidence, pooled_evidence, settle_profile
 from lptem_tracker.errors import MovieError
 from lptem_tracker.movie import Frame, Movie, open_movie
 from lptem_tracker.movie.stream import FrameProblems, checked_roi, frame_range, stream_frames
@@ -187,12 +187,16 @@ class Job:
         for problems in store.problems(self.start, CHUNK_FRAMES):
             self._remember(problems)
 
-    def detections(self, store: Stored) -> Iterator[pd.DataFrame]:
+    def evidence(self, store: Stored) -> Evidence:
+        """Return what all frames together say of the particles' thickness profile."""
+        return pooled_evidence(store.tables(self.start, CHUNK_FRAMES))
+
+    def detections(self, store: Stored, domes: Evidence) -> Iterator[pd.DataFrame]:
         """Yield the stored detections in order of frames; at least one table, all with the same columns.
 
-        Which thickness profile the particles have is decided by all frames together.
+        Which thickness profile the particles have is decided by all frames together, by `evidence`.
         """
-        some, domes = False, pooled_evidence(store.tables(self.start, CHUNK_FRAMES))
+        some = False
         for table in store.tables(self.start, CHUNK_FRAMES):
             if len(table):
                 some = True

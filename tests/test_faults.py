@@ -59,10 +59,29 @@ def _fill_disk(monkeypatch, name):
     for owner, method, target in (
         (Path, "write_text", lambda self, _args: self),
         (pd.DataFrame, "to_parquet", lambda _self, args: args[0]),
-        (pd.DataFrame, "to_csv", lambda _self, args: args[0]),
+        (Path, "write_bytes", lambda self, _args: self),
         (pq.ParquetWriter, "write_table", lambda self, _args: self.where),
     ):
         monkeypatch.setattr(owner, method, guarded(getattr(owner, method), target))
+    plain = Path.open
+
+    def opened(self, mode="r", *args, **kwargs):
+        file = plain(self, mode, *args, **kwargs)
+        if mode == "wb" and name in self.name:
+            return _Full(file)
+        return file
+
+    monkeypatch.setattr(Path, "open", opened)
+
+
+class _Full:
+    """An open file on a full disk."""
+
+    def __init__(self, file):
+        self.close = file.close
+
+    def write(self, _text):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 @pytest.mark.parametrize("name", ["identity.json", "chunk-000000003.parquet", "chunk-000000003.json", *FILES])

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lptem_tracker.errors import OutputError
+from lptem_tracker.run.rows_as_text import csv_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +26,7 @@ def write_parquet(path: Path, table: pd.DataFrame) -> None:
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
     """Write a table as UTF-8 CSV with full precision and ``\\n`` line ends."""
-    atomically(path, lambda part: table.to_csv(part, index=False, lineterminator="\n", encoding="utf-8"))
+    atomically(path, lambda part: part.write_bytes(csv_text(table, header=True)))
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from lptem_tracker.run.files import writing
+from lptem_tracker.run.rows_as_text import csv_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,8 +84,8 @@ class GrowingTable:
     def _write_csv(self, path: Path, part: Path, rows: pd.DataFrame) -> None:
         first = path not in self._open
         if first:
-            self._open[path] = part.open("w", encoding="utf-8", newline="")
-        rows.to_csv(self._open[path], index=False, header=first, lineterminator="\n")
+            self._open[path] = part.open("wb")
+        self._open[path].write(csv_text(rows, header=first))
 
     def __enter__(self) -> GrowingTable:
         return self

@@ -12,12 +12,12 @@ import pandas as pd
 from lptem_tracker.detect.refine.columns import Columns
 from lptem_tracker.detect.refine.describe import unwrap_angles
 from lptem_tracker.detect.refine.one_frame import Options, refine_frame
-from lptem_tracker.detect.refine.profile import pooled_evidence, settle_profile
+from lptem_tracker.detect.refine.profile import Evidence, pooled_evidence, settle_profile
 from lptem_tracker.errors import TableError
 from lptem_tracker.movie.base import Frame
 from lptem_tracker.tables import FRAME, validate_detections
 
-__all__ = ["pooled_evidence", "refine", "settle_profile", "unwrap_angles"]
+__all__ = ["Evidence", "pooled_evidence", "refine", "settle_profile", "unwrap_angles"]
 
 
 def refine(
