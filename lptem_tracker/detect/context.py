@@ -120,13 +120,21 @@ def judged(value: Wide, rule: dict[str, Any]) -> Wide:
         x = apart
         for k, (weight, bias) in enumerate(member):
             x = x if k == 0 else x * expit(x)
-            x = x @ np.array(weight).T + np.array(bias)
+            x = x @ np.asarray(weight).T + np.asarray(bias)
         odds += x[:, 0] / len(rule["members"])
     return np.asarray(expit(odds), np.float64)
 
 
+def ready(rule: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return a rule of `judged` with its lists of numbers made arrays, once for all frames."""
+    if rule is None:
+        return None
+    members = [[(np.array(weight), np.array(bias)) for weight, bias in member] for member in rule["members"]]
+    return {**rule, "mean": np.array(rule["mean"]), "scale": np.array(rule["scale"]), "members": members}
+
+
 def standardise(value: Wide, mean: Any, scale: Any) -> Wide:
-    """Return features with mean 0 and standard deviation 1, limited to a few of these; shape (N, 7)."""
+    """Return features with mean 0 and standard deviation 1, limited to a few of these; shape (N, F)."""
     return np.asarray(np.clip((value - np.asarray(mean)) / np.asarray(scale), -_REACH, _REACH), np.float64)
 
 

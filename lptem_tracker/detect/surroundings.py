@@ -84,7 +84,7 @@ def neighbours(boxes: Wide, score: Wide, typical: float, shape: tuple[int, ...])
     width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
     area, size = width * height, np.sqrt(width * height)
     contradicted, inside, holds, near = np.zeros((4, len(boxes)))
-    i, j, apart = _pairs(boxes, np.maximum(_NEAR * size, np.maximum(width, height)))
+    i, j, apart = near_pairs(boxes, np.maximum(_NEAR * size, np.maximum(width, height)))
     if len(i):
         common = np.minimum(boxes[i, 2:], boxes[j, 2:]) - np.maximum(boxes[i, :2], boxes[j, :2])
         overlap = np.prod(np.clip(common, 0, None), axis=1)
@@ -107,7 +107,7 @@ def neighbours(boxes: Wide, score: Wide, typical: float, shape: tuple[int, ...])
     )
 
 
-def _pairs(boxes: Wide, reach: Wide) -> tuple[NDArray[np.int64], NDArray[np.int64], Wide]:
+def near_pairs(boxes: Wide, reach: Wide) -> tuple[NDArray[np.int64], NDArray[np.int64], Wide]:
     """Return both orders of all pairs of boxes nearer than the larger one's reach in px, and their distances.
 
     The boxes are taken by octaves of their reach, so that one large box does not make neighbours of all small ones.

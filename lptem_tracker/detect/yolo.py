@@ -12,8 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lptem_tracker.detect.base import Detector
-from lptem_tracker.detect.context import judge
+from lptem_tracker.detect.context import judge, ready
 from lptem_tracker.detect.decode import Float, decode
+from lptem_tracker.detect.halves import join
 from lptem_tracker.detect.pyramid import (
     DOUBLE,
     FULL,
@@ -85,6 +86,7 @@ class YoloDetector(Detector):
         self.path = shipped_weights() if weights is None else Path(weights)
         self.sha256 = file_sha256(self.path)
         self.record = read_record(self.path)
+        self.record.update({name: ready(self.record.get(name)) for name in ("context", "halves")})
         self.runtime: Runtime = make_runtime(self.path, self.sha256, device)
         self.confidence = confidence
         self._kind = "cuda" if "cuda" in self.runtime.name else "cpu"
@@ -153,7 +155,8 @@ class YoloDetector(Detector):
             boxes, scores = boxes[:0], scores[:0]
         scale = np.float32(found[0][0].scale)
         scores = judge(image, boxes * scale, scores, self.record.get("context"))
-        return self._rows(frame.index, boxes, scores)
+        boxes, scores = join(image, boxes * scale, scores, self.record.get("halves"))
+        return self._rows(frame.index, boxes / scale, scores)
 
     def _search(self, jobs: list[Job], images: list[Image]) -> list[tuple[Job, Float, Float]]:
         """Run the network on frames at scales, tiles of one shape together."""

@@ -9,7 +9,7 @@ import argparse
 import hashlib
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from lptem_tracker.detect.yolo import YoloDetector
 from lptem_tracker.evaluate.detection import match
 from lptem_tracker.movie.base import Frame
 from lptem_tracker.preprocess.normalise import normalise
+from lptem_tracker.training.halves import examples, fit_halves
 from lptem_tracker.training.judge import fit_judge
 from lptem_tracker.training.stream import faint
 
@@ -31,8 +32,30 @@ SEED = 20_000
 """First seed of the calibration images: training draws from spawned seeds, the benchmarks from 30,000 on."""
 _PER_IMAGE = 120
 """Detections an image contributes at most, so that crowded films do not outweigh the rest."""
-_KINDS = ("well_dispersed", None, None, "no_particles", None, "well_dispersed", None, None, None, None)
-"""Kinds of image in turn; None is what the simulator draws by itself, which holds too few of the two others."""
+_KINDS = (
+    "well_dispersed", None, None, "no_particles", None, "faint_film",
+    "well_dispersed", None, None, "speckled_film", None, "noisy_rods",
+)  # fmt: skip
+"""Kinds of image in turn; None is what the simulator draws by itself, which holds too few of the others."""
+
+
+class Seen(NamedTuple):
+    """What a detector answers to simulated images.
+
+    Attributes
+    ----------
+    value, correct, image : numpy.ndarray
+        Shapes (N, 23), the `context.features` of at most `_PER_IMAGE` detections an image, (N,), whether it is real,
+        and (N,), the number of its image; detections of particles too faint to be labelled are left out.
+    pairs, one : numpy.ndarray
+        Shapes (P, F), the `halves.features` of pairs of detections, and (P,), whether they lie on one particle.
+    """
+
+    value: Float
+    correct: NDArray[np.bool_]
+    image: NDArray[np.int64]
+    pairs: Float
+    one: NDArray[np.bool_]
 
 
 def isotonic(score: Float, correct: NDArray[np.bool_], *, knots: int = 24) -> tuple[list[float], list[float]]:
@@ -62,25 +85,14 @@ def isotonic(score: Float, correct: NDArray[np.bool_], *, knots: int = 24) -> tu
     return [0.0, *middle, 1.0], [0.0, *rising, max(rising[-1], 0.99)]
 
 
-def score_simulated(
-    weights: Path, n_images: int, *, size: int = 384, seed: int = SEED
-) -> tuple[Float, NDArray[np.bool_], NDArray[np.int64]]:
-    """Detect in simulated images and tell which detections are real.
-
-    Returns
-    -------
-    value : numpy.ndarray
-        Shape (N, 23), the `context.features` of at most `_PER_IMAGE` detections an image; those on particles too faint
-        to be labelled are left out.
-    correct, image : numpy.ndarray
-        Shape (N,), whether it is real, and the number of its image.
-    """
+def see_simulated(weights: Path, n_images: int, *, size: int = 384, seed: int = SEED) -> Seen:
+    """Detect in simulated images and tell which detections are real, and which pairs of them one particle."""
     from lptem_tracker.simulate import random_training_image
 
     detector = YoloDetector(weights, device="cpu", confidence=0.0)
-    for entry in ("calibration", "context"):
+    for entry in ("calibration", "context", "halves"):
         detector.record.pop(entry, None)
-    values, corrects, images = [], [], []
+    values, corrects, images, pairs = [], [], [], []
     for k in range(n_images):
         rng = np.random.default_rng(seed + k)
         pixels, everything = random_training_image(rng, size=size, kind=_KINDS[k % len(_KINDS)], min_visibility=1.5)
@@ -94,11 +106,14 @@ def score_simulated(
         doubtful = _on_faint(found, everything[~clear], correct)
         some = rng.permutation(np.flatnonzero(~doubtful))[:_PER_IMAGE]
         centre, side = found[["x", "y"]].to_numpy() + 0.5, found[["width", "height"]].to_numpy()
-        boxes = np.hstack([centre - side / 2, centre + side / 2]).astype(np.float32)
-        values.append(features(normalise(pixels), boxes, found["confidence"].to_numpy(np.float32))[some])
+        boxes = np.hstack([centre - side / 2, centre + side / 2])
+        score, picture = found["confidence"].to_numpy(), normalise(pixels)
+        values.append(features(picture, boxes.astype(np.float32), score.astype(np.float32))[some])
         corrects.append(correct[some])
         images.append(np.full(len(some), k))
-    return np.concatenate(values), np.concatenate(corrects), np.concatenate(images)
+        pairs += examples(picture, boxes, score, everything, rng)
+    joined = [np.concatenate(part) for part in zip(*pairs)] if pairs else [np.zeros((0, 0)), np.zeros(0, bool)]
+    return Seen(np.concatenate(values), np.concatenate(corrects), np.concatenate(images), *joined)
 
 
 def _on_faint(found: pd.DataFrame, few: pd.DataFrame, correct: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -129,15 +144,17 @@ def ship(weights: str | Path, output: str | Path, *, n_images: int = 200, say: A
     """
     trained, folder = load_weights(Path(weights)), Path(output)
     folder.mkdir(parents=True, exist_ok=True)
-    value, correct, image = score_simulated(trained.path, n_images)
+    seen = see_simulated(trained.path, n_images)
+    value, correct = seen.value, seen.correct
     # the curve is fitted on images that the judges have not seen
-    other = image % 3 == 2
+    other = seen.image % 3 == 2
     context = fit_judge(value[~other], correct[~other])
     knots, probability = isotonic(judged(value[other], context), correct[other])
     record = {
         **trained.record,
         "radius_px": [2.0, 60.0],
         "context": context,
+        "halves": fit_halves(seen.pairs, seen.one) if seen.one.any() else None,
         "calibration": {"score": knots, "probability": probability, "images": n_images, "seed": SEED},
     }
     target = folder / SHIPPED
@@ -149,7 +166,8 @@ def ship(weights: str | Path, output: str | Path, *, n_images: int = 200, say: A
     files = sorted(p for p in folder.iterdir() if p.suffix in {".safetensors", ".onnx"})
     sums = "".join(f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.name}\n" for p in files)
     (folder / "SHA256SUMS").write_text(sums, encoding="utf-8")
-    say(f"{len(value)} detections, {100 * correct.mean():.1f} % real; wrote {', '.join(p.name for p in files)}")
+    names = ", ".join(p.name for p in files)
+    say(f"{len(value)} detections, {100 * correct.mean():.1f} % real, {len(seen.one)} pairs; wrote {names}")
     return target
 
 
