@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import trackpy
+from crowd_scenes import KINDS, crowd_scene
 from plain_scenes import SHAPES, plain_scene
 from scipy import ndimage
 
@@ -39,6 +40,7 @@ from lptem_tracker.settings import Settings
 from lptem_tracker.simulate import random_training_image
 
 FIRST_SEED = 30_000
+SETS = ["simulated", "plain", "crowds", "empty", "sintering", "catalysts", "rods"]
 SNR_BINS = ((5, 8), (8, 12), (12, 20), (20, 50), (50, 2000))
 TRUTH = ["frame", "x", "y", "width", "height"]
 
@@ -246,6 +248,17 @@ def plain_lines(detector: YoloDetector, n: int, *, peer: bool) -> None:
         line(f"{name} ({len(frames)} pictures)", part, len(frames), "F1 0.97")
 
 
+def crowd_lines(detector: YoloDetector, n: int, *, peer: bool) -> None:
+    """Print the figures on films, crystals and growing particles of another simulator."""
+    for number, kind in enumerate(KINDS):
+        scenes = [crowd_scene(kind, np.random.default_rng(FIRST_SEED + 12_000 + 100 * number + k)) for k in range(n)]
+        for name, low, high in (("SNR 1-2", 1, 2), ("SNR 2-5", 2, 5)):
+            pictures = [Picture(scene.pixels, scene.truth) for scene in scenes if low <= scene.snr < high]
+            if pictures:
+                result = collect(pictures, detector, peer=peer)
+                line(f"crowds, {kind}, {name} ({len(pictures)} pictures)", result, len(pictures), "-")
+
+
 def without(found: pd.DataFrame | None, wanted: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame | None:
     """Drop detections of particles that are not asked for in this case."""
     if found is None:
@@ -313,7 +326,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[3] / "shared" / "data")
     parser.add_argument("--weights")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", nargs="*", default=["simulated", "plain", "empty", "sintering", "catalysts", "rods"])
+    parser.add_argument(
+        "--only", nargs="*", default=["simulated", "plain", "crowds", "empty", "sintering", "catalysts", "rods"]
+    )
     parser.add_argument("--no-peer", action="store_true")
     options = parser.parse_args()
     detector = YoloDetector(options.weights, device="cpu", confidence=0.02)
@@ -322,6 +337,8 @@ def main() -> None:
         simulated_lines(detector, 24 if options.quick else 120, peer=not options.no_peer)
     if "plain" in options.only:
         plain_lines(detector, 30 if options.quick else 150, peer=not options.no_peer)
+    if "crowds" in options.only:
+        crowd_lines(detector, 6 if options.quick else 16, peer=not options.no_peer)
     if "empty" in options.only:
         empty_line(detector, 20 if options.quick else 200)
     if not options.data.is_dir():
