@@ -1,11 +1,13 @@
-"""From the network's raw outputs to boxes: NumPy only, the same for every runtime."""
+"""From the network's raw outputs to boxes, the same for every runtime."""
 
 from __future__ import annotations
 
-from itertools import chain
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lptem_tracker.compiled import compiled
 
 Float = NDArray[np.float32]
 
@@ -66,36 +68,31 @@ def suppress(boxes: Float, scores: Float, *, max_overlap: float, max_nested: flo
         Largest share of the smaller box inside a better one; 1 switches this off.
     """
     order = np.argsort(-scores, kind="stable")
-    if len(order) < 2:
-        return order
     wide = boxes[order].astype(np.float64)
-    i, j = _touching(wide)
-    size = np.minimum(wide[i, 2:], wide[j, 2:]) - np.maximum(wide[i, :2], wide[j, :2])
-    shared = np.prod(np.clip(size, 0.0, None), 1)
-    area = np.prod(wide[:, 2:] - wide[:, :2], 1)
-    union = area[i] + area[j] - shared
-    rival = shared > max_overlap * union
-    if max_nested < 1.0:
-        rival |= shared > max_nested * np.minimum(area[i], area[j])
-    alive = [True] * len(wide)
-    for better, worse in zip(i[rival].tolist(), j[rival].tolist()):
-        if alive[better]:
-            alive[worse] = False
-    kept: NDArray[np.intp] = order[np.array(alive)]
+    kept: NDArray[np.intp] = order[_best(wide, np.argsort(wide[:, 0], kind="stable"), max_overlap, max_nested)]
     return kept
 
 
-def _touching(boxes: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return pairs (better, worse) of boxes whose centres are near enough to overlap, in order of the better."""
-    from scipy.spatial import cKDTree
-
-    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
-    reach = np.hypot(*(boxes[:, 2:] - boxes[:, :2]).T) / 2
-    tree = cKDTree(centre)
-    near = tree.query_ball_point(centre, reach)
-    i = np.repeat(np.arange(len(boxes)), np.fromiter(map(len, near), np.intp, len(near)))
-    j = np.fromiter(chain.from_iterable(near), np.intp, len(i))
-    # one number a pair sorts many times faster than rows of two
-    pairs = np.sort((np.minimum(i, j) * len(boxes) + np.maximum(i, j))[i != j])
-    pairs = pairs[np.diff(pairs, prepend=-1) > 0]
-    return pairs // len(boxes), pairs % len(boxes)
+@partial(compiled, nogil=True)
+def _best(boxes, across, max_overlap, max_nested):  # type: ignore[no-untyped-def]
+    """Return which boxes (N, 4), the best first, stay (N,); `across` are their rows by their left side."""
+    alive = np.ones(len(boxes), np.bool_)
+    left, widest = boxes[across, 0], 0.0
+    for k in range(len(boxes)):
+        widest = max(widest, boxes[k, 2] - boxes[k, 0])
+    for better in range(len(boxes)):
+        if not alive[better]:
+            continue
+        x0, y0, x1, y1 = boxes[better]
+        area = (x1 - x0) * (y1 - y0)
+        for at in range(np.searchsorted(left, x0 - widest), np.searchsorted(left, x1)):
+            worse = across[at]
+            if worse <= better or not alive[worse]:
+                continue
+            a0, b0, a1, b1 = boxes[worse]
+            shared = max(min(x1, a1) - max(x0, a0), 0.0) * max(min(y1, b1) - max(y0, b0), 0.0)
+            other = (a1 - a0) * (b1 - b0)
+            nested = max_nested < 1.0 and shared > max_nested * min(area, other)
+            if nested or shared > max_overlap * (area + other - shared):
+                alive[worse] = False
+    return alive
