@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 import warnings
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +20,8 @@ from lptem_tracker.detect.weights import Weights, load_weights
 from lptem_tracker.errors import LptemWarning, SettingsError, WeightsError
 
 Images = NDArray[np.float32]
+_OFTEN_PX = 13_000_000
+"""Pixels of images of one shape after which a graph for it alone would have saved the time that compiling it takes."""
 _STREAMS = 8
 """Images that a CPU works on at the same time at most; each takes memory of its own."""
 
@@ -114,6 +117,10 @@ class OpenVinoRuntime:
     Each calling thread has a stream of its own: cores that work on different images never wait for each other.
     Threads are not bound to cores: every process would bind its first stream to the same core, and two workers, or
     whatever else runs on the machine, would share that one while others stand idle.
+
+    The shape of images that comes most gets a graph of its own, which takes an eighth less time: with the shape known,
+    parts are joined in place and sums are taken along. It is used where it gives the same numbers to the last bit, and
+    no further shape gets one, because each takes some 70 MB.
     """
 
     def __init__(self, graph: Path) -> None:
@@ -126,14 +133,40 @@ class OpenVinoRuntime:
             "INFERENCE_NUM_THREADS": cores(),
             "ENABLE_CPU_PINNING": False,
         }
-        self._model = openvino.Core().compile_model(str(graph), "CPU", options)
-        self._own = threading.local()
+        self._core, self._graph, self._options = openvino.Core(), str(graph), options
+        self._any = self._core.compile_model(self._graph, "CPU", options)
+        self._fixed: dict[tuple[int, ...], Any] = {}
+        self._seen_px: Counter[tuple[int, ...]] = Counter()
+        self._tried = False
+        self._turn, self._own = threading.Lock(), threading.local()
 
     def run(self, images: Images) -> Images:
         """Return the raw outputs as float32; see `Runtime`."""
-        if not hasattr(self._own, "request"):
-            self._own.request = self._model.create_infer_request()
-        return np.array(self._own.request.infer([images])[0], np.float32)
+        fixed = self._fixed.get(images.shape)
+        if fixed is not None:
+            return self._infer(fixed, images)
+        raw = self._infer(self._any, images)
+        with self._turn:
+            self._seen_px[images.shape] += images.size
+            often = not self._tried and self._seen_px[images.shape] >= _OFTEN_PX
+            self._tried |= often
+        if often:
+            self._fix(images, raw)
+        return raw
+
+    def _infer(self, model: Any, images: Images) -> Images:
+        requests = self._own.__dict__.setdefault("requests", {})
+        if model not in requests:
+            requests[model] = model.create_infer_request()
+        return np.array(requests[model].infer([images])[0], np.float32)
+
+    def _fix(self, images: Images, raw: Images) -> None:
+        """Compile the graph for the shape of some images, to be used if it answers them alike."""
+        model = self._core.read_model(self._graph)
+        model.reshape(images.shape)
+        fixed = self._core.compile_model(model, "CPU", self._options)
+        if np.array_equal(self._infer(fixed, images), raw, equal_nan=True):
+            self._fixed[images.shape] = fixed
 
 
 class OnnxRuntime:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lptem_tracker.detect import runtimes
 from lptem_tracker.detect.runtimes import TorchRuntime, cuda_device
 from lptem_tracker.detect.weights import load_weights, shipped_weights
 from lptem_tracker.detect.yolo import YoloDetector
@@ -103,6 +104,25 @@ def test_noise_is_no_particle(detector):
     rng = np.random.default_rng(11)
     frames = [Frame(k, rng.poisson(level, (384, 384))) for k, level in enumerate((5, 50, 500))]
     assert len(detector.detect(frames)) == 0
+
+
+def test_the_shape_that_comes_most_gets_a_graph_that_answers_the_same(monkeypatch):
+    """From then on its images go through that graph, to the same bits; other shapes go on as before."""
+    openvino = pytest.importorskip("openvino")
+    detector = YoloDetector(device="openvino")
+    monkeypatch.setattr(runtimes, "_OFTEN_PX", 2 * 128 * 160)
+    images = np.random.default_rng(3).normal(size=(4, 1, 1, 128, 160)).astype(np.float32)
+    models = []
+    plain = openvino.CompiledModel.create_infer_request
+    monkeypatch.setattr(openvino.CompiledModel, "create_infer_request", lambda self: models.append(self) or plain(self))
+    first = [detector.runtime.run(image) for image in images]
+    assert len(models) == 2
+    second = [detector.runtime.run(image) for image in images]
+    assert [a.tobytes() for a in first] == [b.tobytes() for b in second]
+    assert not models[0].inputs[0].partial_shape.is_static
+    assert models[1].inputs[0].partial_shape.is_static
+    detector.runtime.run(images[0, :, :, :96])
+    assert len(models) == 2
 
 
 @pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
