@@ -134,7 +134,7 @@ class OpenVinoRuntime:
             "ENABLE_CPU_PINNING": False,
         }
         self._core, self._graph, self._options = openvino.Core(), str(graph), options
-        self._any = self._core.compile_model(self._graph, "CPU", options)
+        self._model = self._core.compile_model(self._graph, "CPU", options)
         self._fixed: dict[tuple[int, ...], Any] = {}
         self._seen_px: Counter[tuple[int, ...]] = Counter()
         self._tried = False
@@ -145,7 +145,7 @@ class OpenVinoRuntime:
         fixed = self._fixed.get(images.shape)
         if fixed is not None:
             return self._infer(fixed, images)
-        raw = self._infer(self._any, images)
+        raw = self._infer(self._model, images)
         with self._turn:
             self._seen_px[images.shape] += images.size
             often = not self._tried and self._seen_px[images.shape] >= _OFTEN_PX
