@@ -20,7 +20,7 @@ from lptem_tracker.detect.weights import Weights, load_weights
 from lptem_tracker.errors import LptemWarning, SettingsError, WeightsError
 
 Images = NDArray[np.float32]
-_OFTEN_PX = 13_000_000
+OFTEN_PX = 13_000_000
 """Pixels of images of one shape after which a graph for it alone would have saved the time that compiling it takes."""
 _STREAMS = 8
 """Images that a CPU works on at the same time at most; each takes memory of its own."""
@@ -148,7 +148,7 @@ class OpenVinoRuntime:
         raw = self._infer(self._model, images)
         with self._turn:
             self._seen_px[images.shape] += images.size
-            often = not self._tried and self._seen_px[images.shape] >= _OFTEN_PX
+            often = not self._tried and self._seen_px[images.shape] >= OFTEN_PX
             self._tried |= often
         if often:
             self._fix(images, raw)

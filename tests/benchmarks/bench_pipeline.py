@@ -2,22 +2,25 @@
 
 ``python tests/benchmarks/bench_pipeline.py [--quick] [--only NAME…] [--frames N] [--device auto|cpu|cuda]
 [--radius PX]`` simulates a movie of 512 × 512 px with 100 particles of 7 px (which is searched at eleven sixteenths of
-its resolution; one of 10 px at half of it, while the forward pass alone is always that of all scales) and prints
+its resolution; one of 10 px at half of it, one of 4 px at all scales) and prints
 
 stages       CPU time a frame and rate of each stage alone: decode, normalise, network, boxes, refine, link, measure,
              write
-end-to-end   `analyze` without drawings against the slower of decoding alone and the network's forward pass alone, on
-             the same tiles with as many callers at a time (asked: at least 0.85). On a CPU every other stage takes its
-             time from the same cores: the bound is the network's share of all CPU time, printed beside it
-ultralytics  detection and linking against ultralytics' own `track` with the same weights on the same frames (asked:
-             2× on a CPU, 5× on a GPU), with and without our refinement
+end-to-end   `analyze` without drawings against the slower of decoding alone and the network's forward pass alone
+             (asked: at least 0.85), once on the very batches that `analyze` gave the network and once on those of all
+             scales of every frame, with as many callers at a time. On a CPU every other stage takes its time from the
+             same cores. The start (imports done: compiling, the first chunk) is told apart from the pace by the
+             difference of two lengths
+ultralytics  detection and linking against ultralytics' own `track` with the same weights on the same frames, scaled
+             for the network as ours are (asked: 2× on a CPU, 5× on a GPU), with and without our refinement; F1 of both
 trackpy      detection and linking against trackpy's `locate` + `link`, told the true diameter and the threshold
              that suits it best, and the F1 of both (asked: 1× on a CPU and 20× on a GPU at equal or better F1)
 memory       peak of a process that analyses 10,000 frames of 512 × 512 px with 20 particles each over one that
              analyses 500 (asked: at most 1.1, and below 2 GB); the network is loaded, a stub stands for its answers
 long         peak memory and time of linking and measuring 10 particles in 10,000 and in 100,000 frames, and the
              memory that a million frames would take at this growth
-batch        two workers against one on four movies (asked: 1.7×)
+batch        two workers against one on four movies (asked: 1.7×), the start of the workers told apart; beside it what
+             the machine gives: the forward pass alone in two processes against one
 
 Wall-clock ratios mean something on an idle machine only; CPU-time ratios on any.
 """
@@ -25,12 +28,9 @@ Wall-clock ratios mean something on an idle machine only; CPU-time ratios on any
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import subprocess
 import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -40,55 +40,21 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pipeline_batch import batch
+from pipeline_film import SCENE, Clock, film, settings, timed
+from pipeline_memory import long_movie, memory
 
 from lptem_tracker.detect.decode import decode
 from lptem_tracker.detect.pyramid import levels_for, merge, render, tiles, untile
 from lptem_tracker.detect.refine import refine
-from lptem_tracker.detect.runtimes import cores
+from lptem_tracker.detect.runtimes import OFTEN_PX, OnnxRuntime, OpenVinoRuntime, TorchRuntime, cores
 from lptem_tracker.detect.yolo import YoloDetector
 from lptem_tracker.evaluate.detection import best_threshold, match
 from lptem_tracker.link import link
 from lptem_tracker.movie import open_movie
 from lptem_tracker.pipeline import analyze, detect
+from lptem_tracker.preprocess.normalise import normalise
 from lptem_tracker.settings import Settings
-from lptem_tracker.simulate import simulate_movie
-
-SEED = 4711
-SCENE = {"width_px": 512, "height_px": 512, "count": 100, "depth": "uint8", "radius_nm": 7.0, "snr": 3.0}
-
-
-class Clock:
-    """Wall-clock and CPU seconds of a block; CPU counts all threads of this process."""
-
-    wall = cpu = 0.0
-
-
-@contextmanager
-def timed() -> Iterator[Clock]:
-    clock = Clock()
-    wall, cpu = time.perf_counter(), time.process_time()
-    yield clock
-    clock.wall, clock.cpu = time.perf_counter() - wall, time.process_time() - cpu
-
-
-def film(folder: Path, n_frames: int, seed: int = SEED) -> tuple[Path, pd.DataFrame]:
-    """Write a movie as a TIFF stack and as single frames; return the folder of frames and the truth."""
-    import cv2
-    import tifffile
-
-    movie = simulate_movie("brownian", seed=seed, n_frames=n_frames, **SCENE)
-    frames = folder / "frames"
-    frames.mkdir(parents=True)
-    stack = []
-    for frame in movie.frames():
-        cv2.imwrite(str(frames / f"{frame.index:05d}.png"), frame.pixels)
-        stack.append(frame.pixels)
-    tifffile.imwrite(folder / "movie.tif", np.array(stack), photometric="minisblack")
-    return frames, movie.truth
-
-
-def settings(device: str, **more: Any) -> Settings:
-    return Settings.load(overrides={"detect.device": device, **more})
 
 
 def f1(found: pd.DataFrame, truth: pd.DataFrame) -> float:
@@ -155,6 +121,44 @@ def run_all(source: Path, out: Path, chosen: Settings) -> Clock:
     return clock
 
 
+@contextmanager
+def recorded() -> Iterator[list[tuple[int, ...]]]:
+    """Collect the shapes of the batches that the network is given meanwhile."""
+    shapes: list[tuple[int, ...]] = []
+    kept = [(kind, kind.run) for kind in (OpenVinoRuntime, OnnxRuntime, TorchRuntime)]
+
+    def noting(run: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(self: Any, images: Any) -> Any:
+            shapes.append(images.shape)
+            return run(self, images)
+
+        return noted
+
+    for kind, run in kept:
+        kind.run = noting(run)
+    try:
+        yield shapes
+    finally:
+        for kind, run in kept:
+            kind.run = run
+
+
+def forward(shapes: list[tuple[int, ...]], device: str) -> Clock:
+    """Time the network alone on batches of these shapes, warm; of many a regular part stands for all."""
+    detector = YoloDetector(device=device)
+    some = shapes[:: max(1, len(shapes) // 200)]
+    rng = np.random.default_rng(0)
+    images = {shape: rng.normal(size=shape).astype(np.float32) for shape in set(shapes)}
+    most = max(set(shapes), key=lambda shape: shapes.count(shape) * np.prod(shape))
+    with ThreadPoolExecutor(detector.workers) as pool:
+        warm = [most] * (1 + OFTEN_PX // int(np.prod(most))) + 2 * list(images)
+        list(pool.map(detector.runtime.run, [images[shape] for shape in warm]))
+        with timed() as clock:
+            list(pool.map(detector.runtime.run, [images[shape] for shape in some]))
+    clock.wall, clock.cpu = clock.wall * len(shapes) / len(some), clock.cpu * len(shapes) / len(some)
+    return clock
+
+
 def track_all(source: Path, device: str, **more: Any) -> tuple[Clock, pd.DataFrame]:
     """Time what a tracker does, detection and linking, less the start; return the detections too."""
     with timed() as start:
@@ -170,18 +174,36 @@ def track_all(source: Path, device: str, **more: Any) -> tuple[Clock, pd.DataFra
 
 def end_to_end(folder: Path, n: int, device: str) -> None:
     """Compare with the slower of decoding and the forward pass."""
-    alone = show_stages(folder, n, device)
-    whole = run_all(folder / "movie.tif", folder / "e2e", settings(device))
-    bare = run_all(folder / "movie.tif", folder / "bare", settings(device, **{"detect.refine": False}))
-    slower = max(alone["decode"].wall, alone["network"].wall)
-    share = alone["network"].cpu / sum(clock.cpu for clock in alone.values())
-    print("end to end against the slower of decoding and the forward pass (asked 0.85)")
-    print(f"  by wall clock {slower / whole.wall:.2f}; without refinement {slower / bare.wall:.2f}   (idle machine)")
-    print(
-        f"  CPU time {alone['network'].cpu / whole.cpu:.2f}; without refinement {alone['network'].cpu / bare.cpu:.2f}"
-    )
-    print(f"  bound on a busy CPU, the network's share of all stages: {share:.2f}")
-    print(f"  {n / whole.wall:.1f} frames/s, {1e3 * whole.cpu / n:.1f} CPU ms/frame; start and tables included")
+    with open_movie(folder / "movie.tif") as movie, timed() as decoding:
+        size = [frame.pixels.shape for frame in movie.frames()][-1]
+    all_scales = [
+        (1, 1, *tile.image.shape) for level in levels_for(size) for tile in tiles(render(np.eye(*size), level))
+    ]
+    bounds = {"all scales": forward(all_scales * n, device)}
+    few = 2 * n // 5
+    print(f"end to end against the slower of decoding and the forward pass (asked 0.85), {n} frames")
+    for name, more in (("everything", {}), ("without refinement", {"detect.refine": False})):
+        with recorded() as shapes:
+            whole = run_all(folder / "movie.tif", folder / f"e2e {name}", settings(device, **more))
+        part = run_all(
+            folder / "movie.tif", folder / f"few {name}", settings(device, **more, **{"movie.frames": f"0:{few}"})
+        )
+        bounds["the scales used"] = forward(shapes, device)
+        pace = Clock()
+        pace.wall, pace.cpu = (whole.wall - part.wall) * n / (n - few), (whole.cpu - part.cpu) * n / (n - few)
+        start = f"{whole.wall - pace.wall:.2f} s ({whole.cpu - pace.cpu:.2f} CPU)"
+        print(
+            f"  {name}: {1e3 * whole.wall / n:.1f} ms/frame, {1e3 * whole.cpu / n:.1f} CPU; start {start}, then",
+            end=" ",
+        )
+        print(f"{1e3 * pace.wall / n:.1f} ms/frame, {1e3 * pace.cpu / n:.1f} CPU")
+        for what, bound in bounds.items():
+            wall = max(bound.wall, decoding.wall)
+            print(
+                f"    bound of {what} ({1e3 * wall / n:.1f} ms, {1e3 * bound.cpu / n:.1f} CPU ms): by the clock "
+                f"{wall / whole.wall:.2f}, pace {wall / pace.wall:.2f}; by CPU time {bound.cpu / whole.cpu:.2f}, "
+                f"pace {bound.cpu / pace.cpu:.2f}"
+            )
 
 
 def as_ultralytics(folder: Path) -> Path:
@@ -198,20 +220,31 @@ def as_ultralytics(folder: Path) -> Path:
     return path
 
 
-def ultralytics(folder: Path, n: int, device: str) -> None:
+def ultralytics(folder: Path, truth: pd.DataFrame, n: int, device: str) -> None:
     """Compare with ultralytics' predictor and tracker."""
     from lptem_tracker.detect.network import ultralytics_quietly
 
     ultralytics_quietly()
     os.environ.pop("ULTRALYTICS_SAFE_LOAD", None)  # our own file, a moment old
+    import torch
     from ultralytics import YOLO
+    from ultralytics.models.yolo.detect import DetectionPredictor
+
+    class Scaled(DetectionPredictor):
+        """Theirs, with the frames brought to the scale that the network was trained on."""
+
+        def preprocess(self, im: list[np.ndarray]) -> Any:
+            return torch.from_numpy(np.stack([normalise(image[..., 0])[None] for image in im])).to(self.device)
 
     model = YOLO(str(as_ultralytics(folder)))
-    options = {"imgsz": 512, "conf": 0.1, "max_det": 1000, "stream": True, "verbose": False, "persist": False}
+    options = {"imgsz": 512, "conf": 0.1, "iou": 0.35, "max_det": 1000, "stream": True, "verbose": False}
+    options |= {"persist": False, "predictor": Scaled}
     options["device"] = "cpu" if device == "cpu" else (0 if device.startswith("cuda") else None)
 
-    def track(source: Path) -> int:
-        return sum(len(result.boxes) for result in model.track(source=str(source), **options))
+    def track(source: Path) -> pd.DataFrame:
+        found = [result.boxes.xywh.cpu().numpy()[:, :2] for result in model.track(source=str(source), **options)]
+        rows = np.concatenate([np.column_stack([np.full(len(part), k), part]) for k, part in enumerate(found)])
+        return pd.DataFrame(rows - [0, 0.5, 0.5], columns=["frame", "x", "y"]).astype({"frame": int})
 
     few = folder / "few"
     few.mkdir()
@@ -220,11 +253,10 @@ def ultralytics(folder: Path, n: int, device: str) -> None:
     track(few)
     with timed() as theirs:
         boxes = track(folder / "frames")
-    ours, _ = track_all(folder / "frames", device)
+    ours, found = track_all(folder / "frames", device)
     bare, _ = track_all(folder / "frames", device, **{"detect.refine": False})
-    print(
-        f"ultralytics' track, same weights and frames ({boxes / n:.0f} boxes a frame): asked 2x on a CPU, 5x on a GPU"
-    )
+    print("ultralytics' track, same weights and frames (asked 2x on a CPU, 5x on a GPU)")
+    print(f"  F1 ours {f1(found, truth):.3f}, theirs {f1(boxes, truth):.3f} with {len(boxes) / n:.0f} boxes a frame")
     for name, clock in (("everything", ours), ("without refinement", bare)):
         print(
             f"  {name:<18} {theirs.wall / clock.wall:5.2f}x by wall clock, {theirs.cpu / clock.cpu:5.2f}x by CPU time"
@@ -263,109 +295,6 @@ def trackpy(folder: Path, truth: pd.DataFrame, n: int, device: str) -> None:
     print(f"  theirs {1e3 * theirs.cpu / n:.1f} CPU ms/frame, ours {1e3 * ours.cpu / n:.1f}, {1e3 * bare.cpu / n:.1f}")
 
 
-CHILD = """
-import json, sys, time
-import numpy as np, pandas as pd
-from lptem_tracker import pipeline
-from lptem_tracker.calibration import Calibration
-from lptem_tracker.detect.base import Detector
-from lptem_tracker.detect.yolo import YoloDetector
-from lptem_tracker.movie.base import Frame, Movie
-from lptem_tracker.settings import Settings
-
-n, particles, side, out = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
-rng = np.random.default_rng(0)
-noise = rng.integers(90, 110, (side, side), np.uint8)
-
-class Film(Movie):
-    def __init__(self):
-        super().__init__("film", "made", (n, side, side), np.dtype(np.uint8), Calibration())
-    def _read(self, index):
-        return np.roll(noise, index)
-
-class Stub(Detector):
-    def __init__(self):
-        self.at = rng.uniform(20, 492, (particles, 2))
-        if side > 64:
-            self.network = YoloDetector(device="cpu")
-            self.network.detect([Frame(0, noise)])
-    def detect(self, frames):
-        tables = []
-        for f in frames:
-            self.at = 10 + np.abs(self.at - 10 + rng.normal(0, 0.3, self.at.shape))
-            tables.append(pd.DataFrame(dict(frame=f.index, x=self.at[:, 0], y=self.at[:, 1], x_std=.1, y_std=.1,
-                width=12., height=12., angle=0., area=113., radius=6., confidence=.9, class_id=0)))
-        return pd.concat(tables, ignore_index=True)
-    def describe(self):
-        return {"name": "stub"}
-
-pipeline.make_detector = lambda *_: Stub()
-settings = Settings.load(overrides={"detect.refine": False, "motion.bootstrap": 50})
-begun = time.process_time()
-run = pipeline.analyze(Film(), out, settings=settings)
-used = time.process_time() - begun
-words = open("/proc/self/status").read().split()
-peak = 1024 * int(words[words.index("VmHWM:") + 1])
-print(json.dumps(dict(peak=peak, cpu=used, stages={k: v["seconds"] for k, v in run.record["stages"].items()},
-                      tracks=len(run.track_lengths))))
-"""
-
-
-def child(n: int, particles: int, side: int, folder: Path) -> dict[str, Any]:
-    """Analyse made frames in a fresh process."""
-    out = folder / f"made-{n}-{particles}"
-    command = [sys.executable, "-c", CHILD, str(n), str(particles), str(side), str(out)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if result.returncode:
-        raise SystemExit(result.stderr)
-    return dict(json.loads(result.stdout.splitlines()[-1]))
-
-
-def memory(folder: Path, quick: bool) -> None:
-    """Compare the peaks of a long and a short movie."""
-    few, many = (100, 2000) if quick else (500, 10_000)
-    short, long = child(few, 20, 512, folder), child(many, 20, 512, folder)
-    print(f"peak memory, {many} frames of 512 x 512 px: {long['peak'] / 2**20:.0f} MiB (asked below 2 GB)")
-    print(
-        f"  over {few} frames ({short['peak'] / 2**20:.0f} MiB): {long['peak'] / short['peak']:.3f} (asked at most 1.1)"
-    )
-
-
-def long_movie(folder: Path, quick: bool) -> None:
-    """Tell what a long movie takes beside the detection, and what that makes for a million frames."""
-    lengths = (2_000, 10_000) if quick else (10_000, 100_000)
-    peaks = []
-    for n in lengths:
-        got = child(n, 10, 32, folder)
-        peaks.append(got["peak"])
-        parts = ", ".join(f"{name} {1e6 * s / n:.0f}" for name, s in got["stages"].items())
-        cpu = 1e6 * got["cpu"] / n
-        print(f"{n} frames with 10 particles: peak {peaks[-1] / 2**20:.0f} MiB; {cpu:.0f} CPU µs a frame")
-        print(f"  wall-clock µs a frame: {parts}")
-    slope = (peaks[1] - peaks[0]) / (lengths[1] - lengths[0])
-    whole = peaks[1] + slope * (1_000_000 - lengths[1])
-    print(f"a million frames, extrapolated along {slope:.0f} bytes a frame: {whole / 2**20:.0f} MiB")
-
-
-def batch(folder: Path, device: str) -> None:
-    """Compare one and two workers."""
-    from lptem_tracker.batch.many import run_batch
-    from lptem_tracker.batch.plan import Item
-
-    items = []
-    for k in range(4):
-        film(folder / f"batch{k}", 24, SEED + 10 + k)
-        items.append(Item(str(folder / f"batch{k}" / "movie.tif"), f"m{k}"))
-    walls = {}
-    for workers in (1, 2):
-        begun = time.perf_counter()
-        outcomes = run_batch(items, folder / f"runs{workers}", settings(device), workers=workers)
-        walls[workers] = time.perf_counter() - begun
-        if any(outcome.state != "done" for outcome in outcomes):
-            raise SystemExit(str(outcomes))
-    print(f"batch, 4 movies: two workers {walls[1] / walls[2]:.2f}x as fast as one by the wall clock (asked 1.7)")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
@@ -377,7 +306,7 @@ def main() -> None:
     parser.add_argument("--radius", type=float, default=SCENE["radius_nm"], help="of the particles, in px")
     options = parser.parse_args()
     SCENE["radius_nm"] = options.radius
-    n = options.frames or (16 if options.quick else 60)
+    n = options.frames or (20 if options.quick else 320)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         truth = pd.DataFrame()
@@ -387,11 +316,11 @@ def main() -> None:
         parts: dict[str, Callable[[], Any]] = {
             "stages": lambda: show_stages(folder, n, options.device),
             "end-to-end": lambda: end_to_end(folder, n, options.device),
-            "ultralytics": lambda: ultralytics(folder, n, options.device),
+            "ultralytics": lambda: ultralytics(folder, truth, n, options.device),
             "trackpy": lambda: trackpy(folder, truth, n, options.device),
             "memory": lambda: memory(folder, options.quick),
             "long": lambda: long_movie(folder, options.quick),
-            "batch": lambda: batch(folder, options.device),
+            "batch": lambda: batch(folder, options.device, options.quick),
         }
         for part in options.only:
             parts[part]()

@@ -110,7 +110,7 @@ def test_the_shape_that_comes_most_gets_a_graph_that_answers_the_same(monkeypatc
     """From then on its images go through that graph, to the same bits; other shapes go on as before."""
     openvino = pytest.importorskip("openvino")
     detector = YoloDetector(device="openvino")
-    monkeypatch.setattr(runtimes, "_OFTEN_PX", 2 * 128 * 160)
+    monkeypatch.setattr(runtimes, "OFTEN_PX", 2 * 128 * 160)
     images = np.random.default_rng(3).normal(size=(4, 1, 1, 128, 160)).astype(np.float32)
     models = []
     plain = openvino.CompiledModel.create_infer_request
