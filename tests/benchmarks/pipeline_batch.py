@@ -64,9 +64,6 @@ def batch(folder: Path, device: str, quick: bool) -> None:
     print(f"batch, 4 movies of {n} frames: two workers {whole[1] / whole[2]:.2f}x as fast as one (asked 1.7)")
     start = {workers: seconds(workers, "0:2") for workers in (1, 2)}
     pace = (whole[1] - start[1]) / (whole[2] - start[2])
-    print(
-        f"  {whole[1]:.1f} and {whole[2]:.1f} s; of these the first two frames of each {start[1]:.1f} and {start[2]:.1f} s,"
-    )
-    print(
-        f"  less which {pace:.2f}x; the forward pass alone, a thread each: {forward_passes(2) / forward_passes(1):.2f}x"
-    )
+    first = f"the first two frames of each {start[1]:.1f}, {start[2]:.1f} s"
+    print(f"  {whole[1]:.1f}, {whole[2]:.1f} s, of these {first}; less these {pace:.2f}x")
+    print(f"  the forward pass alone, a thread each: {forward_passes(2) / forward_passes(1):.2f}x")
