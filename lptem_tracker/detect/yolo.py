@@ -121,11 +121,11 @@ class YoloDetector(Detector):
         for frame, some, answers in zip(frames, levels, known):
             have = {level.scale: (boxes, scores) for level, boxes, scores in answers}
             new = [(frame, level) for level in some if level.scale not in have]
-            for (_, level), boxes, scores in self._search(new, self._rendered(new)):
+            images = self._rendered(new)
+            for (_, level), boxes, scores in self._search(new, images):
                 have[level.scale] = boxes, scores
-            out.append(
-                self._judged(frame, [(level, *have[level.scale]) for level in some], render(frame.pixels, some[0]))
-            )
+            finest = images[0] if new and new[0][1] is some[0] else render(frame.pixels, some[0])
+            out.append(self._judged(frame, [(level, *have[level.scale]) for level in some], finest))
         return out
 
     def detect_coarse(self, frames: Sequence[Frame], scale: float) -> pd.DataFrame | None:
