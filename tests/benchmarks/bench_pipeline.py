@@ -50,6 +50,7 @@ from lptem_tracker.detect.refine import refine
 from lptem_tracker.detect.runtimes import OFTEN_PX, OnnxRuntime, OpenVinoRuntime, TorchRuntime, cores
 from lptem_tracker.detect.yolo import YoloDetector
 from lptem_tracker.evaluate.detection import best_threshold, match
+from lptem_tracker.job import CHUNK_FRAMES
 from lptem_tracker.link import link
 from lptem_tracker.movie import open_movie
 from lptem_tracker.pipeline import analyze, detect
@@ -180,14 +181,14 @@ def end_to_end(folder: Path, n: int, device: str) -> None:
         (1, 1, *tile.image.shape) for level in levels_for(size) for tile in tiles(render(np.eye(*size), level))
     ]
     bounds = {"all scales": forward(all_scales * n, device)}
-    few = 2 * n // 5
+    few = n // 2 // CHUNK_FRAMES * CHUNK_FRAMES or n // 2
     print(f"end to end against the slower of decoding and the forward pass (asked 0.85), {n} frames")
     for name, more in (("everything", {}), ("without refinement", {"detect.refine": False})):
-        with recorded() as shapes:
-            whole = run_all(folder / "movie.tif", folder / f"e2e {name}", settings(device, **more))
         part = run_all(
             folder / "movie.tif", folder / f"few {name}", settings(device, **more, **{"movie.frames": f"0:{few}"})
         )
+        with recorded() as shapes:
+            whole = run_all(folder / "movie.tif", folder / f"e2e {name}", settings(device, **more))
         bounds["the scales used"] = forward(shapes, device)
         pace = Clock()
         pace.wall, pace.cpu = (whole.wall - part.wall) * n / (n - few), (whole.cpu - part.cpu) * n / (n - few)
