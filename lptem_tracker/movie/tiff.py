@@ -69,7 +69,8 @@ class TiffMovie(Movie):
     def _lay_out(self, path: Path, warnings: list[str]) -> tuple[tuple[int, int, int], np.dtype[Any]]:
         first = self._tif.pages[0]
         height, width = int(first.imagelength), int(first.imagewidth)
-        if self._tif.flags & {"ome", "imagej", "shaped", "mmstack", "stk", "lsm", "nih"}:
+        described = self._tif.flags & {"ome", "imagej", "shaped", "mmstack", "stk", "lsm", "nih"}
+        if described and not (described == {"shaped"} and self._is_written_page_by_page()):
             series = self._tif.series[0]
             announced = int((self._tif.imagej_metadata or {}).get("images", 1)) if self._tif.is_imagej else 1
             if announced > 1 and len(series.pages) == 1 and first.compression == 1:
@@ -99,6 +100,12 @@ class TiffMovie(Movie):
             check_fits(str(path), "a TIFF page", math.prod(first.shape) * first.dtype.itemsize, path)
         return (int(count), int(height), int(width)), first.dtype
 
+    def _is_written_page_by_page(self) -> bool:
+        """Whether each page, or run of pages, was described as a picture of its own: together they are the movie."""
+        series = self._tif.series
+        pages = sum(len(each.pages) for each in series)
+        return len(series) > 1 and pages == len(self._tif.pages)
+
     def _lie_together(self, path: Path, series: Any, count: int, warnings: list[str]) -> int:
         shape = [n for n, axis in zip(series.shape, series.axes, strict=True) if axis in self._order]
         dtype = np.dtype(self._tif.byteorder + series.dtype.char)
@@ -126,6 +133,8 @@ class TiffMovie(Movie):
             raise MovieError(f"Frame {index} of {self.source} lies in a file that is not there.")
         height, width = (int(page.shape[str(page.axes).index(axis)]) for axis in "YX")
         check_frame(self.source, height, width, int(page.dtype.itemsize))
+        if page.dtype != self._pages[0].dtype:
+            raise MovieError(f"Frame {index} of {self.source} holds {page.dtype}; the movie {self._pages[0].dtype}.")
         handle = page.parent.filehandle
         elsewhere = bool(handle.closed)  # a further file of a multi-file OME-TIFF
         if elsewhere:

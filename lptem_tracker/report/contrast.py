@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lptem_tracker.movie.base import Movie
+from lptem_tracker.report.source import pixels_of
 
 NOISY_SMOOTH_PX = 1.5
 
@@ -96,8 +97,9 @@ def estimate_contrast(
     """
     chosen = np.unique(np.linspace(start, (len(movie) if stop is None else stop) - 1, samples).round().astype(int))
     if smooth_px is None:
-        smooth_px = NOISY_SMOOTH_PX if _is_noisy(movie.read(int(chosen[len(chosen) // 2])).pixels, percentiles) else 0.0
-    pairs = [_percentiles(smoothed(movie.read(int(frame)).pixels, smooth_px), percentiles) for frame in chosen]
+        middle = pixels_of(movie, int(chosen[len(chosen) // 2]))
+        smooth_px = NOISY_SMOOTH_PX if middle is not None and _is_noisy(middle, percentiles) else 0.0
+    pairs = [_limits(movie, int(frame), smooth_px, percentiles) for frame in chosen]
     found = np.array([pair is not None for pair in pairs])
     if not found.any():
         return Contrast(np.zeros(1), np.zeros(1), np.ones(1))
@@ -105,6 +107,12 @@ def estimate_contrast(
     low, high = _running_median(values[:, 0]), _running_median(values[:, 1])
     least = max(1e-6 * float(np.abs(values).max()), 1e-12)
     return Contrast(chosen[found].astype(float), low, np.maximum(high, low + least), smooth_px)
+
+
+def _limits(movie: Movie, frame: int, smooth_px: float, percentiles: tuple[float, float]) -> tuple[float, float] | None:
+    """Return black and white of a frame; None where it cannot be read or has one grey level."""
+    pixels = pixels_of(movie, frame)
+    return None if pixels is None else _percentiles(smoothed(pixels, smooth_px), percentiles)
 
 
 def smoothed(pixels: NDArray[Any], smooth_px: float) -> NDArray[Any]:

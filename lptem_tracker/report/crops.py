@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from lptem_tracker.movie.base import Movie
 from lptem_tracker.report.contrast import Contrast
+from lptem_tracker.report.source import pixels_of
 
 CELL_PX = 72
 STRIP_OFFSETS = (-8, -3, -1, 0, 1, 3, 8)
@@ -105,9 +106,10 @@ def cut_all(movie: Movie, contrast: Contrast, cuts: Iterable[Cut]) -> dict[tuple
         by_frame[cut.frame].append(cut)
     out = {}
     for frame in sorted(by_frame):
-        if frame >= len(movie):
+        pixels = pixels_of(movie, frame) if frame < len(movie) else None
+        if pixels is None:
             continue
-        grey = contrast.apply(movie.read(frame).pixels, frame)
+        grey = contrast.apply(pixels, frame)
         for cut in by_frame[frame]:
             out[cut.key] = _square(grey, cut)
     return out

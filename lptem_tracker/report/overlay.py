@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -108,20 +109,20 @@ def _write(
 
 
 def _grouped(movie: Movie, shown: NDArray[np.int64], options: OverlayOptions) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Yield (frame, pixels) of each picture; with averaging the mean of the frames it stands for."""
-    first, stop = int(shown[0]), int(shown[-1]) + 1
-    if options.every == 1 or not options.average:
-        for frame in movie.frames(first, stop, options.every):
-            yield frame.index, frame.pixels
-        return
-    stop = min(stop + options.every - 1, len(movie))
-    total: NDArray[Any] | None = None
-    count, index = 0, first
-    for frame in movie.frames(first, stop):
-        if total is None:
-            total, count, index = frame.pixels.astype(np.float32), 1, frame.index
-        else:
-            total, count = total + frame.pixels, count + 1
-        if count == options.every or frame.index == stop - 1:
-            yield index, total / count
-            total = None
+    """Yield (frame, pixels) of each picture; with averaging the mean of the frames it stands for.
+
+    A picture whose frames cannot be read is black: were it left out, all later ones would come too early.
+    """
+    first, every = int(shown[0]), options.every
+    mean = options.average and every > 1
+    stop = min(int(shown[-1]) + (every if mean else 1), len(movie))
+    blank = np.zeros(movie.shape[1:], movie.dtype)
+    picture, count, total = 0, 0, blank
+    for frame in chain(movie.frames(first, stop, 1 if mean else every), [None]):
+        reached = len(shown) if frame is None else (frame.index - first) // every
+        while picture < reached:
+            yield int(shown[picture]), total / count if mean and count else total
+            picture, count, total = picture + 1, 0, blank
+        if frame is not None:
+            pixels = frame.pixels.astype(np.float32) if mean else frame.pixels
+            total, count = total + pixels if count else pixels, count + 1

@@ -17,16 +17,17 @@ from markupsafe import Markup
 from lptem_tracker.errors import InputError
 from lptem_tracker.movie.base import Movie
 from lptem_tracker.report import crops, facts, payload
-from lptem_tracker.report.contrast import estimate_contrast
+from lptem_tracker.report.contrast import Contrast, estimate_contrast
 from lptem_tracker.report.labels import labels
 from lptem_tracker.report.motion_rows import motion_tables
 from lptem_tracker.report.plots import numbers
 from lptem_tracker.report.results import Results, gather
-from lptem_tracker.report.source import checked_output, frame_times, open_run_movie
+from lptem_tracker.report.source import checked_output, frame_times, open_run_movie, pixels_of
 from lptem_tracker.run import Run, jsonable, write_text
 
 MOST_CROP_FRAMES = 60
 BACKGROUND_PX = 900
+MOST_TRIED = 100
 
 
 def write_report(
@@ -116,13 +117,21 @@ def _pictures(results: Results, movie: Movie | None) -> dict[str, Any]:
             item = {"frame": cut.frame, "src": crops.data_uri(pictures[cut.key])}
             particles.setdefault(str(cut.key[1]), []).append(item)
     joined = {str(n): crops.strip(pictures, n) for n in sorted({cut.key[1] for cut in strips})}
-    grey = contrast.apply(movie.read(0).pixels, 0)
     return {
-        "background": crops.data_uri(crops.reduced(grey, BACKGROUND_PX), 60),
+        "background": _background(movie, contrast, range(results.first_frame, min(results.n_frames, len(movie)))),
         "crops": particles,
         "strips": {key: crops.data_uri(row) for key, row in joined.items() if row is not None},
         "strip_offsets": crops.STRIP_OFFSETS,
     }
+
+
+def _background(movie: Movie, contrast: Contrast, frames: range) -> str | None:
+    """Return the first frame that can be read as a picture; None where none of the first ones can."""
+    for index in frames[:MOST_TRIED]:
+        pixels = pixels_of(movie, index)
+        if pixels is not None:
+            return crops.data_uri(crops.reduced(contrast.apply(pixels, index), BACKGROUND_PX), 60)
+    return None
 
 
 def _render(run: Run, results: Results, data: dict[str, Any], absences: dict[str, str]) -> str:

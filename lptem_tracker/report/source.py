@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lptem_tracker.errors import InputError, OutputError
+from lptem_tracker.errors import InputError, MovieError, OutputError
 from lptem_tracker.movie import open_movie
 from lptem_tracker.movie.base import Movie
 from lptem_tracker.run import Run
@@ -88,6 +89,14 @@ def measured_tracks(run: Run) -> pd.DataFrame:
     if (run.path / "particles.csv").exists() and len(run.particles):
         keep &= tracks[PARTICLE].isin(run.particles[PARTICLE])
     return tracks[keep].sort_values([PARTICLE, FRAME], kind="stable", ignore_index=True)
+
+
+def pixels_of(movie: Movie, index: int) -> NDArray[Any] | None:
+    """Return the pixels (Y, X) of a frame, None where it cannot be read: the run told so, and the rest is drawn."""
+    try:
+        return movie.read(index).pixels
+    except MovieError:
+        return None
 
 
 def frame_times(run: Run, movie: Movie) -> NDArray[np.float64] | None:

@@ -1,8 +1,12 @@
 """TIFF in its dialects: pixels against tifffile, scale from the tags."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import tifffile
+from numpy.typing import NDArray
 
 from lptem_tracker.errors import MovieError
 from lptem_tracker.movie import open_movie
@@ -138,3 +142,35 @@ def test_a_cut_stack_gives_its_rest_with_a_warning(samples, tmp_path, name):
     with open_movie(path) as movie:
         assert 1 <= sum(1 for _ in movie.frames()) < 6
         assert any("incomplete" in line for line in movie.warnings)
+
+
+@pytest.mark.parametrize("options", [{"compression": "zlib"}, {"contiguous": False}], ids=["compressed", "apart"])
+def test_pages_that_were_written_one_by_one_are_one_movie(tmp_path: Path, options: dict[str, Any]) -> None:
+    """A loop that writes frame after frame describes each as a picture of its own; all are frames of the movie."""
+    frames = np.arange(5 * 40 * 60, dtype=np.uint16).reshape(5, 40, 60)
+    with tifffile.TiffWriter(tmp_path / "loop.tif") as tif:
+        for frame in frames:
+            tif.write(frame, photometric="minisblack", **options)
+    with open_movie(tmp_path / "loop.tif") as movie:
+        assert movie.shape == (5, 40, 60)
+        assert movie.warnings == []
+        np.testing.assert_array_equal([frame.pixels for frame in movie.frames()], frames)
+
+
+@pytest.mark.parametrize(
+    ("odd", "told"),
+    [
+        (np.zeros((30, 50), np.uint16), "50 × 30 px; the movie is 60 × 40"),
+        (np.zeros((40, 60), np.uint8), "holds uint8"),
+    ],
+    ids=["size", "type"],
+)
+def test_a_page_unlike_the_first_is_left_out_and_named(tmp_path: Path, odd: NDArray[Any], told: str) -> None:
+    """A size or type that changes on page 2 costs that frame alone, and the warning says which and why."""
+    with tifffile.TiffWriter(tmp_path / "odd.tif") as tif:
+        for k in range(5):
+            tif.write(odd if k == 2 else np.full((40, 60), k, np.uint16), photometric="minisblack")
+    with open_movie(tmp_path / "odd.tif") as movie:
+        assert [frame.index for frame in movie.frames()] == [0, 1, 3, 4]
+        assert told in movie.warnings[0]
+        assert "(2)" in movie.warnings[0]

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lptem_tracker.errors import InputError, SettingsError
+from lptem_tracker.errors import InputError, MovieError, SettingsError
 from lptem_tracker.movie.base import ArrayMovie
 from lptem_tracker.report.options import OverlayOptions, playback
 from lptem_tracker.report.overlay import _grouped, write_overlay
+from lptem_tracker.report.page import write_report
 from lptem_tracker.report.painter import Painter
 from lptem_tracker.run import open_run
 
@@ -226,3 +227,31 @@ def test_memory_does_not_grow_with_the_movie(make_run: MakeRun) -> None:
     for frame in movie.frames():
         painter.paint(frame.pixels, frame.index)
     assert {name: id(value) for name, value in vars(painter).items()} == before
+
+
+class Torn(ArrayMovie):
+    """Frames 0 and 4 cannot be read."""
+
+    def _read(self, index: int) -> np.ndarray:
+        if index in (0, 4):
+            raise MovieError(f"frame {index} is of another size")
+        return super()._read(index)
+
+
+def test_pictures_of_frames_that_cannot_be_read_are_black_and_the_others_keep_their_time() -> None:
+    """Nine frames of which two are lost give nine pictures; averaged by three, means of those that are there."""
+    movie = Torn(np.arange(1, 10, dtype=np.uint8)[:, None, None] * np.ones((1, 4, 4), np.uint8))
+    every = list(_grouped(movie, np.arange(9), OverlayOptions()))
+    assert [index for index, _ in every] == list(range(9))
+    assert [int(pixels[0, 0]) for _, pixels in every] == [0, 2, 3, 4, 0, 6, 7, 8, 9]
+    mean = list(_grouped(movie, np.array([0, 3, 6]), OverlayOptions(every=3, average=True)))
+    assert [(index, float(pixels[0, 0])) for index, pixels in mean] == [(0, 2.5), (3, 5.0), (6, 8.0)]
+
+
+def test_a_run_with_frames_that_cannot_be_read_is_drawn(make_run: MakeRun) -> None:
+    """The overlay has all 40 pictures, and the page its background, from the first frame that is there."""
+    run = open_run(make_run())
+    pixels = np.random.default_rng(0).integers(50, 200, (40, 96, 128)).astype(np.uint8)
+    assert len(_frames(write_overlay(run, movie=Torn(pixels)))) == 40
+    html = write_report(run, movie=Torn(pixels)).read_text(encoding="utf-8")
+    assert '"background":"data:image/jpeg' in html
