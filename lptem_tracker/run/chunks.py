@@ -80,11 +80,12 @@ class ChunkStore:
 
     def tables(self, first: int, step: int) -> Iterator[pd.DataFrame]:
         """Yield the tables of the complete chunks from frame `first` on, every `step` frames, up to the first hole."""
-        import pandas as pd
+        import pyarrow.parquet as pq
 
         while self.has(first):
-            with self._intact(first):
-                table = pd.read_parquet(self._mark(first).with_suffix(".parquet"))
+            with self._intact(first), pq.ParquetFile(self._mark(first).with_suffix(".parquet")) as file:
+                # threads take longer to start than such a file takes to read, and memory of their own
+                table = file.read(use_threads=False).to_pandas(use_threads=False)
             yield table
             first += step
 

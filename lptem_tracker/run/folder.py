@@ -177,7 +177,7 @@ def read_blocks(path: Path, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
     with _told(path), pq.ParquetFile(path) as file:
         present = [name for name in columns if name in file.schema_arrow.names]
         for group in range(file.num_row_groups):
-            yield file.read_row_group(group, columns=present).to_pandas()
+            yield file.read_row_group(group, columns=present, use_threads=False).to_pandas(use_threads=False)
 
 
 def read_csv_blocks(path: Path, rows: int = 50_000) -> Iterator[pd.DataFrame]:
