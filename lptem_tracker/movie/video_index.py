@@ -90,7 +90,37 @@ def scan(container: Any, stream: Any, *, budget_s: float = SCAN_S) -> VideoIndex
     pts = _ordered(container, stream, stamps)
     if not warnings and (missing_s := _missing_end_s(container, stream, pts)):
         warnings.append(f"The video is incomplete: it ends {missing_s:.3g} s before the length that it announces.")
+    if not warnings and pts is not None:
+        warnings += told_gaps(pts)
     return VideoIndex(len(stamps), pts, np.array(sorted(keys), np.int64), True, checked, warnings)
+
+
+def told_gaps(pts: NDArray[np.int64]) -> list[str]:
+    """Return a sentence where the times of an otherwise even video leave room for frames that are not there.
+
+    Parameters
+    ----------
+    pts : numpy.ndarray
+        Time stamps, ascending, shape (count,).
+
+    Examples
+    --------
+    >>> told_gaps(np.array([0, 40, 80, 200, 240]))[0].partition(" that")[0]
+    'The times of the video leave room for 2 frames'
+    """
+    steps = np.diff(pts)
+    usual = float(np.median(steps)) if len(steps) else 0.0
+    gaps = np.flatnonzero(steps > 1.5 * usual)
+    even = np.abs(np.delete(steps, gaps) - usual) <= max(1.0, 0.05 * usual)
+    # many gaps are a recorder that leaves out what did not change
+    if usual <= 0 or not len(gaps) or 3 * len(gaps) > len(steps) or not even.all():
+        return []
+    n = int(np.rint(steps[gaps] / usual - 1).sum())
+    places = ", ".join(map(str, gaps[:8])) + (", …" if len(gaps) > 8 else "")
+    return [
+        f"The times of the video leave room for {n} frame{'s' * (n != 1)} that it does not hold "
+        f"(after frame {places}): they were not recorded, or the file is damaged; frames are counted as if none were missing."
+    ]
 
 
 def _missing_end_s(container: Any, stream: Any, pts: NDArray[np.int64] | None) -> float:

@@ -183,3 +183,21 @@ def test_playlists_are_refused(tmp_path, text):
     path.write_text(text, encoding="utf-8")
     with pytest.raises(MovieError):
         open_movie(path)
+
+
+@pytest.mark.parametrize(
+    ("pts", "told"),
+    [
+        ([0, 40, 80, 120, 200, 240, 280], "1 frame that it does not hold (after frame 3)"),
+        ([0, 33, 67, 100, 133, 267, 300, 333, 367], "3 frames that it does not hold (after frame 4)"),
+        ([0, 33, 67, 100, 133, 167], ""),
+        ([0, 40, 120, 160, 400, 410], ""),
+        ([7], ""),
+    ],
+    ids=["one", "three", "even", "as it came", "single"],
+)
+def test_a_frame_that_is_missing_within_an_even_video_is_told(pts: list[int], told: str) -> None:
+    """A damaged container loses a frame without a sign but the gap in its times; a recorder's own times are no gap."""
+    found = video_index.told_gaps(np.array(pts, np.int64))
+    assert bool(found) == bool(told)
+    assert told in " ".join(found)
