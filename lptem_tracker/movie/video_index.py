@@ -119,7 +119,8 @@ def told_gaps(pts: NDArray[np.int64]) -> list[str]:
     places = ", ".join(map(str, gaps[:8])) + (", …" if len(gaps) > 8 else "")
     return [
         f"The times of the video leave room for {n} frame{'s' * (n != 1)} that it does not hold "
-        f"(after frame {places}): they were not recorded, or the file is damaged; frames are counted as if none were missing."
+        f"(after frame {places}): they were not recorded, or the file is damaged; frames are counted as if none were "
+        "missing."
     ]
 
 

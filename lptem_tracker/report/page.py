@@ -28,6 +28,7 @@ from lptem_tracker.run import Run, jsonable, write_text
 MOST_CROP_FRAMES = 60
 BACKGROUND_PX = 900
 MOST_TRIED = 100
+MOST_TIMES = 20_000
 
 
 def write_report(
@@ -82,6 +83,7 @@ def _data(run: Run, results: Results, movie: Movie | None, video: Path) -> dict[
     interval = results.calibration.frame_interval_s
     uneven = times is not None and len(times) > 2 and np.ptp(np.diff(times)) > 1e-3 * float(np.median(np.diff(times)))
     shape = results.record.get("movie", {}).get("shape")
+    step = 1 if times is None else max(1, -(-len(times) // MOST_TIMES))
     return {
         "first_frame": results.first_frame,
         "n_frames": results.n_frames,
@@ -89,7 +91,8 @@ def _data(run: Run, results: Results, movie: Movie | None, video: Path) -> dict[
         "pixel_size_nm": results.calibration.pixel_size_nm,
         "frame_interval_s": interval,
         "blur": results.calibration.blur_coefficient,
-        "times_s": numbers(times, 7) if uneven and times is not None else None,
+        "times_s": numbers(times[::step], 7) if uneven and times is not None else None,
+        "times_step": step,
         "units": {"length": results.calibration.units.length, "time": results.calibration.units.time},
         "tracks": payload.tracks_data(results),
         "particles": payload.table_data(results.listed),

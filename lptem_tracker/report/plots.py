@@ -110,7 +110,7 @@ def histogram(
     most : int
         Largest number of bins.
     """
-    array = np.asarray(list(values), dtype=float)
+    array = np.asarray(values if hasattr(values, "__array__") else list(values), dtype=float)
     array = array[np.isfinite(array) & ((array > 0) | (not log))]
     if not array.size:
         return [], [], []

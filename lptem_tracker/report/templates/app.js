@@ -111,8 +111,12 @@
   slider.min = data.first_frame;
   slider.max = Math.max(0, data.n_frames - 1);
 
+  function uneven(f) {
+    const at = f / data.times_step, k = Math.min(Math.floor(at), data.times_s.length - 1), a = data.times_s[k], b = data.times_s[k + 1];
+    return b === undefined ? a : a + (b - a) * (at - k);
+  }
   function clockText(f) {
-    const t = data.times_s ? data.times_s[f] : data.frame_interval_s ? f * data.frame_interval_s : null;
+    const t = data.times_s ? uneven(f) : data.frame_interval_s ? f * data.frame_interval_s : null;
     return `frame ${f}` + (t === null || t === undefined ? "" : ` · ${tidy(t)} s`);
   }
   const videoTime = (f) => {
