@@ -55,7 +55,7 @@ def batch(folder: Path, device: str, quick: bool) -> None:
         items = [Item(str(folder / name / "movie.tif"), name) for name in names]
         chosen = settings(device, **{"movie.frames": frames})
         begun = time.perf_counter()
-        outcomes = run_batch(items, folder / f"runs {workers} {frames}", chosen, workers=workers)
+        outcomes = run_batch(items, folder / f"runs {workers} {frames.replace(':', '-')}", chosen, workers=workers)
         if any(outcome.state != "done" for outcome in outcomes):
             raise SystemExit(str(outcomes))
         return time.perf_counter() - begun
