@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ _MOST_BLOCKS = 160
 _REACH = 2
 _LAGS = np.array([(x, y) for y in range(_REACH + 1) for x in range(-_REACH, _REACH + 1) if y > 0 or x > 0])
 _SLOPE_SPREAD = 0.35
+FEW_BLOCKS = 24
+"""Blocks of background below which the noise is measured again in what the fits leave."""
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,27 @@ def estimate_noise(image: NDArray[np.float32], busy: NDArray[np.bool_], *, quant
     return NoiseModel(
         gain, readout + least * (mean_variance <= least), max(0.05 * mean_variance, least, tiny), lags, level, len(out)
     )
+
+
+def noise_between(image: NDArray[np.float32], total: NDArray[np.float32], before: NoiseModel) -> NoiseModel:
+    """Measure the noise of a crowded frame, which leaves no background, in what its fits leave of it.
+
+    Of the noise at long wavelengths the fits take a part, and what they do not describe adds about as much: pulls of
+    positions in films of disks are 0.88 to 1.03 (0.90 to 1.28 when such noise is taken to be white).
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        Shape (Y, X).
+    total : numpy.ndarray
+        Shape (Y, X): what the fitted particles take away.
+    before : NoiseModel
+        What was known without the fits; returned where a good part of the frame is background.
+    """
+    after = estimate_noise(image + total, np.zeros(image.shape, np.bool_))
+    if after.n_blocks < 2 * before.n_blocks + 4:
+        return before
+    return replace(after, floor=max(after.floor, before.floor), level=before.level if before.n_blocks else after.level)
 
 
 def _correlation(out: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:

@@ -12,6 +12,7 @@ from lptem_tracker.detect.refine.choose import choose_elongated, choose_rectangl
 from lptem_tracker.detect.refine.fit import ASK_DOME, ASK_ELLIPSE
 from lptem_tracker.detect.refine.frame import State, masked, run, subtracted
 from lptem_tracker.detect.refine.neighbours import settle_touching
+from lptem_tracker.detect.refine.noise import FEW_BLOCKS, noise_between
 from lptem_tracker.detect.refine.pooling import fit_domes, lend_blur, prefer_domes
 from lptem_tracker.detect.refine.profile import growth
 from lptem_tracker.detect.refine.start import BLUR_MEAN, start_state
@@ -100,6 +101,8 @@ def fit_frame(state: State, box: NDArray[np.float64], pool: ThreadPoolExecutor |
     run(state, everyone, around, free=rigid, slack=2.0, max_iter=5, tol=0.5, covariance=False, coarse=True, pool=pool)
     state.params[:, sh.LOG_S] = BLUR_MEAN
     run(state, everyone, subtracted(state), free=flat, slack=1.5, max_iter=8, tol=0.2, score=ASK_ELLIPSE, pool=pool)
+    if state.noise.n_blocks < FEW_BLOCKS:
+        state.noise = noise_between(state.image, subtracted(state).total, state.noise)
     choose_elongated(state, box, flat, pool)
     lend_blur(state, flat, pool)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from lptem_tracker.detect.refine.noise import estimate_noise, rise
+from lptem_tracker.detect.refine.noise import estimate_noise, noise_between, rise
 
 
 def frame(rng, gain, readout, shape=(512, 512)):
@@ -67,3 +67,26 @@ def test_scatter_of_the_means_by_noise_tells_no_gain():
     for _ in range(10):
         image = rng.poisson(11.0, (480, 480)).astype(np.float32)
         assert float(estimate_noise(image, np.zeros(image.shape, bool)).variance(7.7)) == pytest.approx(7.7, rel=0.1)
+
+
+def test_a_crowded_frame_shows_its_noise_between_the_fits():
+    """No block of background is left of a crowd; what the fits leave shows variance and correlation all the same."""
+    rng = np.random.default_rng(4)
+    noise = ndimage.gaussian_filter(rng.normal(0, 10, (256, 256)), 0.5).astype(np.float32)
+    crowd = 30 * (ndimage.gaussian_filter(rng.random((256, 256)), 3) > 0.5).astype(np.float32)
+    before = estimate_noise(300 + noise - crowd, np.ones((256, 256), bool))
+    assert before.n_blocks == 0
+    assert len(before.lags) == 0
+    after = noise_between(300 + noise - crowd, crowd, before)
+    alone = estimate_noise(300 + noise, np.zeros((256, 256), bool))
+    assert np.allclose(after.lags, alone.lags)
+    assert float(after.variance(300.0)) == pytest.approx(noise.var(), rel=0.03)
+
+
+def test_a_frame_with_background_keeps_what_that_says():
+    """Where half the blocks are background the fits are not asked."""
+    rng = np.random.default_rng(6)
+    image, busy = rng.normal(300, 10, (256, 256)).astype(np.float32), np.zeros((256, 256), bool)
+    busy[:, :128] = True
+    before = estimate_noise(image, busy)
+    assert noise_between(image, np.zeros_like(image), before) is before
