@@ -133,8 +133,9 @@ class TiffMovie(Movie):
             raise MovieError(f"Frame {index} of {self.source} lies in a file that is not there.")
         height, width = (int(page.shape[str(page.axes).index(axis)]) for axis in "YX")
         check_frame(self.source, height, width, int(page.dtype.itemsize))
-        if page.dtype != self._pages[0].dtype:
-            raise MovieError(f"Frame {index} of {self.source} holds {page.dtype}; the movie {self._pages[0].dtype}.")
+        usual = self._tif.pages[0].dtype  # the first of `_pages` may lie in a file that is not there
+        if page.dtype != usual:
+            raise MovieError(f"Frame {index} of {self.source} holds {page.dtype}; the movie {usual}.")
         handle = page.parent.filehandle
         elsewhere = bool(handle.closed)  # a further file of a multi-file OME-TIFF
         if elsewhere:

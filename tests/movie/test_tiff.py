@@ -57,7 +57,7 @@ def test_ome_times_of_the_planes(tmp_path, make):
 
 
 def test_ome_of_several_files_is_one_movie(tmp_path, make):
-    """A multi-file OME-TIFF is read through its first file."""
+    """A multi-file OME-TIFF is read through any of its files; without the first one the others' frames are read."""
     stack = make.stack(shape=(4, 32, 32))
     xml = (
         '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:{own}"><Image ID="Image:0">'
@@ -76,6 +76,10 @@ def test_ome_of_several_files_is_one_movie(tmp_path, make):
     with open_movie(tmp_path / "a.ome.tif") as movie:
         assert movie.shape == (4, 32, 32)
         assert np.array_equal([frame.pixels for frame in movie.frames()], stack)
+    (tmp_path / "a.ome.tif").unlink()
+    with open_movie(tmp_path / "b.ome.tif") as movie:
+        assert np.array_equal([frame.pixels for frame in movie.frames()], stack[2:])
+        assert any("(0, 1)" in line for line in movie.warnings)
 
 
 def test_one_description_of_a_contiguous_stack_beyond_4_gb(tmp_path):
