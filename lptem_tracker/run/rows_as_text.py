@@ -51,9 +51,12 @@ def _columns(rows: pd.DataFrame) -> list[Any] | None:
 
     out = []
     for k in range(rows.shape[1]):
-        column = pa.array(rows.iloc[:, k], from_pandas=True)
+        try:
+            column = pa.array(rows.iloc[:, k], from_pandas=True)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+            return None  # values of several kinds, as a table that was made elsewhere may hold
         column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-        if pa.types.is_float64(column.type):
+        if pa.types.is_float64(column.type) and rows.dtypes.iloc[k].kind == "f":
             column = _floats(column)
         elif pa.types.is_boolean(column.type):
             column = pc.if_else(column, "True", "False")
