@@ -30,11 +30,15 @@ Float = NDArray[np.float64]
 
 SEED = 20_000
 """First seed of the calibration images: training draws from spawned seeds, the benchmarks from 30,000 on."""
+_MEMBERS = 8
+"""Judges: what one of them makes of kinds of picture that the simulator lacks is a matter of chance."""
 _PER_IMAGE = 120
 """Detections an image contributes at most, so that crowded films do not outweigh the rest."""
 _KINDS = (
-    "well_dispersed", None, None, "no_particles", None, "faint_film",
-    "well_dispersed", None, None, "speckled_film", None, "noisy_rods",
+    "well_dispersed", None, "faint_film", None, "no_particles",
+    None, "well_dispersed", None, "faint_film", None,
+    "speckled_film", None, "catalyst_dark_field", None, "noisy_rods",
+    None, "well_dispersed", None, "faint_film", "no_particles",
 )  # fmt: skip
 """Kinds of image in turn; None is what the simulator draws by itself, which holds too few of the others."""
 
@@ -148,7 +152,7 @@ def ship(weights: str | Path, output: str | Path, *, n_images: int = 200, say: A
     value, correct = seen.value, seen.correct
     # the curve is fitted on images that the judges have not seen
     other = seen.image % 3 == 2
-    context = fit_judge(value[~other], correct[~other])
+    context = fit_judge(value[~other], correct[~other], members=_MEMBERS)
     knots, probability = isotonic(judged(value[other], context), correct[other])
     record = {
         **trained.record,
