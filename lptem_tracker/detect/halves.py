@@ -132,7 +132,8 @@ def _look(image: NDArray[np.float32], centre: Wide, way: Wide, diagonal: Wide) -
         along * way[:, 1, None, None] + across * way[:, 0, None, None]
     )
     step = 2 * _ALONG * diagonal / (GRID[0] - 1)
-    octave = np.clip(np.floor(np.log2(np.maximum(step, 1.0)) + 0.5), 0, 5).astype(int)
+    most = min(5, int(np.log2(min(image.shape))))  # a narrow frame must not shrink to nothing
+    octave = np.clip(np.floor(np.log2(np.maximum(step, 1.0)) + 0.5), 0, most).astype(int)
     out = np.zeros((len(centre), GRID[0] * GRID[1]))
     for level in np.unique(octave):
         shrink = 0.5 ** int(level)

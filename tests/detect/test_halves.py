@@ -93,6 +93,17 @@ def test_a_larger_picture_of_the_same_has_the_same_grid():
     assert np.abs(a - b).mean() < 0.02
 
 
+@pytest.mark.parametrize("shape", [(8, 1200), (1200, 8), (1, 1200)])
+def test_a_narrow_frame_is_looked_at(shape):
+    """A strip lower than the steps along a pair as long as itself is shrunk to a line at most."""
+    height, width = shape
+    ends = [(0, 0, width / 2, height), (width / 2, 0, width, height)]
+    if height > width:
+        ends = [(0, 0, width, height / 2), (0, height / 2, width, height)]
+    value = features(np.ones(shape, np.float32), np.array(ends, float), np.ones(2), np.array([0]), np.array([1]))
+    assert np.isfinite(value).all()
+
+
 def test_halves_become_one_and_neighbours_stay_two():
     """A rod answered by its halves gets the box about both and the surer score; two bodies with a gap stay two."""
     image = bodies((10, 20, 58, 32), (70, 20, 88, 34), (93, 20, 111, 34))
