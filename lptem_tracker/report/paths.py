@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lptem_tracker.run import Run, read_blocks
 from lptem_tracker.tables import FRAME, OBSERVED, PARTICLE, TRACK_DTYPES, empty_table
@@ -81,39 +82,43 @@ def read_paths(
     if listed is None and most_particles is not None and len(long) > most_particles:
         listed = pd.Series(long.sort_values(ascending=False, kind="stable").index[:most_particles])
     shown = measured if listed is None else listed
-    ids = np.arange(len(size.n)) if shown is None else np.intersect1d(shown, np.arange(len(size.n)))
-    stride = max(1, -(-int(size.n[ids].sum()) // most_rows))
-    rows = _thinned(path, shown, stride, len(size.n))
+    some = np.ones(len(size.ids), bool) if shown is None else np.isin(size.ids, shown)
+    stride = max(1, -(-int(size.n[some].sum()) // most_rows))
+    rows = _thinned(path, shown, stride, size.ids)
     return Paths(rows, stride, long, counts.series())
 
 
 class _Counter:
-    """How often each whole number from 0 came; memory for the largest."""
+    """How often each whole number came; memory for those that did, for particles of other tools may have any number."""
 
     def __init__(self) -> None:
-        self.n = np.zeros(0, np.int64)
+        self.ids, self.n = np.zeros((2, 0), np.int64)
 
     def add(self, values: pd.Series[int]) -> None:
         """Count some values."""
-        found = np.bincount(values.to_numpy(np.int64), minlength=len(self.n)).astype(np.int64)
-        found[: len(self.n)] += self.n
-        self.n = found
+        counts = values.value_counts(sort=False)
+        found = counts.index.to_numpy(np.int64)
+        if not np.isin(found, self.ids).all():
+            ids = np.union1d(self.ids, found)
+            n = np.zeros(len(ids), np.int64)
+            n[np.searchsorted(ids, self.ids)] = self.n
+            self.ids, self.n = ids, n
+        self.n[np.searchsorted(self.ids, found)] += counts.to_numpy(np.int64)
 
     def series(self) -> pd.Series[int]:
-        """Return the counts of those that came."""
-        some = np.flatnonzero(self.n)
-        return pd.Series(self.n[some], index=some)
+        """Return the counts, by ascending number."""
+        return pd.Series(self.n, index=self.ids)
 
 
-def _thinned(path: Path, listed: pd.Series[int] | None, stride: int, n: int) -> pd.DataFrame:
-    """Return every `stride`-th row of each listed particle, of `n` numbers at most, by particle and frame."""
-    seen = np.zeros(n if stride > 1 else 0, np.int64)
+def _thinned(path: Path, listed: pd.Series[int] | None, stride: int, ids: NDArray[np.int64]) -> pd.DataFrame:
+    """Return every `stride`-th row of each listed particle, which are among `ids`, by particle and frame."""
+    seen = np.zeros(len(ids), np.int64)
     kept = [empty_table({name: TRACK_DTYPES[name] for name in _COLUMNS[:5]})]
     for block in _measured(path, _COLUMNS, listed):
         if stride > 1:
-            at = block[PARTICLE].to_numpy()
+            at = np.searchsorted(ids, block[PARTICLE].to_numpy())
             place = seen[at] + block.groupby(PARTICLE).cumcount().to_numpy()
-            seen += np.bincount(at, minlength=n)
+            seen += np.bincount(at, minlength=len(ids))
             block = block[place % stride == 0]
         kept.append(block)
     rows = pd.concat([part for part in kept if len(part)] or kept, ignore_index=True)

@@ -65,6 +65,14 @@ def test_tracks_of_another_tool_may_lack_columns(make_run: MakeRun) -> None:
     assert paths.rows["observed"].all()
 
 
+def test_particles_may_have_any_number(make_run: MakeRun) -> None:
+    """Numbers of another tool far beyond the count of particles take no memory of their own, thinned or not."""
+    table = pd.DataFrame({"particle": [7, 10**15, 10**15, 10**15], "frame": [0, 0, 1, 2], "x": 1.0, "y": 2.0})
+    folder = make_run(tracks=table, particles=None)
+    assert read_paths(open_run(folder)).lengths.to_dict() == {7: 1, 10**15: 3}
+    assert read_paths(open_run(folder), most_rows=2).rows["frame"].tolist() == [0, 0, 2]
+
+
 def test_detections_are_counted_frame_by_frame(make_run: MakeRun) -> None:
     """Two in frame 3, one in frame 5, none elsewhere; a damaged table is one sentence."""
     table = pd.DataFrame({"frame": [5, 3, 3], "x": 0.0, "y": 0.0})
