@@ -22,6 +22,8 @@ from lptem_tracker.run import Run
 
 FLASH_S = 0.9
 _QUALITY = 20
+_BLACK = -1e30
+"""Darker than any grey, and far from overflow when scaled."""
 
 
 def write_overlay(
@@ -116,7 +118,10 @@ def _grouped(movie: Movie, shown: NDArray[np.int64], options: OverlayOptions) ->
     first, every = int(shown[0]), options.every
     mean = options.average and every > 1
     stop = min(int(shown[-1]) + (every if mean else 1), len(movie))
-    blank = np.zeros(movie.shape[1:], movie.dtype)
+    # 0 is grey where greys have a sign
+    blank: NDArray[Any] = np.zeros(movie.shape[1:], movie.dtype)
+    if movie.dtype.kind not in "bu":
+        blank = np.full(movie.shape[1:], _BLACK, np.float32)
     picture, count, total = 0, 0, blank
     for frame in chain(movie.frames(first, stop, 1 if mean else every), [None]):
         reached = len(shown) if frame is None else (frame.index - first) // every

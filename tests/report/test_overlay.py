@@ -13,6 +13,7 @@ import pytest
 
 from lptem_tracker.errors import InputError, MovieError, SettingsError
 from lptem_tracker.movie.base import ArrayMovie
+from lptem_tracker.report.contrast import Contrast
 from lptem_tracker.report.options import OverlayOptions, playback
 from lptem_tracker.report.overlay import _grouped, write_overlay
 from lptem_tracker.report.page import write_report
@@ -246,6 +247,18 @@ def test_pictures_of_frames_that_cannot_be_read_are_black_and_the_others_keep_th
     assert [int(pixels[0, 0]) for _, pixels in every] == [0, 2, 3, 4, 0, 6, 7, 8, 9]
     mean = list(_grouped(movie, np.array([0, 3, 6]), OverlayOptions(every=3, average=True)))
     assert [(index, float(pixels[0, 0])) for index, pixels in mean] == [(0, 2.5), (3, 5.0), (6, 8.0)]
+
+
+@pytest.mark.parametrize("smooth_px", [0.0, 1.5])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32])
+def test_pictures_of_lost_frames_are_black_whatever_the_sign_of_the_greys(dtype: type, smooth_px: float) -> None:
+    """Where dark pixels are negative a lost frame is still drawn black, not in the grey of 0."""
+    low = 0 if dtype is np.uint8 else -100
+    movie = Torn(np.linspace(low, 100, 9 * 64).reshape(9, 8, 8).astype(dtype))
+    contrast = Contrast(np.zeros(1), np.array([float(low)]), np.array([100.0]), smooth_px)
+    drawn = {frame: contrast.apply(pixels, frame) for frame, pixels in _grouped(movie, np.arange(9), OverlayOptions())}
+    assert drawn[0].max() == drawn[4].max() == 0
+    assert drawn[8].min() > 200
 
 
 def test_a_run_with_frames_that_cannot_be_read_is_drawn(make_run: MakeRun) -> None:
