@@ -112,8 +112,8 @@
   slider.max = Math.max(0, data.n_frames - 1);
 
   function uneven(f) {
-    const at = f / data.times_step, k = Math.min(Math.floor(at), data.times_s.length - 1), a = data.times_s[k], b = data.times_s[k + 1];
-    return b === undefined ? a : a + (b - a) * (at - k);
+    const t = data.times_s, at = f / data.times_step, k = Math.min(Math.floor(at), t.length - 2);
+    return t[k] + (t[k + 1] - t[k]) * (at - k);
   }
   function clockText(f) {
     const t = data.times_s ? uneven(f) : data.frame_interval_s ? f * data.frame_interval_s : null;
