@@ -58,24 +58,13 @@ def particle_curves(msd: pd.DataFrame, calibration: Calibration) -> list[Curve]:
     return out
 
 
-def ensemble_curve(msd: pd.DataFrame, calibration: Calibration) -> Curve:
+def ensemble_curve(blocks: Callable[[], Iterable[pd.DataFrame]], calibration: Calibration) -> Curve:
     """Return the mean curve: the file's own, else the mean over particles weighted by their pairs.
 
     Parameters
     ----------
-    msd : pandas.DataFrame
-    calibration : Calibration
-    """
-    return ensemble_of_blocks(lambda: [msd], calibration)
-
-
-def ensemble_of_blocks(blocks: Callable[[], Iterable[pd.DataFrame]], calibration: Calibration) -> Curve:
-    """Do what `ensemble_curve` does with a table that comes in blocks, which are gone through twice.
-
-    Parameters
-    ----------
     blocks : callable
-        Starts the table from its beginning each time it is called.
+        Gives the table in blocks, from its beginning each time it is called; they are gone through twice.
     calibration : Calibration
     """
     units = calibration.units

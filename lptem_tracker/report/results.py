@@ -10,7 +10,7 @@ import pandas as pd
 
 from lptem_tracker.calibration import Calibration
 from lptem_tracker.report.listed import MOST_EVENTS, MOST_PARTICLES, read_events, read_particles
-from lptem_tracker.report.msd_curves import Curve, curve_columns, ensemble_of_blocks
+from lptem_tracker.report.msd_curves import Curve, curve_columns, ensemble_curve
 from lptem_tracker.report.paths import Paths, detections_per_frame, read_paths
 from lptem_tracker.run import Run, read_csv_blocks
 from lptem_tracker.tables import EVENT_DTYPES, PARTICLE, empty_table
@@ -171,4 +171,4 @@ def read_curves(run: Run, listed: pd.Series[int]) -> tuple[pd.DataFrame, Curve |
     if names is None or not n:
         return rows, None
     blocks = (lambda: [rows]) if n <= MOST_CURVE_ROWS else (lambda: read_csv_blocks(path))
-    return rows, ensemble_of_blocks(blocks, run.calibration)
+    return rows, ensemble_curve(blocks, run.calibration)

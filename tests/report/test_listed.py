@@ -14,7 +14,7 @@ import pytest
 from lptem_tracker.calibration import Calibration
 from lptem_tracker.report import results as results_module
 from lptem_tracker.report.listed import read_events, read_particles
-from lptem_tracker.report.msd_curves import ensemble_curve, ensemble_of_blocks
+from lptem_tracker.report.msd_curves import ensemble_curve
 from lptem_tracker.report.page import write_report
 from lptem_tracker.run import open_run
 
@@ -83,8 +83,8 @@ def test_a_mean_curve_from_blocks_is_that_of_the_whole_table() -> None:
     table = pd.DataFrame({"particle": np.repeat(np.arange(9), 6), "lag_s": np.tile(np.arange(1.0, 7.0), 9)})
     table = table.assign(msd_nm2=rng.uniform(1, 9, 54), n_pairs=rng.integers(1, 9, 54))
     scale = Calibration(1.0, 1.0)
-    whole = ensemble_curve(table, scale)
-    parts = ensemble_of_blocks(lambda: (table.iloc[k : k + 7] for k in range(0, 54, 7)), scale)
+    whole = ensemble_curve(lambda: [table], scale)
+    parts = ensemble_curve(lambda: (table.iloc[k : k + 7] for k in range(0, 54, 7)), scale)
     np.testing.assert_allclose(parts.value, whole.value, rtol=1e-12)
     assert whole.std is not None
     assert parts.std is not None

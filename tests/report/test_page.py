@@ -167,9 +167,9 @@ def test_without_d_there_is_no_model_line() -> None:
 def test_the_mean_msd_weighs_by_pairs_unless_the_file_has_its_own() -> None:
     """30 pairs of 1 and 10 pairs of 5 average to 2; a row without particle is the file's own mean."""
     table = pd.DataFrame({"particle": [0, 1], "lag_s": 1.0, "msd_nm2": [1.0, 5.0], "n_pairs": [30, 10]})
-    assert ensemble_curve(table, Calibration(1.0, 1.0)).value == pytest.approx([2.0])
+    assert ensemble_curve(lambda: [table], Calibration(1.0, 1.0)).value == pytest.approx([2.0])
     own = pd.concat([table, pd.DataFrame({"particle": [np.nan], "lag_s": [1.0], "msd_nm2": [7.0]})])
-    assert ensemble_curve(own, Calibration(1.0, 1.0)).value == pytest.approx([7.0])
+    assert ensemble_curve(lambda: [own], Calibration(1.0, 1.0)).value == pytest.approx([7.0])
     assert [c.particle for c in particle_curves(own, Calibration(1.0, 1.0))] == [0, 1]
 
 
@@ -234,7 +234,7 @@ def test_the_mean_msd_has_the_error_of_the_scatter_between_particles() -> None:
     """Three particles of 1, 2 and 3 nm²: mean 2 and standard error 1/√3; with two there is none."""
     table = pd.DataFrame({"particle": [0, 1, 2, 0, 1], "lag_s": [1.0, 1.0, 1.0, 2.0, 2.0],
                           "msd_nm2": [1.0, 2.0, 3.0, 4.0, 6.0], "n_pairs": 5})  # fmt: skip
-    mean = ensemble_curve(table, Calibration(1.0, 1.0))
+    mean = ensemble_curve(lambda: [table], Calibration(1.0, 1.0))
     assert mean.value == pytest.approx([2.0, 5.0])
     assert mean.std == pytest.approx([1 / np.sqrt(3), np.nan], nan_ok=True)
 
