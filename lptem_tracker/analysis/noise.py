@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from lptem_tracker.tables import OBSERVED
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -62,10 +64,11 @@ def _neighbours(values: Floats, both: npt.NDArray[np.bool_]) -> Floats:
 
 
 def stated_error(table: pd.DataFrame) -> float | None:
-    """Return the median position error in px that a table states, None where it states none."""
+    """Return the median position error in px that a table's observed rows state, None where they state none."""
     if "x_std" not in table or "y_std" not in table:
         return None
-    values = np.concatenate([table["x_std"].to_numpy(float), table["y_std"].to_numpy(float)])
+    seen = table[OBSERVED].to_numpy(bool)
+    values = np.concatenate([table["x_std"].to_numpy(float)[seen], table["y_std"].to_numpy(float)[seen]])
     values = values[np.isfinite(values) & (values > 0)]
     return float(np.median(values)) if len(values) else None
 

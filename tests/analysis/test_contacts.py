@@ -15,7 +15,7 @@ from lptem_tracker.analysis.contacts import (
     near_pairs,
     runs_of_bonds,
 )
-from lptem_tracker.analysis.noise import Noise, estimate_noise
+from lptem_tracker.analysis.noise import Noise, estimate_noise, stated_error
 from lptem_tracker.settings import EventSettings
 from lptem_tracker.tables import validate_tracks
 
@@ -110,6 +110,16 @@ def test_noise_of_position_and_radius_is_found():
     assert noise.radius_px == pytest.approx(0.3, rel=0.05)
     table["x_std"] = table["y_std"] = 0.7
     assert estimate_noise(bodies_from_tracks(table), table).position_px == 0.7
+
+
+def test_rows_filled_in_a_gap_do_not_state_the_error_of_positions():
+    """What stands between sights is wider than any of them; with or without such rows a run has the same noise."""
+    frame = np.arange(9)
+    seen = frame % 3 == 0
+    std = np.where(seen, 0.2, 5.0)
+    table = pd.DataFrame({"particle": 0, "frame": frame, "x": 1.0 * frame, "y": 5.0, "x_std": std, "y_std": std})
+    table = validate_tracks(table.assign(observed=seen))
+    assert stated_error(table) == stated_error(table[seen]) == 0.2
 
 
 def test_contact_gap_follows_the_noise():
