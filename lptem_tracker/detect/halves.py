@@ -31,6 +31,8 @@ _RATIO = 8.0
 """Area over area from which two boxes are not compared."""
 _FAINTEST = 0.25
 """Contrast in noise units that a profile is measured by at least."""
+_TOGETHER = 8_000
+"""Pairs looked at together, which takes 100 MB."""
 _ROUNDS = 2
 """How often pairs are joined, so that thirds become one as well."""
 
@@ -196,8 +198,11 @@ def _halves(image: NDArray[np.float32], boxes: Wide, score: Wide, rule: dict[str
     i, j = touching(boxes, score)
     if len(i) == 0:
         return i, j
-    value = features(image, boxes, score, i, j)
-    one = (judged(value, rule) + judged(mirrored(value), rule)) / 2
+    one = np.empty(len(i))
+    for first in range(0, len(i), _TOGETHER):
+        some = slice(first, first + _TOGETHER)
+        value = features(image, boxes, score, i[some], j[some])
+        one[some] = (judged(value, rule) + judged(mirrored(value), rule)) / 2
     used, chosen = np.zeros(len(boxes), bool), []
     for k in np.argsort(-one, kind="stable")[: int((one >= rule["least"]).sum())]:
         if not (used[i[k]] or used[j[k]]):

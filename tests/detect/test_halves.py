@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from lptem_tracker.detect import halves
 from lptem_tracker.detect.halves import GRID, MEASURES, features, join, mirrored, touching
 
 BY_CONTRAST = [0.0] * len(MEASURES) + [float(k // GRID[1] in (11, 12) and k % GRID[1] in (5, 6)) for k in range(288)]
@@ -112,6 +113,20 @@ def test_halves_become_one_and_neighbours_stay_two():
     order = np.argsort(rows[:, 0])
     assert rows[order].tolist() == [[10, 20, 58, 32], [70, 20, 88, 34], [93, 20, 111, 34]]
     assert scores[order].tolist() == [np.float32(v) for v in (0.9, 0.8, 0.7)]
+
+
+def test_pairs_looked_at_a_few_at_a_time_are_joined_alike(monkeypatch):
+    """In a crowd no more than so many pairs lie in memory; which are joined does not depend on it."""
+    image = bodies((10, 20, 58, 32), (70, 20, 88, 34), (93, 20, 111, 34))
+    found = boxes((10, 20, 34, 32), (34, 20, 58, 32), (70, 20, 88, 34), (93, 20, 111, 34))
+    scores = np.array([0.6, 0.9, 0.8, 0.7], np.float32)
+    rows, _ = join(image, found, scores, RULE)
+    seen = []
+    monkeypatch.setattr(halves, "_TOGETHER", 1)
+    monkeypatch.setattr(halves, "features", lambda *args: seen.append(len(args[3])) or features(*args))
+    again, _ = join(image, found, scores, RULE)
+    assert again.tolist() == rows.tolist()
+    assert set(seen) == {1}
 
 
 def test_thirds_become_one():
