@@ -59,7 +59,6 @@ def _fill_disk(monkeypatch, name):
     for owner, method, target in (
         (Path, "write_text", lambda self, _args: self),
         (pd.DataFrame, "to_parquet", lambda _self, args: args[0]),
-        (Path, "write_bytes", lambda self, _args: self),
         (pq.ParquetWriter, "write_table", lambda self, _args: self.where),
     ):
         monkeypatch.setattr(owner, method, guarded(getattr(owner, method), target))
@@ -79,6 +78,12 @@ class _Full:
 
     def __init__(self, file):
         self.close = file.close
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
 
     def write(self, _text):
         raise OSError(errno.ENOSPC, "No space left on device")

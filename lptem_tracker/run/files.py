@@ -18,6 +18,9 @@ from lptem_tracker.run.rows_as_text import csv_text
 if TYPE_CHECKING:
     import pandas as pd
 
+CSV_ROWS = 50_000
+"""Rows that are made text of together, so that the text of a long table is never whole in memory."""
+
 
 def write_parquet(path: Path, table: pd.DataFrame) -> None:
     """Write a table as Parquet whose bytes depend on nothing but the table."""
@@ -26,7 +29,13 @@ def write_parquet(path: Path, table: pd.DataFrame) -> None:
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
     """Write a table as UTF-8 CSV with full precision and ``\\n`` line ends."""
-    atomically(path, lambda part: part.write_bytes(csv_text(table, header=True)))
+    atomically(path, lambda part: _write_rows(part, table))
+
+
+def _write_rows(part: Path, table: pd.DataFrame) -> None:
+    with part.open("wb") as file:
+        for first in range(0, max(len(table), 1), CSV_ROWS):
+            file.write(csv_text(table.iloc[first : first + CSV_ROWS], header=first == 0))
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:

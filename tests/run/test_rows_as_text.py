@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lptem_tracker.run import files, write_csv
 from lptem_tracker.run.rows_as_text import csv_text
 
 RNG = np.random.default_rng(5)
@@ -34,3 +35,12 @@ def test_text_is_that_of_pandas(name, header):
     """Every byte is what `to_csv` writes."""
     expected = TABLES[name].to_csv(index=False, header=header, lineterminator="\n").encode()
     assert csv_text(TABLES[name], header=header) == expected
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_file_written_some_rows_at_a_time_is_that_of_pandas(name, tmp_path, monkeypatch):
+    """However many rows are made text of together, the file has one header and every row once."""
+    monkeypatch.setattr(files, "CSV_ROWS", 2 if len(TABLES[name]) < 100 else 1000)
+    write_csv(tmp_path / "table.csv", TABLES[name])
+    expected = TABLES[name].to_csv(index=False, lineterminator="\n").encode()
+    assert (tmp_path / "table.csv").read_bytes() == expected
