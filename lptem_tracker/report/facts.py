@@ -105,8 +105,8 @@ def warnings(results: Results) -> list[str]:
         found[1] if results.listed.empty else len(results.listed),
         max(len(results.particles), found[0]),
         "particles",
-        "those seen most often; particles.csv, msd.csv and tracks.parquet have all, and figures and distributions are "
-        "of all",
+        "those seen most often, whose paths the map shows; particles.csv, msd.csv and tracks.parquet have all, and "
+        "figures and distributions are of all",
     )
     out += left_out(len(results.events), int(results.n_events.sum()), "events", "events.csv has all")
     return list(dict.fromkeys(out))

@@ -20,7 +20,7 @@ PER_PX = 20  # positions are kept to a 20th of a pixel
 
 
 def tracks_data(results: Results) -> dict[str, Any]:
-    """Return every particle's path as differences of whole numbers, which are short in JSON.
+    """Return the path of every particle that is listed as differences of whole numbers, which are short in JSON.
 
     Very long tables are thinned evenly so that the page stays small; ``stride`` says by how much.
     """

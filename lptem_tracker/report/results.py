@@ -62,7 +62,7 @@ class Results:
 
     @property
     def tracks(self) -> pd.DataFrame:
-        """Linked positions, sorted by particle and frame, with `observed`; thinned where there are very many."""
+        """Positions of the particles that are listed, by particle and frame, with `observed`; thinned where very many."""
         return self.paths.rows
 
     @property
