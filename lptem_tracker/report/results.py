@@ -62,7 +62,7 @@ class Results:
 
     @property
     def tracks(self) -> pd.DataFrame:
-        """Positions of the particles that are listed, by particle and frame, with `observed`; thinned where very many."""
+        """Positions of the particles that are listed, by particle and frame, with `observed`; thinned where many."""
         return self.paths.rows
 
     @property
