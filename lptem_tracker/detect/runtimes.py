@@ -162,11 +162,13 @@ class OpenVinoRuntime:
 
     def _fix(self, images: Images, raw: Images) -> None:
         """Compile the graph for the shape of some images, to be used if it answers them alike."""
-        model = self._core.read_model(self._graph)
-        model.reshape(images.shape)
-        fixed = self._core.compile_model(model, "CPU", self._options)
-        if np.array_equal(self._infer(fixed, images), raw, equal_nan=True):
-            self._fixed[images.shape] = fixed
+        # where there is no memory for a second graph the one for any shape goes on
+        with suppress(RuntimeError):
+            model = self._core.read_model(self._graph)
+            model.reshape(images.shape)
+            fixed = self._core.compile_model(model, "CPU", self._options)
+            if np.array_equal(self._infer(fixed, images), raw, equal_nan=True):
+                self._fixed[images.shape] = fixed
 
 
 class OnnxRuntime:

@@ -125,6 +125,23 @@ def test_the_shape_that_comes_most_gets_a_graph_that_answers_the_same(monkeypatc
     assert len(models) == 2
 
 
+def test_without_memory_for_a_graph_of_its_own_a_shape_goes_on_as_before(monkeypatch):
+    """OpenVINO refuses to compile a second graph: no run stops for it."""
+    openvino = pytest.importorskip("openvino")
+    detector = YoloDetector(device="openvino")
+    monkeypatch.setattr(runtimes, "OFTEN_PX", 1)
+    refused = []
+
+    def refuse(*_):
+        refused.append(True)
+        raise RuntimeError("bad allocation")
+
+    monkeypatch.setattr(openvino.Core, "compile_model", refuse)
+    image = np.zeros((1, 1, 128, 160), np.float32)
+    assert np.array_equal(detector.runtime.run(image), detector.runtime.run(image))
+    assert refused == [True]
+
+
 @pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
 def test_runtimes_agree_with_torch(runtime, tmp_path, monkeypatch):
     """Torch and the exported graph find the same particles within 0.05 px and 0.01 confidence."""
