@@ -193,8 +193,10 @@ def test_playlists_are_refused(tmp_path, text):
         ([0, 33, 67, 100, 133, 167], ""),
         ([0, 40, 120, 160, 400, 410], ""),
         ([7], ""),
+        (np.arange(400) * 10 // 8, ""),
+        (np.delete(np.arange(400), [100, 101, 102, 300]), "4 frames that it does not hold (after frame 99, 296)"),
     ],
-    ids=["one", "three", "even", "as it came", "single"],
+    ids=["one", "three", "even", "as it came", "single", "800 a second in ms", "counted"],
 )
 def test_a_frame_that_is_missing_within_an_even_video_is_told(pts: list[int], told: str) -> None:
     """A damaged container loses a frame without a sign but the gap in its times; a recorder's own times are no gap."""
