@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tempfile
 import weakref
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
 from lptem_tracker.analysis.trackset import Floats
-from lptem_tracker.run import writing
+from lptem_tracker.errors import OutputError
 
 IN_MEMORY = 4_000_000
 """Numbers up to which a table stays in memory, 32 MB."""
@@ -26,11 +27,17 @@ class Shelf:
     ----------
     shape : tuple of int
         (P, A, N).
+
+    Raises
+    ------
+    OutputError
+        There is no folder for temporary files.
     """
 
     def __init__(self, shape: tuple[int, int, int]) -> None:
         self.shape = shape
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the table
+        with _told():
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the table
         weakref.finalize(self, self._file.close)
         self._first, self._ahead = 0, np.empty((0, *shape[1:]))
 
@@ -42,7 +49,7 @@ class Shelf:
         OutputError
             The disk is full.
         """
-        with writing(Path(tempfile.gettempdir())):
+        with _told():
             self._file.seek(self._place(i, j, 0))
             self._file.write(np.ascontiguousarray(values, np.float64).tobytes())
             self._file.flush()
@@ -69,3 +76,15 @@ class Shelf:
 
     def _place(self, i: int, j: int, first: int) -> int:
         return ((i * self.shape[2] + j) * self.shape[0] + first) * 8
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say in one sentence where there was no room."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"Tables of many tracks could not be laid down in {tempfile.tempdir or 'a folder of temporary files'} "
+            f"({error.strerror or error}); free some space there, or name another folder in the variable TMPDIR."
+        ) from None

@@ -96,5 +96,16 @@ def test_a_full_disk_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> N
             raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(shelf.tempfile, "TemporaryFile", Full)
-    with pytest.raises(OutputError, match="disk is full"):
+    with pytest.raises(OutputError, match=r"No space left.*TMPDIR"):
         Shelf((3, 1, 1)).put(0, 0, np.ones(3))
+
+
+def test_no_folder_for_temporary_files_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing can be laid down the error says how to name another folder."""
+
+    def nowhere() -> None:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr(shelf.tempfile, "TemporaryFile", nowhere)
+    with pytest.raises(OutputError, match=r"No usable temporary directory.*TMPDIR"):
+        Shelf((3, 1, 1))
