@@ -101,10 +101,13 @@ class TiffMovie(Movie):
         return (int(count), int(height), int(width)), first.dtype
 
     def _is_written_page_by_page(self) -> bool:
-        """Whether each page, or run of pages, was described as a picture of its own: together they are the movie."""
-        series = self._tif.series
-        pages = sum(len(each.pages) for each in series)
-        return len(series) > 1 and pages == len(self._tif.pages)
+        """Whether each page, or run of pages, was described as a picture of its own: together they are the movie.
+
+        A stack and a picture of another kind after it, a thumbnail, are not.
+        """
+        first, *others = self._tif.series
+        alike = any((each.keyframe.shape, each.dtype) == (first.keyframe.shape, first.dtype) for each in others)
+        return alike and sum(len(each.pages) for each in (first, *others)) == len(self._tif.pages)
 
     def _lie_together(self, path: Path, series: Any, count: int, warnings: list[str]) -> int:
         shape = [n for n, axis in zip(series.shape, series.axes, strict=True) if axis in self._order]

@@ -178,3 +178,16 @@ def test_a_page_unlike_the_first_is_left_out_and_named(tmp_path: Path, odd: NDAr
         assert [frame.index for frame in movie.frames()] == [0, 1, 3, 4]
         assert told in movie.warnings[0]
         assert "(2)" in movie.warnings[0]
+
+
+@pytest.mark.parametrize("shape", [(10, 15), (40, 60, 3)], ids=["small", "coloured"])
+def test_a_thumbnail_after_a_stack_is_no_frame(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    """A stack that was written at once is the movie; a picture of another kind behind it is none of its frames."""
+    frames = np.arange(5 * 40 * 60, dtype=np.uint16).reshape(5, 40, 60)
+    with tifffile.TiffWriter(tmp_path / "preview.tif") as tif:
+        tif.write(frames, photometric="minisblack")
+        tif.write(np.zeros(shape, np.uint8), photometric="rgb" if len(shape) == 3 else "minisblack")
+    with open_movie(tmp_path / "preview.tif") as movie:
+        assert movie.shape == (5, 40, 60)
+        assert movie.warnings == []
+        np.testing.assert_array_equal([frame.pixels for frame in movie.frames()], frames)
