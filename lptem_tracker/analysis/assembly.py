@@ -255,7 +255,7 @@ def _warnings(found: Assembly) -> list[str]:
     if (step := frame_step(found.history)) > 1 and _has_sizes(found):
         out.append(
             f"The movie is long: the summary tells the clusters of one frame in {step} (kinetics, frame_step); "
-            "clusters.csv has all frames."
+            "clusters.csv of a run folder has all frames."
         )
     if not bodies.field_known:
         out.append(

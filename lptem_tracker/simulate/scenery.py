@@ -23,6 +23,7 @@ Size = tuple[int, int]
 
 
 def liquid(rng: np.random.Generator, shape: Size) -> Pixels:
+    """Return the brightness behind the particles of a liquid cell, about 1, float32 (Y, X)."""
     swing = rng.choice([rng.uniform(0, 0.2), rng.uniform(0.1, 0.7), rng.uniform(0.5, 1.3)])
     background = fields.illumination(rng, shape, float(swing))
     if rng.random() < 0.12:
@@ -90,6 +91,7 @@ def _disk(field_: Pixels, x: float, y: float, radius: float, value: float) -> No
 def finish(
     rng: np.random.Generator, canvas: Canvas, population: Population, contrast: float, *, lattice_share: float
 ) -> None:
+    """Add a population to a canvas, with diffraction contrast, lattice fringes in some pictures, and Fresnel fringes."""
     add_diffraction_contrast(rng, population)
     if rng.random() < lattice_share:
         add_lattice_fringes(rng, population, share=rng.uniform(0.2, 1))
