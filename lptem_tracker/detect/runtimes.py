@@ -118,9 +118,9 @@ class OpenVinoRuntime:
     Threads are not bound to cores: every process would bind its first stream to the same core, and two workers, or
     whatever else runs on the machine, would share that one while others stand idle.
 
-    The first shape of images that comes often gets a graph of its own, which takes an eighth less time: with the shape known,
-    parts are joined in place and sums are taken along. It is used where it gives the same numbers to the last bit, and
-    no further shape gets one, because each takes some 70 MB.
+    The first shape of images that comes often gets a graph of its own, which takes an eighth less time: with the shape
+    known, parts are joined in place and sums are taken along. It is used where it gives the same numbers to the last
+    bit, and no further shape gets one, because each takes some 70 MB.
     """
 
     def __init__(self, graph: Path) -> None:

@@ -91,7 +91,7 @@ def _disk(field_: Pixels, x: float, y: float, radius: float, value: float) -> No
 def finish(
     rng: np.random.Generator, canvas: Canvas, population: Population, contrast: float, *, lattice_share: float
 ) -> None:
-    """Add a population to a canvas, with diffraction contrast, lattice fringes in some pictures, and Fresnel fringes."""
+    """Add a population to a canvas, with diffraction contrast, Fresnel fringes and, now and then, lattice fringes."""
     add_diffraction_contrast(rng, population)
     if rng.random() < lattice_share:
         add_lattice_fringes(rng, population, share=rng.uniform(0.2, 1))
