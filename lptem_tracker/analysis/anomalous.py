@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import CubicSpline
-from scipy.stats import chi2, norm, t
 
 from lptem_tracker.analysis import fbm
 from lptem_tracker.analysis.between_tracks import between, resampled, without_each
 from lptem_tracker.analysis.diffusion import MIN_BOOTSTRAP, MIN_SPREAD, Imaging, Velocity
 from lptem_tracker.analysis.family import Family, at_sigma2, build_family, over_sigma2, pool
 from lptem_tracker.analysis.profile import reduce_stats
+from lptem_tracker.analysis.quantiles import chi2_quantile, normal_quantile, student_quantile
 from lptem_tracker.analysis.shared_noise import SharedNoise
 from lptem_tracker.analysis.trackset import Floats, TrackSet
 
@@ -99,7 +99,7 @@ def fit_alpha(
         joint = part.best + noise.others[rows, None, :]
         found.append(_interval(CubicSpline(ALPHA, joint.max(2), axis=1)(ALPHA_FINE), level))
     alpha, low, high = (np.concatenate(each) for each in zip(*found))
-    std = (high - low) / (2 * norm.ppf(0.5 + level / 2))
+    std = (high - low) / (2 * normal_quantile(0.5 + level / 2))
     pooled, method = _pooled(family, noise, one_scale, level, bootstrap, seed)
     return AlphaFit(alpha, low, high, std, pooled, method)
 
@@ -122,16 +122,16 @@ def _pooled(
         return np.asarray(CubicSpline(ALPHA, total, axis=1)(ALPHA_FINE))
 
     alpha, low, high = (float(v[0]) for v in _interval(curve(np.ones((1, n))), level))
-    std = (high - low) / (2 * norm.ppf(0.5 + level / 2))
+    std = (high - low) / (2 * normal_quantile(0.5 + level / 2))
     method = "profile likelihood"
     if n >= MIN_BOOTSTRAP and bootstrap >= 2:
         draws = ALPHA_FINE[curve(resampled(n, bootstrap, seed)).argmax(1)]
         std = float(draws.std()) * np.sqrt(n / (n - 1))
-        half = t.ppf(0.5 + level / 2, n - 1) * std
+        half = student_quantile(0.5 + level / 2, n - 1) * std
         low, high, method = max(alpha - half, 0.0), min(alpha + half, 2.0), f"bootstrap over {n} tracks"
     elif n >= MIN_SPREAD and (found := between(ALPHA_FINE[curve(without_each(n)).argmax(1)], std)).doubtful:
         std, method = max(found.std, std), f"jackknife over {n} tracks"
-        half = t.ppf(0.5 + level / 2, n - 1) * std
+        half = student_quantile(0.5 + level / 2, n - 1) * std
         low, high = max(min(low, alpha - half), 0.0), min(max(high, alpha + half), 2.0)
     return (alpha, low, high, std), method
 
@@ -139,7 +139,7 @@ def _pooled(
 def _interval(curve: Floats, level: float) -> tuple[Floats, Floats, Floats]:
     """Place of the maximum and ends of the profile interval of each row of curves over `ALPHA_FINE`."""
     best = curve.argmax(1)
-    inside = curve >= curve.max(1, keepdims=True) - chi2.ppf(level, 1) / 2
+    inside = curve >= curve.max(1, keepdims=True) - chi2_quantile(level, 1) / 2
     low = ALPHA_FINE[inside.argmax(1)]
     high = ALPHA_FINE[curve.shape[1] - 1 - inside[:, ::-1].argmax(1)]
     # at the end of the grid the interval is open: alpha lies between 0 and 2

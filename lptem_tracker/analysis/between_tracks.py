@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import chi2, norm, t
 
+from lptem_tracker.analysis.quantiles import chi2_quantile, normal_quantile, student_quantile
 from lptem_tracker.analysis.trackset import Floats
 
 SURE = 0.999
@@ -49,12 +49,12 @@ class Between:
     @property
     def doubtful(self) -> bool:
         """Whether one common value is in doubt: equal particles scatter as much in one of five cases at most."""
-        return bool(self.overdispersion > chi2.ppf(1 - DOUBT, self.n - 1) / (self.n - 1))
+        return bool(self.overdispersion > chi2_quantile(1 - DOUBT, self.n - 1) / (self.n - 1))
 
     @property
     def differ(self) -> bool:
         """Whether particles differ more than their errors let them."""
-        return bool(self.overdispersion > 1.2 * chi2.ppf(SURE, self.n - 1) / (self.n - 1))
+        return bool(self.overdispersion > 1.2 * chi2_quantile(SURE, self.n - 1) / (self.n - 1))
 
     def ends(self, level: float, *, least: float = 0.0) -> tuple[float, float]:
         """Return how far the interval's ends lie from the logarithm, (below, above), both at least 0.
@@ -70,7 +70,7 @@ class Between:
         Student's t, or where that is farther t after a cubic transformation that takes out skewness (Hall 1992,
         J. R. Stat. Soc. B 54, 221, section 2): a few fast particles pull the value up, and missing ones leave it low.
         """
-        reach, std = float(t.ppf(0.5 + level / 2, self.n - 1)), max(self.std, least)
+        reach, std = student_quantile(0.5 + level / 2, self.n - 1), max(self.std, least)
         b = self.skewness / math.sqrt(self.n)
 
         def untwisted(x: float) -> float:
@@ -114,4 +114,4 @@ def resampled(n: int, times: int, seed: int) -> npt.NDArray[np.uint16]:
 
 def log_std(low: float, high: float, level: float) -> float:
     """Return the standard error of the logarithm that an interval stands for; of an open one that of a factor 1000."""
-    return math.log(high / max(low, 1e-3 * high)) / (2 * float(norm.ppf(0.5 + level / 2)))
+    return math.log(high / max(low, 1e-3 * high)) / (2 * normal_quantile(0.5 + level / 2))

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import chi2
 
 from lptem_tracker.analysis.between_tracks import DOUBT, Between, between, log_std, resampled, without_each
 from lptem_tracker.analysis.brownian import BLUR_MAX, KK, XK, stats
 from lptem_tracker.analysis.profile import OFFSET, ProfileFit, join, profile, reduce_stats, refine
+from lptem_tracker.analysis.quantiles import chi2_quantile
 from lptem_tracker.analysis.trackset import Floats, TrackSet
 from lptem_tracker.calibration import Calibration
 
@@ -287,7 +287,7 @@ def _profiled(fit: ProfileFit, overdispersion: float = float("nan")) -> PooledFi
 
 def _jackknifed(fit: ProfileFit, found: Between, ratio: float, level: float) -> PooledFit:
     """Profile interval, or where particles seem to differ one over tracks; they do differ by the likelihood ratio."""
-    if not ratio > chi2.ppf(1 - DOUBT, found.n - 1):
+    if not ratio > chi2_quantile(1 - DOUBT, found.n - 1):
         return _profiled(fit, found.overdispersion)
     d, low, high = float(fit.d[0]), float(fit.low[0]), float(fit.high[0])
     below, above = found.ends(level, least=found.expected)
@@ -298,7 +298,7 @@ def _jackknifed(fit: ProfileFit, found: Between, ratio: float, level: float) -> 
         d * max(found.std, found.expected),
         f"jackknife over {found.n} tracks",
         found.overdispersion,
-        bool(ratio > chi2.ppf(1 - DIFFER, found.n - 1)),
+        bool(ratio > chi2_quantile(1 - DIFFER, found.n - 1)),
     )
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import chi2
 
 from lptem_tracker.analysis.brownian import KK, XK, stats
 from lptem_tracker.analysis.diffusion import Imaging, Velocity, fit_pooled
 from lptem_tracker.analysis.profile import ProfileFit, reduce_stats
+from lptem_tracker.analysis.quantiles import chi2_quantile
 from lptem_tracker.analysis.trackset import Floats, Ints, TrackSet
 
 
@@ -117,7 +117,7 @@ def _scales(tracks: TrackSet, imaging: Imaging, one: ProfileFit) -> tuple[Floats
 
     apart = np.array([alone(s).max(1).sum() for s in sigma2])
     at = float(sigma2[apart.argmax()])
-    if 2 * (apart.max() - together.max()) < chi2.ppf(0.999, len(tracks) - 1):
+    if 2 * (apart.max() - together.max()) < chi2_quantile(0.999, len(tracks) - 1):
         return np.full(len(tracks), max(float(one.d[0]), 1e-300)), np.full(len(tracks), float(one.rho[0]))
     own = at / rho[alone(at).argmax(1)]
     d = (m * own + 2 * one.d) / (m + 2)
@@ -142,7 +142,7 @@ def _between(v: Floats, variance: Floats, common: Floats) -> float:
         return float((w * (v - (w * v).sum() / w.sum()) ** 2).sum())
 
     # own errors are estimates: only a clear disagreement counts
-    if n < 3 or excess(0.0) < chi2.ppf(0.999, n - 1) * (1 + 2 / np.sqrt(n)):
+    if n < 3 or excess(0.0) < chi2_quantile(0.999, n - 1) * (1 + 2 / np.sqrt(n)):
         return 0.0
     low, high = 0.0, float(v.var()) * 4
     for _ in range(60):

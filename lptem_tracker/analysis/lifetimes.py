@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from lptem_tracker.analysis.quantiles import chi2_quantile
+
 if TYPE_CHECKING:
     from lptem_tracker.analysis.contacts import Bonds
     from lptem_tracker.calibration import Calibration
@@ -73,10 +75,8 @@ def bond_lifetimes(bonds: Bonds, calibration: Calibration, min_contact_frames: i
     n = int(ended.sum())
     rate, interval = None, None
     if at_risk > 0:
-        from scipy.stats import chi2
-
         rate = n / at_risk
-        interval = [float(chi2.ppf(0.025, 2 * n) / 2 / at_risk), float(chi2.ppf(0.975, 2 * n + 2) / 2 / at_risk)]
+        interval = [chi2_quantile(0.025, 2 * n) / 2 / at_risk, chi2_quantile(0.975, 2 * n + 2) / 2 / at_risk]
     return {
         **out, f"median_{unit}": float(curve["time"][half[0]]) if len(half) else None,
         f"rate_per_{unit}": rate, f"rate_per_{unit}_ci95": interval,

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
 
 from lptem_tracker.analysis.ensemble_d import brownian_d
 from lptem_tracker.analysis.linking_bias import DOUBTFUL, LinkCheck
 from lptem_tracker.analysis.motion_fit import MotionFit, Shapes
+from lptem_tracker.analysis.quantiles import normal_quantile
 from lptem_tracker.analysis.trackset import Floats, TrackSet
 
 IMITATED = ("confined", "subdiffusive", "superdiffusive", "ctrw", "switching")
@@ -83,5 +83,5 @@ def correct_particles(
     # the number of wrong links is binomial
     chance = np.sqrt((1 - np.minimum(wrong, 1)) / np.maximum(wrong * n, 1e-9))
     add = ratio * np.hypot(links.correction_std / links.correction, np.log(links.correction) * chance)
-    widen = np.exp(float(norm.ppf(0.5 + level / 2)) * add)
+    widen = np.exp(normal_quantile(0.5 + level / 2) * add)
     return d * factor, low * factor / widen, high * factor * widen, factor * np.hypot(std, d * add)

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize_scalar, nnls
 from scipy.spatial import cKDTree
-from scipy.stats import ncx2, norm
 
 from lptem_tracker.analysis.diffusion import Imaging, PooledFit
 from lptem_tracker.analysis.estimate import Estimate
+from lptem_tracker.analysis.quantiles import normal_quantile
 from lptem_tracker.analysis.relinking import DRAWS, relink
 from lptem_tracker.analysis.trackset import Floats, Ints, TrackSet
 from lptem_tracker.calibration import Units
@@ -73,7 +73,7 @@ class LinkCheck:
         """Return D corrected, its interval widened by what not knowing the links costs (Rubin 1987, eq. 3.1.5)."""
         if not self.corrected:
             return d
-        z, c = float(norm.ppf(0.5 + d.level / 2)), self.correction
+        z, c = normal_quantile(0.5 + d.level / 2), self.correction
         own, add = d.std / d.value, self.correction_std / c * math.sqrt(1 + 1 / DRAWS)
         widen = math.exp(z * (math.hypot(own, add) - own))
         return Estimate(
@@ -236,6 +236,8 @@ def _distances(one: cKDTree, two: cKDTree, reach: float, *, apart: bool = False)
 
 def _widened(within: Floats, reach: float, edges: Floats, s2: float) -> Floats:
     """Distances within a frame after one particle of each pair made a step (Rice distribution)."""
+    from scipy.stats import ncx2
+
     centre = (np.arange(len(within)) + 0.5) * (2 * reach / len(within))
     cdf = ncx2.cdf(edges[:, None] ** 2 / s2, 2, centre[None] ** 2 / s2)
     return np.asarray(np.diff(cdf, axis=0) @ within)

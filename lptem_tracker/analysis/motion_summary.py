@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm, t
 
 from lptem_tracker.analysis.checks import cve, gls
 from lptem_tracker.analysis.displacements import van_hove, velocity_autocorrelation, waits_and_hops
@@ -17,6 +16,7 @@ from lptem_tracker.analysis.hydrodynamics import hydrodynamic_radius
 from lptem_tracker.analysis.linking_bias import LinkCheck
 from lptem_tracker.analysis.motion_fit import MotionFit, Shapes
 from lptem_tracker.analysis.motion_tables import class_shares, trap_variance
+from lptem_tracker.analysis.quantiles import normal_quantile, student_quantile
 from lptem_tracker.analysis.trackset import Floats
 from lptem_tracker.calibration import Calibration
 from lptem_tracker.settings import MotionSettings
@@ -43,7 +43,7 @@ def estimate_ensemble(
     if fit.shapes is not None and fit.shapes.classes.pooled not in ("brownian", "directed"):
         sigma2, ends = fit.shapes.noise.best, fit.shapes.noise.ends(level)
     sigma, low, high = (math.sqrt(max(v, 0.0)) * px for v in (sigma2, *ends))
-    std = (high - low) / (2 * float(norm.ppf(0.5 + level / 2)))
+    std = (high - low) / (2 * normal_quantile(0.5 + level / 2))
     out[f"localization_{units.length}"] = Estimate(sigma, std, low, high, units.length, ML, n, level)
     if fit.shapes is not None:
         out |= _shape_estimates(fit.shapes, calibration, level)
@@ -108,7 +108,7 @@ def _mean(values: Floats, unit: str, method: str, level: float) -> Estimate:
     n = len(values)
     mean = float(np.mean(values))
     std = float(np.std(values, ddof=1) / math.sqrt(n)) if n > 1 else math.nan
-    half = float(t.ppf(0.5 + level / 2, n - 1)) * std if n > 1 else math.nan
+    half = student_quantile(0.5 + level / 2, n - 1) * std if n > 1 else math.nan
     return Estimate(mean, std, mean - half, mean + half, unit, method, n, level)
 
 

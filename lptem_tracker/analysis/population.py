@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from lptem_tracker.analysis.bodies import particle_blocks
+from lptem_tracker.analysis.quantiles import chi2_quantile, fair_quantile, student_quantile
 from lptem_tracker.errors import TableError
 from lptem_tracker.tables import rises
 
@@ -111,7 +112,6 @@ def distribution(values: Floats) -> dict[str, Any]:
     The mean's interval is Student's, the standard deviation's from chi-square, the median's from order
     statistics (binomial); bins follow Freedman & Diaconis (1981).
     """
-    from scipy.stats import binom, chi2, t
 
     n = len(values)
     ordered = np.sort(values)
@@ -119,12 +119,12 @@ def distribution(values: Floats) -> dict[str, Any]:
     out: dict[str, Any] = {"n": n, "mean": mean, "std": std, "median": float(np.median(values))}
     out["mean_ci95"] = out["std_ci95"] = out["median_ci95"] = out["cv"] = None
     if std is not None:
-        half = float(t.ppf(0.975, n - 1)) * std / np.sqrt(n)
+        half = student_quantile(0.975, n - 1) * std / np.sqrt(n)
         out["mean_ci95"] = [mean - half, mean + half]
-        out["std_ci95"] = [float(std * np.sqrt((n - 1) / chi2.ppf(q, n - 1))) for q in (0.975, 0.025)]
+        out["std_ci95"] = [float(std * np.sqrt((n - 1) / chi2_quantile(q, n - 1))) for q in (0.975, 0.025)]
         out["cv"] = std / mean if mean else None
     if n >= 6:
-        low = int(binom.ppf(0.025, n, 0.5))
+        low = fair_quantile(0.025, n)
         out["median_ci95"] = [float(ordered[max(low - 1, 0)]), float(ordered[min(n - low, n - 1)])]
     levels = (0.05, 0.25, 0.5, 0.75, 0.95)
     out["quantiles"] = {str(q): float(v) for q, v in zip(levels, np.quantile(values, levels))}

@@ -12,9 +12,10 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import chi2, norm
+from scipy.special import ndtr
 
 from lptem_tracker.analysis.brownian import KK, LOGDET, XK, XX
+from lptem_tracker.analysis.quantiles import chi2_quantile, normal_quantile
 from lptem_tracker.analysis.trackset import Floats, Ints
 
 OFFSET, TOP = 1e-2, 1e8
@@ -137,8 +138,8 @@ def solve(
     log_d = np.log(q / m[:, None])
     s = np.log(rho - lowest + OFFSET)
     log_d_best, s_best = _between(log_d, best, shift), _between(s, best, shift)
-    drop = chi2.ppf(level, 1) / 2 / share
-    z = norm.ppf(0.5 + level / 2)
+    drop = chi2_quantile(level, 1) / 2 / share
+    z = normal_quantile(0.5 + level / 2)
     low, high, inside = _interval(ll, top, log_d, best, m, np.full(len(ll), drop))
     spread = np.clip((high - low) / (2 * z), 0, 1) ** 2 * share
     drops = drop * (1 + BARTLETT * spread)
@@ -263,7 +264,7 @@ def _restore(fit: ProfileFit, slope: Floats, std: Floats, lowest: float) -> Prof
     and D is too small by its slope over rho times that.
     """
     z = (fit.rho - lowest) / std
-    d = fit.d * (1 + np.clip(-slope * std * (norm.pdf(z) - z * norm.cdf(-z)), 0.0, 0.3))
+    d = fit.d * (1 + np.clip(-slope * std * (np.exp(-z * z / 2) / np.sqrt(2 * np.pi) - z * ndtr(-z)), 0.0, 0.3))
     return replace(fit, d=d, high=np.maximum(fit.high, d))
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.interpolate import CubicSpline
-from scipy.stats import chi2, norm
 
 from lptem_tracker.analysis.family import GRID, Family, Fine
+from lptem_tracker.analysis.quantiles import chi2_quantile, normal_quantile
 from lptem_tracker.analysis.shared_noise import SharedNoise
 from lptem_tracker.analysis.trackset import Floats
 
@@ -48,10 +48,10 @@ def profile_scale(family: Family, noise: SharedNoise, level: float, *, free: boo
     candidates = noise.sigma2 if free else np.array([noise.best])
     log_k = (np.log(noise.best) - GRID)[::-1]
     grid = np.linspace(log_k[0], log_k[-1], 6 * len(log_k))
-    drop = chi2.ppf(level, 1) / 2
+    drop = chi2_quantile(level, 1) / 2
     found = [_profile(part, family.shape, candidates, grid, drop) for _, part in family.blocks()]
     k, low, high, shape = np.concatenate(found, 1)
-    return ScaleFit(k, low, high, (high - low) / (2 * norm.ppf(0.5 + level / 2)), shape)
+    return ScaleFit(k, low, high, (high - low) / (2 * normal_quantile(0.5 + level / 2)), shape)
 
 
 def _profile(part: Fine, shape: Floats, candidates: Floats, grid: Floats, drop: float) -> Floats:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.special import logsumexp
-from scipy.stats import chi2
 
 from lptem_tracker.analysis.family import Family, at_sigma2, over_sigma2
+from lptem_tracker.analysis.quantiles import chi2_quantile
 from lptem_tracker.analysis.trackset import Floats
 
 REACH = 8.0  # log-likelihood below the maximum that is still looked at
@@ -47,7 +47,7 @@ class SharedNoise:
         step = np.arange(len(self.sigma2))
         fine = np.linspace(0, len(step) - 1, 20 * len(step))
         curve = CubicSpline(step, self.total)(fine)
-        inside = np.flatnonzero(curve >= curve.max() - chi2.ppf(level, 1) / 2)
+        inside = np.flatnonzero(curve >= curve.max() - chi2_quantile(level, 1) / 2)
         low, high = (float(np.exp(np.interp(fine[k], step, np.log(self.sigma2)))) for k in inside[[0, -1]])
         return (0.0 if inside[0] == 0 else low), high
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest
 
 from lptem_tracker.analysis.order import cluster_shapes, lattice_sites, mean_order, nematic_order
 from lptem_tracker.analysis.potential import potential_well
+from lptem_tracker.analysis.quantiles import fair_doubt
 from lptem_tracker.analysis.radial import PairCorrelation, pair_correlation
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _potential(
     formed, broken = (sum(event.kind == kind for event in history.joinings) for kind in ("attach", "detach"))
     if formed + broken:
         note += f"; here {formed} attached and {broken} detached"
-        if binomtest(formed, formed + broken).pvalue < UNLIKELY:
+        if fair_doubt(formed, formed + broken) < UNLIKELY:
             note += ", which is not equilibrium"
     if not well.corrected:
         note += (
