@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from lptem_tracker.detect.decode import Float
+from lptem_tracker.detect.pairs import Wide
 from lptem_tracker.detect.surroundings import (
     FLANKS,
     NEIGHBOURS,
     TEXTURE,
-    Wide,
     flanks,
     neighbours,
-    rectangles,
     ring_contrast,
+    summed,
     texture,
 )
 
@@ -62,9 +62,9 @@ def features(image: NDArray[np.float32], boxes: Float, scores: Float) -> Wide:
         `texture` say.
     """
     score = np.clip(scores.astype(np.float64), 1e-6, 1 - 1e-6)
-    parts = rectangles(image)
-    sides = boxes.astype(np.float64)
-    contrast, area = ring_contrast(parts, sides)
+    total = summed(image)
+    sides = np.ascontiguousarray(boxes, np.float64)
+    contrast, area = ring_contrast(total, sides)
     size = np.log(np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], 1).astype(np.float64)))
     weight = np.where(score > _SURE, score**2, 0.0) + 1e-9
     trust = weight.sum() / (weight.sum() + _PRIOR)
@@ -85,7 +85,7 @@ def features(image: NDArray[np.float32], boxes: Float, scores: Float) -> Wide:
         np.full(len(score), np.log(float((score * area).sum()) / image.size + _LEAST_COVER)),
     ]
     beside = neighbours(sides, score, middle, image.shape)
-    return np.column_stack([*company, beside, flanks(parts, sides, contrast), texture(image, sides, contrast)])
+    return np.column_stack([*company, beside, flanks(total, sides, contrast), texture(image, sides, contrast)])
 
 
 def judge(image: NDArray[np.float32], boxes: Float, scores: Float, rule: dict[str, Any] | None) -> Float:
@@ -116,21 +116,36 @@ def judged(value: Wide, rule: dict[str, Any]) -> Wide:
     """
     apart = standardise(value, rule["mean"], rule["scale"])
     odds = np.zeros(len(value))
-    for member in rule["members"]:
-        x = apart
-        for k, (weight, bias) in enumerate(member):
-            x = x if k == 0 else x * expit(x)
-            x = x @ np.asarray(weight).T + np.asarray(bias)
-        odds += x[:, 0] / len(rule["members"])
-    return np.asarray(expit(odds), np.float64)
+    with np.errstate(over="ignore"):  # a SiLU far below 0 is 0
+        for alike in rule.get("alike") or _alike(rule["members"]):
+            x = apart[None]
+            for k, (weight, bias) in enumerate(alike):
+                x = (x if k == 0 else x / (1.0 + np.exp(-x))) @ weight + bias
+            odds += x[..., 0].sum(0)
+    return np.asarray(expit(odds / len(rule["members"])), np.float64)
+
+
+def _alike(members: Any) -> list[list[tuple[Wide, Wide]]]:
+    """Return networks of one shape as one: each layer's weights (M, inputs, outputs) and biases (M, 1, outputs)."""
+    groups: dict[Any, list[Any]] = {}
+    for member in members:
+        layers = [(np.array(weight, np.float64).T, np.array(bias, np.float64)) for weight, bias in member]
+        groups.setdefault(tuple(weight.shape for weight, _ in layers), []).append(layers)
+    return [
+        [
+            (np.stack([weight for weight, _ in layer]), np.stack([bias for _, bias in layer])[:, None])
+            for layer in zip(*group)
+        ]
+        for group in groups.values()
+    ]
 
 
 def ready(rule: dict[str, Any] | None) -> dict[str, Any] | None:
     """Return a rule of `judged` with its lists of numbers made arrays, once for all frames."""
     if rule is None:
         return None
-    members = [[(np.array(weight), np.array(bias)) for weight, bias in member] for member in rule["members"]]
-    return {**rule, "mean": np.array(rule["mean"]), "scale": np.array(rule["scale"]), "members": members}
+    alike = _alike(rule["members"])
+    return {**rule, "mean": np.array(rule["mean"]), "scale": np.array(rule["scale"]), "alike": alike}
 
 
 def standardise(value: Wide, mean: Any, scale: Any) -> Wide:

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from lptem_tracker.detect.context import judged
 from lptem_tracker.detect.decode import Float
-from lptem_tracker.detect.surroundings import Wide, near_pairs, rectangles, ring_contrast
-
-Index = NDArray[np.int64]
+from lptem_tracker.detect.loops import loop
+from lptem_tracker.detect.pairs import Index as Index
+from lptem_tracker.detect.pairs import Wide, near_pairs
+from lptem_tracker.detect.surroundings import rectangle_sums, ring_contrast, summed
 
 GRID = (24, 12)
 """Points along and across the pair at which the frame is looked at."""
@@ -79,48 +80,57 @@ def features(image: NDArray[np.float32], boxes: Wide, score: Wide, i: Index, j: 
         Shape (P, 11 + 24 * 12): `MEASURES`, then the frame's contrast over that of the pair on a grid along the line
         through both centres, along it in the slower order.
     """
-    first, second = boxes[i], boxes[j]
-    whole = np.hstack([np.minimum(first[:, :2], second[:, :2]), np.maximum(first[:, 2:], second[:, 2:])])
+    whole = np.hstack([np.minimum(boxes[i, :2], boxes[j, :2]), np.maximum(boxes[i, 2:], boxes[j, 2:])])
     side = boxes[:, 2:] - boxes[:, :2]
-    area = side.prod(1)
-    parts = rectangles(image)
-    contrast, _ = ring_contrast(parts, boxes)
-    shared = np.clip(np.minimum(first[:, 2:], second[:, 2:]) - np.maximum(first[:, :2], second[:, :2]), 0, None).prod(1)
-    diagonal = np.hypot(*(whole[:, 2:] - whole[:, :2]).T)
-    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
-    way = centre[j] - centre[i]
-    apart = np.hypot(*way.T)
-    way = np.where(apart[:, None] > 1e-6, way / np.maximum(apart, 1e-6)[:, None], [1.0, 0.0])
-    long = np.log(np.maximum(side[:, 0], 0.5) / np.maximum(side[:, 1], 0.5))
-    turn = way[:, 0] ** 2 - way[:, 1] ** 2
     weight = np.where(score > LEAST, score**2, 0.0) + 1e-9
-    typical = np.exp(float((weight * np.log(np.maximum(area, 1.0))).sum() / weight.sum()) / 2)
-    strength = (contrast[i] * area[i] + contrast[j] * area[j]) / (area[i] + area[j])
-    strong = np.where(strength < 0, -1.0, 1.0) * np.maximum(np.abs(strength), _FAINTEST)
-    measures = np.column_stack([
-        np.log(area[i] / area[j]),
-        shared / (area[i] + area[j] - shared),
-        shared / area[j],
-        apart / diagonal,
-        np.log(diagonal),
-        np.log(diagonal / typical),
-        long[i] * turn,
-        long[j] * turn,
-        np.full(len(i), float((weight * np.abs(long)).sum() / weight.sum())),
-        np.clip((contrast[i] - contrast[j]) / strong, -3, 3),
-        np.log(np.abs(strong)),
-    ])  # fmt: skip
+    weight /= weight.sum()
+    typical = np.exp(float((weight * np.log(np.maximum(side.prod(1), 1.0))).sum()) / 2)
+    long = np.log(np.maximum(side[:, 0], 0.5) / np.maximum(side[:, 1], 0.5))
+    total = summed(image)
+    both = np.concatenate([i, j])
+    contrast, _ = ring_contrast(total, boxes[both])
+    measures, way, strong = np.empty((len(i), len(MEASURES))), np.empty((len(i), 2)), np.empty(len(i))
+    _measure(boxes, i, j, contrast, long, typical, measures, way, strong)
+    measures[:, 8] = float((weight * np.abs(long)).sum())
+    diagonal = np.hypot(*(whole[:, 2:] - whole[:, :2]).T)
     seen = _look(image, (whole[:, :2] + whole[:, 2:]) / 2, way, diagonal)
-    around = _around(parts, whole)
+    around = _around(total, whole)
     return np.hstack([measures, np.clip((seen - around[:, None]) / strong[:, None], -2.0, 4.0)])
 
 
-def _around(parts: Any, whole: Wide) -> Wide:
+@loop
+def _measure(boxes, i, j, contrast, long, typical, measures, way, strong):  # type: ignore[no-untyped-def]
+    """Write `MEASURES` but for that of the frame, the direction of each pair, and its contrast with a least size."""
+    for k in range(len(i)):
+        a, b = boxes[i[k]], boxes[j[k]]
+        area_a, area_b = (a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1])
+        shared = max(min(a[2], b[2]) - max(a[0], b[0]), 0.0) * max(min(a[3], b[3]) - max(a[1], b[1]), 0.0)
+        diagonal = np.hypot(max(a[2], b[2]) - min(a[0], b[0]), max(a[3], b[3]) - min(a[1], b[1]))
+        x, y = (b[0] + b[2]) / 2 - (a[0] + a[2]) / 2, (b[1] + b[3]) / 2 - (a[1] + a[3]) / 2
+        apart = np.hypot(x, y)
+        way[k, 0], way[k, 1] = (x / apart, y / apart) if apart > 1e-6 else (1.0, 0.0)
+        turn = way[k, 0] ** 2 - way[k, 1] ** 2
+        strength = (contrast[k] * area_a + contrast[len(i) + k] * area_b) / (area_a + area_b)
+        strong[k] = (-1.0 if strength < 0 else 1.0) * max(abs(strength), _FAINTEST)
+        row = measures[k]
+        row[0] = np.log(area_a / area_b)
+        row[1] = shared / (area_a + area_b - shared)
+        row[2] = shared / area_b
+        row[3] = apart / diagonal
+        row[4] = np.log(diagonal)
+        row[5] = np.log(diagonal / typical)
+        row[6], row[7] = long[i[k]] * turn, long[j[k]] * turn
+        row[9] = min(max((contrast[k] - contrast[len(i) + k]) / strong[k], -3.0), 3.0)
+        row[10] = np.log(abs(strong[k]))
+
+
+def _around(total: Wide, whole: Wide) -> Wide:
     """Return the mean of a ring about each box (P, 4)."""
-    contrast, _ = ring_contrast(parts, whole)
+    contrast, _ = ring_contrast(total, whole)
     middle, half = (whole[:, :2] + whole[:, 2:]) / 2, 0.35 * (whole[:, 2:] - whole[:, :2])
-    total, count = parts(*(middle - half).T, *(middle + half).T)
-    return np.asarray(total / np.maximum(count, 1.0) - contrast, np.float64)
+    inner, count = np.empty(len(whole)), np.empty(len(whole))
+    rectangle_sums(total, np.hstack([middle - half, middle + half]), inner, count)
+    return np.asarray(inner / np.maximum(count, 1.0) - contrast, np.float64)
 
 
 def _look(image: NDArray[np.float32], centre: Wide, way: Wide, diagonal: Wide) -> Wide:

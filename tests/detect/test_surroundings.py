@@ -8,8 +8,9 @@ from lptem_tracker.detect.surroundings import (
     NEIGHBOURS,
     flanks,
     neighbours,
-    rectangles,
+    rectangle_sums,
     ring_contrast,
+    summed,
     texture,
 )
 
@@ -22,7 +23,9 @@ def column(table, names, name):
 def test_sums_over_rectangles_are_those_of_the_pixels():
     """Whole pixels are summed, parts outside the image are left out, and an empty rectangle holds nothing."""
     image = np.arange(30, dtype=np.float32).reshape(5, 6)
-    total, area = rectangles(image)(*np.array([[1.0, 2.0, 4.0, 4.0], [-3.0, -3.0, 1.0, 2.0], [9.0, 0.0, 12.0, 3.0]]).T)
+    total, area = np.empty(3), np.empty(3)
+    sides = np.array([[1.0, 2.0, 4.0, 4.0], [-3.0, -3.0, 1.0, 2.0], [9.0, 0.0, 12.0, 3.0]])
+    rectangle_sums(summed(image), sides, total, area)
     assert total.tolist() == [image[2:4, 1:4].sum(), image[:2, :1].sum(), 0.0]
     assert area.tolist() == [6.0, 2.0, 0.0]
 
@@ -42,7 +45,7 @@ def test_a_box_within_another_is_seen_from_both():
 
 
 def test_neighbours_equal_a_look_at_every_pair():
-    """Random boxes of many sizes: what is found through the tree is what a loop over all pairs gives."""
+    """Random boxes of many sizes: what is found is what a loop over all pairs gives."""
     rng = np.random.default_rng(0)
     centre, half = rng.uniform(0, 300, (200, 2)), np.exp(rng.uniform(0.5, 4, (200, 2)))
     boxes, score = np.hstack([centre - half, centre + half]), rng.random(200)
@@ -73,16 +76,16 @@ def test_half_a_rod_goes_on_outside_its_box():
     image = np.zeros((80, 100), np.float32)
     image[35:45, 30:70] = -2
     boxes = np.array([[30, 35, 50, 45], [30, 35, 70, 45.0]])
-    parts = rectangles(image)
-    contrast, area = ring_contrast(parts, boxes)
-    value = flanks(parts, boxes, contrast)
+    total = summed(image)
+    contrast, area = ring_contrast(total, boxes)
+    value = flanks(total, boxes, contrast)
     assert contrast[1] == pytest.approx(-2.0, abs=0.01)
     assert area[1] == 28 * 8
     assert column(value, FLANKS, "goes_on")[0] > 0.9
     assert column(value, FLANKS, "goes_on")[1] < 0.1
     assert column(value, FLANKS, "core") == pytest.approx(1.0, abs=0.2)
     assert column(value, FLANKS, "emptiest_corner")[1] == pytest.approx(1.0, abs=0.01)
-    assert flanks(rectangles(-image), boxes, -contrast) == pytest.approx(value, abs=1e-6)
+    assert flanks(summed(-image), boxes, -contrast) == pytest.approx(value, abs=1e-6)
 
 
 def test_texture_is_that_of_white_noise_and_grows_with_it():
@@ -109,3 +112,21 @@ def test_texture_of_a_lone_particle_is_not_its_own():
     boxes, contrast = np.array([[57.0, 57, 63, 63]]), np.array([5.0])
     with_it, without = texture(spot, boxes, contrast)[0, 1], texture(noise, boxes, contrast)[0, 1]
     assert np.exp(with_it - without) < 1.34
+
+
+def test_texture_is_averaged_over_a_square_mirrored_at_the_edge():
+    """Near a corner and in the middle it is the root mean square of 31 by 31 px of a picture mirrored at its edge."""
+    image = np.random.default_rng(2).standard_normal((70, 60)).astype(np.float32)
+    boxes = np.array([[1.0, 2, 7, 8], [27, 30, 33, 36], [54, 63, 60, 69]])
+    grain = np.exp(texture(image, boxes, np.ones(3))[:, 1]) - 0.02
+    wide = np.pad(image, 40, mode="reflect").astype(float)
+
+    def mean(half, picture):
+        rows = np.lib.stride_tricks.sliding_window_view(picture, (2 * half + 1, 2 * half + 1))
+        return np.pad(rows.mean((2, 3)), half, mode="edge")
+
+    band = np.abs(mean(1, wide) - mean(5, wide))[40:-40, 40:-40]
+    band = np.minimum(band, 3 * np.median(band[::3, ::3]))
+    power = mean(15, np.pad(band**2, 40, mode="reflect"))[40:-40, 40:-40]
+    expected = [np.sqrt(power[y, x]) for x, y in ((4, 5), (30, 33), (57, 66))]
+    assert grain == pytest.approx(expected, rel=1e-4)
