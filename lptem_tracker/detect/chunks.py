@@ -11,9 +11,10 @@ from itertools import chain, islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
 import pandas as pd
 
-from lptem_tracker.detect.refine import refine
+from lptem_tracker.detect.refine import Columns, refine_rows
 from lptem_tracker.detect.runtimes import cores
 from lptem_tracker.tables import DETECTION_DTYPES, FRAME, empty_table
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from lptem_tracker.progress import Progress
 
     Reader: TypeAlias = Callable[[int, int], Iterator[Frame]]
-    Answer: TypeAlias = tuple[list[Future[pd.DataFrame]], float]
+    Answer: TypeAlias = tuple[list[Future[Columns]], float]
     How: TypeAlias = Callable[[Sequence[Frame]], tuple[pd.DataFrame | None, float]]
 
 FEWEST = 4
@@ -42,8 +43,8 @@ class Found:
         Range of frames.
     scale : float
         The finest scale that was searched; 1: all were.
-    tables : list of pandas.DataFrame
-        Of its frames or batches, in order.
+    parts : list of dict of str to numpy.ndarray
+        Columns of its frames or batches, in order.
     under_way : int
         Batches that are not finished.
     seen, told : int
@@ -57,7 +58,7 @@ class Found:
     first: int
     stop: int
     scale: float = 1.0
-    tables: list[pd.DataFrame] = field(default_factory=list)
+    parts: list[Columns] = field(default_factory=list)
     under_way: int = 0
     seen: int = 0
     told: int = 0
@@ -67,7 +68,10 @@ class Found:
     @property
     def table(self) -> pd.DataFrame:
         """All of them in one table."""
-        return join_detections(self.tables)
+        filled = [part for part in self.parts if len(part[FRAME])]
+        if not filled:
+            return empty_table(DETECTION_DTYPES)
+        return pd.DataFrame({name: np.concatenate([part[name] for part in filled]) for name in filled[0]})
 
 
 def detect_chunks(
@@ -219,7 +223,7 @@ class _Line:
         self._under_way = deque(each for each in self._under_way if each[0] is not chunk)
         chunk.scale, chunk.refused = 1.0, False
         chunk.under_way = chunk.seen = 0
-        chunk.tables.clear()
+        chunk.parts.clear()
 
     def search(self, chunk: Found, frames: Iterable[Frame]) -> Iterator[Found]:
         """Search the rest of a chunk at all scales."""
@@ -247,9 +251,10 @@ class _Line:
             found, scale = how(batch)
             if found is None:
                 return [], scale
+            columns = {name: found[name].to_numpy() for name in found}
             if self._refined:
-                return [self._fits.submit(_refined, frame, found) for frame in batch], scale
-            return [_Here().submit(lambda: found)], scale
+                return [self._fits.submit(_refined, frame, columns) for frame in batch], scale
+            return [_Here().submit(lambda: columns)], scale
 
         answer: Future[Answer] = self._network.submit(one)
         self._under_way.append((chunk, len(batch), answer))
@@ -262,7 +267,7 @@ class _Line:
             chunk, n_frames, answer = self._under_way.popleft()
             parts, scale = answer.result()
             chunk.refused |= scale != chunk.scale
-            chunk.tables += [part.result() for part in parts]
+            chunk.parts += [part.result() for part in parts]
             chunk.under_way -= 1
             chunk.seen += n_frames
             if chunk.seen > chunk.told:  # frames that are searched again are told once
@@ -307,11 +312,11 @@ def _batches_with_checks(frames: Iterator[Frame], size: int, later: int) -> Iter
     yield list(held), True
 
 
-def _refined(frame: Frame, found: pd.DataFrame) -> pd.DataFrame:
-    """Refine one frame's detections on this thread alone."""
-    here = found[FRAME].to_numpy() == frame.index
-    rows = found if here.all() else found[here]
-    return refine([frame], rows, workers=1) if len(rows) else rows
+def _refined(frame: Frame, found: Columns) -> Columns:
+    """Refine one frame's detections among those of a batch."""
+    here = found[FRAME] == frame.index
+    rows = found if here.all() else {name: value[here] for name, value in found.items()}
+    return refine_rows(frame, rows) if len(rows[FRAME]) else rows
 
 
 def join_detections(tables: list[pd.DataFrame]) -> pd.DataFrame:

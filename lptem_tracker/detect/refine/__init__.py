@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lptem_tracker.detect.refine.columns import Columns
 from lptem_tracker.detect.refine.describe import unwrap_angles
@@ -17,7 +19,9 @@ from lptem_tracker.errors import TableError
 from lptem_tracker.movie.base import Frame
 from lptem_tracker.tables import FRAME, validate_detections
 
-__all__ = ["Evidence", "pooled_evidence", "refine", "settle_profile", "unwrap_angles"]
+__all__ = ["Columns", "Evidence", "pooled_evidence", "refine", "refine_rows", "settle_profile", "unwrap_angles"]
+
+_NEEDED = ("x", "y", "width", "height", "radius", "angle")
 
 
 def refine(
@@ -83,6 +87,7 @@ def refine(
             f"Frame {missing[0]} has detections, but its pixels were not given; pass every frame that the table names."
         )
     options = Options(outline=outline)
+    known = {name: table[name].to_numpy() for name in _NEEDED if name in table}
     groups = [(int(index), np.flatnonzero(table[FRAME].to_numpy() == index)) for index in wanted]
     count = workers or os.cpu_count() or 1
     with ThreadPoolExecutor(count) as pool:
@@ -90,13 +95,29 @@ def refine(
 
         def one(group: tuple[int, np.ndarray]) -> Columns:
             index, rows = group
-            return refine_frame(
-                by_index[index].pixels, table.iloc[rows], options, pool if alone and count > 1 else None
-            )
+            here = {name: value[rows] for name, value in known.items()}
+            return refine_frame(by_index[index].pixels, here, options, pool if alone and count > 1 else None)
 
         parts = [one(g) for g in groups] if alone else list(pool.map(one, groups))
     if not parts:
-        parts = [refine_frame(np.zeros((16, 16)), table, options, None)]
+        parts = [refine_frame(np.zeros((16, 16)), known, options, None)]
     order = np.argsort(np.concatenate([rows for _, rows in groups])) if groups else np.arange(0)
     found = {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]}
     return pd.DataFrame({**{name: table[name].array for name in table.columns}, **found}, index=table.index)
+
+
+def refine_rows(frame: Frame, rows: Mapping[str, NDArray[Any]]) -> Columns:
+    """Do as `refine` does with one frame's detections on this thread alone, and without the weight of tables.
+
+    Parameters
+    ----------
+    frame : Frame
+    rows : mapping of str to numpy.ndarray
+        Columns of valid detections of this frame, each of shape (n,).
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        The columns that `refine` returns.
+    """
+    return {**rows, **refine_frame(frame.pixels, rows, Options(), None)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -16,12 +17,13 @@ from lptem_tracker.detect.refine.render import render
 from lptem_tracker.detect.refine.scores import CHI2, CHI2_OUT, LOG_V, N_STATS
 
 N = sh.N_PARAMS
+_KEPT = threading.local()
 _COARSE = (500, 700)  # pixels near and beyond an outline that are enough to come near
 
 
 @dataclass(frozen=True)
 class Buffers:
-    """Arrays of a frame's size that all of its stages write in turn: new ones would cost more than what goes in.
+    """Arrays of a frame's size that all stages of a thread write in turn: new ones would cost more than what goes in.
 
     Attributes
     ----------
@@ -36,8 +38,12 @@ class Buffers:
 
     @staticmethod
     def of(shape: tuple[int, ...]) -> Buffers:
-        """Return buffers for pictures of a shape."""
-        return Buffers(np.empty(shape, np.float32), np.full(shape, -1, np.int32))
+        """Return buffers for pictures of a shape, on the same thread the same as long as the shape is."""
+        kept = _KEPT.__dict__
+        if "buffers" not in kept or kept["buffers"].total.shape != shape:
+            kept["buffers"] = Buffers(np.empty(shape, np.float32), np.full(shape, -1, np.int32))
+        found: Buffers = kept["buffers"]
+        return found
 
 
 @dataclass

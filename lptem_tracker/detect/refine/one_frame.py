@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from lptem_tracker.detect.refine.columns import Columns, add_outlines, columns, spread_out
@@ -25,7 +25,7 @@ class Options:
 
 
 def refine_frame(
-    pixels: NDArray[Any], table: pd.DataFrame, options: Options, pool: ThreadPoolExecutor | None
+    pixels: NDArray[Any], table: Mapping[str, NDArray[Any]], options: Options, pool: ThreadPoolExecutor | None
 ) -> Columns:
     """Return the refined columns of one frame's detections, in their order.
 
@@ -33,8 +33,8 @@ def refine_frame(
     ----------
     pixels : numpy.ndarray
         Shape (Y, X).
-    table : pandas.DataFrame
-        Valid detections of this frame.
+    table : mapping of str to numpy.ndarray
+        Columns `x, y` and `width, height` or `radius` of valid detections of this frame; `angle` where known.
     options : Options
     pool : ThreadPoolExecutor, optional
         Threads over which particles are spread.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from lptem_tracker.detect.refine import shapes as sh
@@ -22,16 +22,16 @@ BLUR_MEAN, BLUR_SPREAD = math.log(1.2), 0.7
 _DEAD_RUN, _DEAD_SIDE, _LEAST_DEVIATION, _MOST_DEAD = 10, 6, 1.5, 0.3
 
 
-def boxes(table: pd.DataFrame) -> NDArray[np.float64]:
+def boxes(table: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
     """Return x, y, width, height and angle of the detections, shape (n, 5); NaN sides where there is none."""
-    n = len(table)
+    n = len(table["x"])
     out = np.full((n, 5), np.nan)
     out[:, 0], out[:, 1] = table["x"], table["y"]
-    diameter = 2 * table["radius"].to_numpy(dtype=np.float64) if "radius" in table else np.full(n, np.nan)
+    diameter = 2 * np.asarray(table["radius"], np.float64) if "radius" in table else np.full(n, np.nan)
     for k, name in ((2, "width"), (3, "height")):
-        given = table[name].to_numpy(dtype=np.float64) if name in table else diameter
+        given = np.asarray(table[name], np.float64) if name in table else diameter
         out[:, k] = np.where(np.isfinite(given) & (given > 0), given, diameter)
-    out[:, 4] = np.nan_to_num(table["angle"].to_numpy(dtype=np.float64)) if "angle" in table else 0.0
+    out[:, 4] = np.nan_to_num(np.asarray(table["angle"], np.float64)) if "angle" in table else 0.0
     bad = ~(np.isfinite(out).all(axis=1) & (out[:, 2] > 0) & (out[:, 3] > 0))
     out[bad, 2:4] = np.nan
     return out

@@ -9,7 +9,7 @@ import pytest
 from scipy import ndimage
 from scipy.special import erf, erfc
 
-from lptem_tracker.detect.refine import refine
+from lptem_tracker.detect.refine import refine, refine_rows
 from lptem_tracker.errors import TableError
 from lptem_tracker.movie.base import Frame
 
@@ -444,3 +444,14 @@ def test_frame_of_one_value_inside_a_movie_costs_only_itself(painter, boxes):
     out = refine([Frame(0, good), Frame(1, np.full((80, 80), 17.0))], table)
     assert list(out["fit_ok"]) == [True, False]
     assert out["x"].iloc[0] == refine([Frame(0, good)], table.head(1))["x"].iloc[0]
+
+
+def test_columns_of_one_frame_are_refined_as_its_table_is(painter, boxes):
+    """Without tables the same columns come out in the same order, also after frames with other particles."""
+    image = painter((80, 80), [(25, 40, 8, 8, 0), (55, 40, 8, 5, 0.4)])
+    table = boxes([(25.5, 40, 16, 16), (54.6, 40.3, 16, 11)])
+    expected = refine([Frame(0, image)], table)
+    columns = {name: table[name].to_numpy() for name in table}
+    other = boxes([(40, 30, 30, 30)])
+    refine_rows(Frame(0, painter((80, 80), [(40, 30, 15, 15, 0)])), {name: other[name].to_numpy() for name in other})
+    pd.testing.assert_frame_equal(pd.DataFrame(refine_rows(Frame(0, image), columns)), expected)
