@@ -222,13 +222,19 @@ def texture(image: NDArray[np.float32], boxes: Wide, contrast: Wide) -> Wide:
         shrink = 0.5 ** int(level)
         small = image if level == 0 else cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
         band = np.asarray(cv2.absdiff(cv2.blur(small, (3, 3)), cv2.blur(small, (11, 11))), np.float32)
-        some = band[::3, ::3].ravel()
-        middle = np.partition(some, ((some.size - 1) // 2, some.size // 2))
-        most = np.float32(3.0) * (middle[(some.size - 1) // 2] + middle[some.size // 2]) / np.float32(2.0)
+        most = np.float32(3.0) * _median(band[::3, ::3])
         here = np.flatnonzero(octave == level)
         _power(np.ascontiguousarray(np.minimum(band, most, out=band)), centre[here] * shrink, here, found)
     strength = np.log((np.abs(contrast) + _ROUND_OFF) / (found + _ROUND_OFF))
     return np.column_stack([strength, np.log(found + _ROUND_OFF)])
+
+
+def _median(values: NDArray[np.float32]) -> np.float32:
+    """Return the median; `np.median` takes ten times as long."""
+    half = values.size // 2
+    parted = np.partition(values, half, axis=None)
+    upper: np.float32 = parted[half]
+    return upper if values.size % 2 else (parted[:half].max() + upper) / np.float32(2.0)
 
 
 @part

@@ -64,9 +64,11 @@ def normalise(pixels: NDArray[Any]) -> Image:
     if not valid.any():
         return np.zeros(image.shape, np.float32)
     image = _without_hot_pixels(image)
-    background = _background(image, valid)
+    whole = bool(valid.all())
+    known = _cells(np.ones_like(image)) if whole else _cells(valid.astype(np.float32))
+    background = _background(image, known)
     residual = image - background
-    noise = _noise(image, background, valid)
+    noise = _noise(image, background, known, None if whole else valid)
     if noise is None:
         return np.zeros(image.shape, np.float32)
     signal = np.divide(residual, noise, out=residual)
@@ -74,7 +76,7 @@ def normalise(pixels: NDArray[Any]) -> Image:
     signal -= coarse
     out = _compressed(signal)
     out += _compressed(coarse)
-    if not valid.all():
+    if not whole:
         out[~valid] = 0.0
     return np.ascontiguousarray(out, dtype=np.float32)
 
@@ -112,10 +114,21 @@ def _standardised(image: NDArray[Any]) -> tuple[Image, NDArray[np.bool_]]:
 
 def _quantiles(values: NDArray[Any], *shares: float) -> list[float]:
     """Return quantiles of some values, linear between neighbours; `np.quantile` takes several times as long."""
-    ordered = np.sort(values, axis=None)
-    last = ordered.size - 1
-    places = [(share * last, int(share * last)) for share in shares]
-    return [float(ordered[k] + (at - k) * (ordered[min(k + 1, last)] - ordered[k])) for at, k in places]
+    if len(shares) > 1:
+        ordered = np.sort(values, axis=None)
+        return [_quantile(ordered, share) for share in shares]
+    at = shares[0] * (values.size - 1)
+    k = int(at)
+    parted = np.partition(values, k, axis=None)
+    beyond = parted[k + 1 :].min() if at > k else parted[k]
+    return [float(parted[k] + (at - k) * (beyond - parted[k]))]
+
+
+def _quantile(ordered: NDArray[Any], share: float) -> float:
+    """Return a quantile of values in rising order."""
+    at = share * (len(ordered) - 1)
+    k = int(at)
+    return float(ordered[k] + (at - k) * (ordered[min(k + 1, len(ordered) - 1)] - ordered[k]))
 
 
 def _without_hot_pixels(image: Image) -> Image:
@@ -150,8 +163,8 @@ def _upsample(cells: Image, shape: tuple[int, ...]) -> Image:
     return np.asarray(cv2.resize(cells, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def _background(image: Image, valid: NDArray[np.bool_]) -> Image:
-    known = _cells(valid.astype(np.float32))
+def _background(image: Image, known: Image) -> Image:
+    """Return the background of a picture, (Y, X), given the share of each cell that holds data."""
     cells = np.asarray(_cells(image) / np.maximum(known, 1e-3), np.float32)
     basis = _quadratic(cells.shape[0], cells.shape[1])
     weights, sure = known, known > 0.5
@@ -183,30 +196,36 @@ def _coarse(signal: Image) -> Image:
     return _upsample(cv2.GaussianBlur(_cells(signal), (0, 0), _COARSE_CELLS), signal.shape)
 
 
-def _noise(image: Image, background: Image, valid: NDArray[np.bool_]) -> Image | None:
+def _noise(image: Image, background: Image, known: Image, valid: NDArray[np.bool_] | None) -> Image | None:
     """Return the local standard deviation of fine structure, or None for a frame without any.
+
+    Which pixels hold data is `valid`, None: all, and their share of each cell is `known`.
 
     Brighter places of a film are noisier: the noise is that typical of the background's brightness, times what this
     place departs from it. Limiting the departure keeps the particles out of it, not the bright places.
     """
     fine = np.asarray(cv2.absdiff(image, cv2.GaussianBlur(image, (0, 0), _NOISE_PX)), np.float32)
     step = max(1, round(np.sqrt(fine.size) / 160))
-    some = valid[::step, ::step]
-    if not some.any():
-        step, some = 1, valid
-    known, level = fine[::step, ::step][some], background[::step, ::step][some]
-    typical = 1.4826 * _quantiles(known, 0.5)[0]
+    if valid is not None and not valid[::step, ::step].any():
+        step = 1
+
+    def sample(values: Image) -> Image:
+        part = values[::step, ::step]
+        return part.ravel() if valid is None else part[valid[::step, ::step]]
+
+    some, level = sample(fine), sample(background)
+    typical = 1.4826 * _quantiles(some, 0.5)[0]
     if typical <= 0.0:
-        typical = 1.2533 * float(known.mean())
-    lowest, highest = _quantiles(image[::step, ::step][some] - level, 0.01, 0.99)
+        typical = 1.2533 * float(some.mean())
+    lowest, highest = _quantiles(sample(image) - level, 0.01, 0.99)
     spread = highest - lowest
     if max(typical, spread) <= 1e-9:
         return None
     least = np.float32(max(0.25 * typical, 0.01 * spread, 1e-9))
-    usual = np.maximum(_by_brightness(background, level, known), least)
+    usual = np.maximum(_by_brightness(background, level, some), least)
     fine /= usual
     ratio = _cells(np.minimum(fine, np.float32(4.0), out=fine))
-    local = np.float32(1.2533) * _smooth(ratio, _cells(valid.astype(np.float32)))
+    local = np.float32(1.2533) * _smooth(ratio, known)
     usual *= _upsample(local, image.shape)
     return np.asarray(np.maximum(usual, least, out=usual), np.float32)
 
@@ -214,6 +233,6 @@ def _noise(image: Image, background: Image, valid: NDArray[np.bool_]) -> Image |
 def _by_brightness(background: Image, level: Image, fine: Image) -> Image:
     """Return the median noise at the background of each place, (Y, X), given that of some places (N,)."""
     parts = np.array_split(np.argsort(level), min(_LEVELS, len(level)))
-    middle = [_quantiles(level[part], 0.5)[0] for part in parts]
-    noise = [1.4826 * _quantiles(fine[part], 0.5)[0] for part in parts]
+    middle = [_quantile(level[part], 0.5) for part in parts]
+    noise = [1.4826 * _quantile(np.sort(fine[part]), 0.5) for part in parts]
     return _upsample(np.interp(_cells(background), middle, noise).astype(np.float32), background.shape)
