@@ -125,11 +125,12 @@ def test_the_shape_that_comes_most_gets_a_graph_that_answers_the_same(monkeypatc
     assert len(models) == 2
 
 
-def test_without_memory_for_a_graph_of_its_own_a_shape_goes_on_as_before(monkeypatch):
+def test_without_memory_for_a_graph_of_its_own_a_shape_goes_on_as_before(tmp_path, monkeypatch):
     """OpenVINO refuses to compile a second graph: no run stops for it."""
     openvino = pytest.importorskip("openvino")
     detector = YoloDetector(device="openvino")
     monkeypatch.setattr(runtimes, "OFTEN_PX", 1)
+    monkeypatch.setenv("LPTEM_TRACKER_CACHE", str(tmp_path))  # nor was one kept
     refused = []
 
     def refuse(*_):
