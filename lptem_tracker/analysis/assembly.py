@@ -68,7 +68,7 @@ class AssemblyResult:
 
 @dataclass(frozen=True)
 class Assembly:
-    """All that later figures are made from, in px and frames."""
+    """All that later figures are made from, in px and frames; `n_doubtful` contacts are claimed as no bonds."""
 
     bodies: Bodies
     noise: Noise
@@ -76,6 +76,7 @@ class Assembly:
     bonds: Bonds
     fates: Fates
     history: History
+    n_doubtful: int = 0
 
     def events(self) -> pd.DataFrame:
         """Return the events table."""
@@ -99,9 +100,9 @@ def assemble_bodies(bodies: Bodies, noise: Noise, settings: EventSettings) -> As
     """Find contacts, fates and clusters of rows that were read already."""
     rule, near = _rule(bodies, settings, noise)
     fates = find_fates(bodies, rule, noise, settings)
-    bonds = keep_held(bodies, find_bonds(bodies, near, rule), noise, rule, fates.mergers)
+    bonds, n_doubtful = keep_held(bodies, find_bonds(bodies, near, rule), noise, rule, fates.mergers)
     history = follow_clusters(bodies, bonds, fates, rule.min_contact_frames, rule.min_separation_frames)
-    return Assembly(bodies, noise, rule, bonds, fates, history)
+    return Assembly(bodies, noise, rule, bonds, fates, history, n_doubtful)
 
 
 def _rule(bodies: Bodies, settings: EventSettings, noise: Noise) -> tuple[ContactRule, NearPairs]:
@@ -251,6 +252,11 @@ def _warnings(found: Assembly) -> list[str]:
         out.append(
             f"Pairs that move as one ({found.rule.offset_pairs}) keep surfaces {found.rule.offset_px:.1f} px apart by "
             f"their radii, which therefore look too {what}; contacts count from that gap."
+        )
+    if found.n_doubtful:
+        out.append(
+            f"{found.n_doubtful} contacts may be bonds or particles that only stay beside one another: they move too "
+            "little, or too briefly, for the difference to show, and are claimed neither as attached nor as detached."
         )
     if (step := frame_step(found.history)) > 1 and _has_sizes(found):
         out.append(

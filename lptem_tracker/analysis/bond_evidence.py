@@ -8,11 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import logsumexp
 
 from lptem_tracker.analysis.bodies import Bodies
 from lptem_tracker.analysis.coalescence import Merger
 from lptem_tracker.analysis.contacts import Bonds, ContactRule
-from lptem_tracker.analysis.joint_motion import common_motion
+from lptem_tracker.analysis.hold_evidence import FEW_ROLL, PairPath, hold_evidence, pair_path
+from lptem_tracker.analysis.meeting import Reach, came_together
+from lptem_tracker.analysis.mobility import Mobility, measure_mobility
 from lptem_tracker.analysis.noise import Noise
 
 Floats = npt.NDArray[np.float64]
@@ -20,46 +23,23 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 LEAST_WOBBLE, MOST_WOBBLE = 0.12, 0.5  # of the relative motion of free particles; bonds are no steel rods
-FEW_ROLL = 0.03  # share of bonds that let two particles roll about each other, where nothing else is known
+MOST_ROLL = 0.97  # share of bonds that let two particles roll about each other
 ROLLS = 0.4  # motion across the line of centres over that of free particles from which a pair rolls
 CHI2_MEDIAN = 0.455  # of one degree of freedom
-SURE = 6.0  # log-likelihood ratio that is always enough
+MOST_FOR = 2.0  # logarithm of the odds by which a movie of bonds speaks for one more, at most
+MANY = 20  # contacts from which on so many look bound by chance that their share is taken with care
+MOST_SLACK = 2.0  # log-likelihood by which the share of bonds may be smaller than the likeliest
+SURE = 12.0  # log-likelihood ratio of a contact that outlasts diffusion
 WORST_STEP = -4.0  # one wrong link counts no more than this
-WORST_OF_STRETCH = -2.5  # the same where a contact is searched for its bound part
-LAGS = (1, 3, 9)  # frames: a pair that wobbles fast is seen to stay together over several
+WORST_OF_STRETCH = -2.5  # the same where the end of a contact is looked at
 OUTLASTING = 18.0  # a contact so many escape times long is a bond
 MIN_SURE = 3  # of such contacts, from which it is learnt how bonds move
-MIN_STEPS = 15  # free steps of a particle from which it has a mobility of its own
+CLAIM = 3.0  # logarithm of the odds from which a bond is claimed: one claim in twenty may be wrong
+MOST_MOBILE = 0.9  # share of a pair's odds that lie below the mobility that may have brought it together
+PARTS = 8  # places at which a bond is taken to begin, or end, within a contact
+NEARLY = 2.0  # logarithm of the likelihood by which a longer part of a contact may fall behind the likeliest
 BEFORE_BOUND = 5.0  # log-likelihood ratio for free motion of an end of a contact that is not yet, or no longer, bound
 MERGER_FRAMES = 5  # how far a contact may end from the coalescence of its two particles
-
-
-@dataclass(frozen=True)
-class FreeMotion:
-    """Variance of a step per axis and frame in px², without the common motion and the localisation error; (P,)."""
-
-    variance: Floats
-
-
-def free_motion(bodies: Bodies, bonds: Bonds, noise: Noise) -> FreeMotion:
-    """Measure how each particle moves on its own: over its steps outside of contacts, else as all do.
-
-    The median step of all particles is taken off each frame where there are at least four.
-    """
-    follows = np.flatnonzero((np.diff(bodies.particle) == 0) & (np.diff(bodies.frame) == 1))
-    steps = np.column_stack([bodies.x[follows + 1] - bodies.x[follows], bodies.y[follows + 1] - bodies.y[follows]])
-    frame = bodies.frame[follows] - bodies.frames[0]
-    drift = common_motion(bodies)
-    steps = steps - (drift[frame + 1] - drift[frame])
-    square = (steps**2).mean(axis=1)
-    alone = ~_in_contact(bodies, bonds)[follows]
-    n = len(bodies.ids)
-    error = 2 * noise.jitter_px**2
-    usual = float(np.median(square[alone])) / 0.693 if alone.any() else 0.0  # two axes: median of chi-square over 2
-    count = np.bincount(bodies.particle[follows][alone], minlength=n)
-    own = np.bincount(bodies.particle[follows][alone], np.minimum(square[alone], 12 * usual), minlength=n)
-    variance = np.where(count >= MIN_STEPS, own / np.maximum(count, 1), usual) - error
-    return FreeMotion(np.maximum(variance, 0.0))
 
 
 def _in_contact(bodies: Bodies, bonds: Bonds) -> Bools:
@@ -72,19 +52,21 @@ def _in_contact(bodies: Bodies, bonds: Bonds) -> Bools:
     return held
 
 
-def keep_held(bodies: Bodies, bonds: Bonds, noise: Noise, rule: ContactRule, mergers: Sequence[Merger] = ()) -> Bonds:
-    """Leave out contacts whose two particles move freely of each other.
+def keep_held(
+    bodies: Bodies, bonds: Bonds, noise: Noise, rule: ContactRule, mergers: Sequence[Merger] = ()
+) -> tuple[Bonds, int]:
+    """Leave out contacts of two particles that may well move freely of each other.
 
-    Each step of the one relative to the other has the variance 4σ² per axis if they are bound, with some wobble, and
-    2s² + 4σ² if they are free; the log-likelihood ratios over a contact are summed, along the line of centres and
-    across it, where a few bonds let particles roll. Contacts are chosen for having lasted, which a free pair does
-    with a probability of exp(−n π² 2s² / 8w²) (diffusion between a wall and a sink at w): that much is asked for in
-    addition, and one that outlasts it by far is a bond whatever it does; from those it is learnt how far bonds wobble
-    and roll. The odds to outweigh are those of the movie: where most contacts are collisions, the next is likely to
-    be one. A contact is left out where a bound pair would have more evidence in 98 of 100 cases; where the motion is
-    too small beside the error to tell, that is none. Contacts that last through the movie make no event and are
-    let be, and those that end in a coalescence were bonds. An end of a bond in which the two still, or again, move
-    freely is cut off where that is e⁵ times as likely as a bound pair, to which it happens once in 150 (Wald 1945).
+    A contact is claimed as a bond where the way in which the two keep their distance and direction, from some frame
+    of it on, is e³ times as likely of a bound pair as of a free one (`hold_evidence`), after the odds of the movie:
+    where most contacts are collisions, the next is likely to be one. A ratio of likelihoods exceeds e³ in one of
+    twenty free pairs at most (Markov's inequality), so that one in twenty claims is wrong at most, and of twenty movies
+    without bonds one claims a bond. Where motion is too slow beside the error to tell in the time, no bond is claimed,
+    unless the two came together by more than such motion explains (`came_together`).
+    A contact that outlasts diffusion by far is a bond whatever it does; from those it is learnt how far bonds wobble
+    and roll. Contacts that last through the movie make no event and are let be, and those that end in a coalescence
+    were bonds. An end of a bond in which the two still, or again, move freely is cut off where that is e⁵ times as
+    likely as a bound pair, to which it happens once in 150 (Wald 1945).
 
     Parameters
     ----------
@@ -92,33 +74,116 @@ def keep_held(bodies: Bodies, bonds: Bonds, noise: Noise, rule: ContactRule, mer
     bonds : Bonds
     noise : Noise
     rule : ContactRule
-        A contact lasts up to its `off_px`, w, and for `min_contact_frames`, n.
+        A contact lasts up to its `off_px`, w, and for `min_contact_frames`.
     mergers : sequence of Merger, optional
         Coalescences.
+
+    Returns
+    -------
+    bonds : Bonds
+    n_doubtful : int
+        Contacts left out that may be bonds all the same: with odds of more than one in twenty.
     """
-    motion = free_motion(bodies, bonds, noise)
+    changing = np.flatnonzero(bonds.formed | bonds.broken)
+    if not len(changing):
+        return bonds, 0
+    mobility = _mobility(bodies, bonds, noise, changing)
     listed = [
-        (int(k), contact)
-        for k in np.flatnonzero(bonds.formed | bonds.broken)
-        if (contact := _contact(bodies, bonds, motion, noise.jitter_px, rule, int(k))) is not None
+        (int(k), contact) for k in changing if (contact := _contact(bodies, bonds, mobility, rule, int(k))) is not None
     ]
-    if not listed:
-        return bonds
-    slack = _learn([contact for _, contact in listed])
-    evidence, demand = (np.array(column) for column in zip(*(_weigh(contact, slack, rule) for _, contact in listed)))
-    against = max(0.0, -_log_odds(evidence))
+    found, odds = _stretches(listed, mobility, rule, _merging([k for k, _ in listed], bonds, mergers))
     keep = np.ones(len(bonds), bool)
+    keep[changing] = False
     start, end = bonds.start.copy(), bonds.end.copy()
-    held = (evidence >= demand + against) | _merging([k for k, _ in listed], bonds, mergers)
-    for (k, contact), sure in zip(listed, held):
-        stretch = _trimmed(contact, slack, rule) if sure else _bound_stretch(contact, slack, rule, against)
-        keep[k] = sure or stretch is not None
-        if stretch is not None:
-            start[k] = max(start[k], stretch[0]) if bonds.formed[k] else start[k]
-            end[k] = min(end[k], stretch[1]) if bonds.broken[k] else end[k]
+    for k, contact in listed:
+        keep[k] = k in found or _met(bodies, contact, int(bonds.a[k]), int(bonds.b[k]), mobility, rule)
+        first, after = found.get(k, (contact.first, contact.after))
+        start[k] = max(start[k], first) if bonds.formed[k] else start[k]
+        end[k] = min(end[k], after) if bonds.broken[k] else end[k]
     order = np.flatnonzero(keep)[np.argsort(start[keep], kind="stable")]
     trimmed = dataclasses.replace(bonds, start=start, end=end)
-    return Bonds(*(getattr(trimmed, f.name)[order] for f in dataclasses.fields(Bonds)))
+    n_doubtful = sum(not keep[k] and shown > -CLAIM for (k, _), shown in zip(listed, odds))
+    return Bonds(*(getattr(trimmed, f.name)[order] for f in dataclasses.fields(Bonds))), n_doubtful
+
+
+def _mobility(bodies: Bodies, bonds: Bonds, noise: Noise, changing: Ints) -> Mobility:
+    alone = ~_in_contact(bodies, bonds)
+    wanted = np.unique(np.concatenate([bonds.a[changing], bonds.b[changing]]))
+    return measure_mobility(bodies, alone if alone.any() else ~alone, noise, wanted)
+
+
+def _stretches(
+    listed: list[tuple[int, _Contact]], mobility: Mobility, rule: ContactRule, merging: Bools
+) -> tuple[dict[int, tuple[int, int]], Floats]:
+    """First frame, and frame after the last, of the contacts that are bonds; the odds of each contact as logarithms."""
+    if not listed:
+        return {}, np.empty(0)
+    contacts = [contact for _, contact in listed]
+    slack = _learn(contacts)
+    parts = [_parts(contact, rule) for contact in contacts]
+    each = _evidence(contacts, parts, mobility, slack, rule)
+    whole = np.array([logsumexp(ratios) - np.log(len(ratios)) for ratios in each])
+    sure = np.array([contact.escape_times > OUTLASTING for contact in contacts])
+    evidence = np.where(sure, np.maximum(whole, SURE), whole)
+    odds = evidence + np.minimum(_log_odds(evidence), MOST_FOR)
+    claimed = odds >= CLAIM
+    part = {int(k): _longest_of(parts[k], each[k]) for k in np.flatnonzero(claimed & ~merging & ~sure)}
+    part = _closer(part, contacts, mobility, slack, rule)
+    return {
+        listed[k][0]: _trimmed(_part_of(contacts[k], part[k]) if k in part else contacts[k], slack, rule)
+        for k in np.flatnonzero(claimed | merging).tolist()
+    }, odds
+
+
+def _closer(
+    part: dict[int, slice], contacts: list[_Contact], mobility: Mobility, slack: _Slack, rule: ContactRule
+) -> dict[int, slice]:
+    """Place the ends of bonds to the frame: each round looks between the places of the last."""
+    part = dict(part)
+    width = {k: -(-len(contacts[k].path.frame) // (PARTS - 1)) for k in part}
+    while some := [k for k in part if width[k] > 1]:
+        near = [_nearby(contacts[k], part[k], width[k], rule) for k in some]
+        for k, parts, ratios in zip(some, near, _evidence([contacts[k] for k in some], near, mobility, slack, rule)):
+            part[k] = _longest_of(parts, ratios)
+            width[k] = -(-width[k] // 4) if width[k] > 2 else 1
+    return part
+
+
+def _nearby(contact: _Contact, part: slice, width: int, rule: ContactRule) -> list[slice]:
+    """Parts of a contact that begin, or end, within `width` rows of where the given one does."""
+    n, least = len(contact.path.frame), max(rule.min_contact_frames, 2)
+    shift = np.unique(np.linspace(-width, width, PARTS + 1).astype(int))
+    near = [part]
+    if contact.formed:
+        near += [slice(int(i), part.stop) for i in np.unique(np.clip(part.start + shift, 0, part.stop - least))]
+    if contact.broken:
+        near += [slice(part.start, int(j)) for j in np.unique(np.clip(part.stop + shift, part.start + least, n))]
+    return near
+
+
+def _parts(contact: _Contact, rule: ContactRule) -> list[slice]:
+    """Rows of a contact in which the pair may be bound: from some row on, where it was free before, up to some row."""
+    n = len(contact.path.frame)
+    least = min(max(rule.min_contact_frames, 2), n)
+    cuts = np.unique(np.linspace(0, n - least, PARTS).astype(int))
+    firsts = cuts if contact.formed else cuts[:1]
+    lasts = n - cuts if contact.broken else np.array([n])
+    return [slice(int(i), int(j)) for i in firsts for j in lasts if j - i >= least]
+
+
+def _longest_of(parts: list[slice], ratios: Floats) -> slice:
+    """Longest part that is nearly as likely to be bound as the likeliest."""
+    likely = np.flatnonzero(ratios >= ratios.max() - NEARLY)
+    return max((parts[k] for k in likely), key=lambda part: part.stop - part.start)
+
+
+def _met(bodies: Bodies, contact: _Contact, a: int, b: int, mobility: Mobility, rule: ContactRule) -> bool:
+    """Whether a pair came together where it was seen to, and went apart where it was, by more than free motion."""
+    most = float(mobility.grid[np.searchsorted(np.cumsum(contact.odds), MOST_MOBILE)])
+    reach = Reach(most, max(rule.gap_std_px, float(np.sqrt(2 * mobility.error2))))
+    first, last = int(contact.path.frame[0]), int(contact.path.frame[-1])
+    met = not contact.formed or came_together(bodies, a, b, first, last + 1, reach)
+    return met and (not contact.broken or came_together(bodies, a, b, last, first - 1, reach))
 
 
 def _merging(listed: list[int], bonds: Bonds, mergers: Sequence[Merger]) -> Bools:
@@ -140,45 +205,57 @@ class _Steps:
 
 @dataclass(frozen=True)
 class _Contact:
-    """Relative steps of a pair in contact by how many frames they span, and their variance if it is rigid.
+    """A pair in contact: where one is of the other, its steps, their variance if it is rigid, its odds of mobility.
 
     `first` and `after` are the first frame of the contact and the one after its last.
     """
 
-    steps: list[_Steps]
+    path: PairPath
+    steps: _Steps
     rigid: float
+    odds: Floats
     escape_rate: float
-    escape_times: float
     first: int
     after: int
+    formed: bool
+    broken: bool
+
+    @property
+    def escape_times(self) -> float:
+        """How often a free pair would have left in the time."""
+        return self.escape_rate * float(self.path.frame[-1] - self.path.frame[0])
 
 
 @dataclass(frozen=True)
 class _Slack:
-    """How bonds move: variance along the line of centres over that of free pairs, and log-share of those that roll."""
+    """How bonds move: variance along the line of centres over that of free pairs, and share of those that roll."""
 
     wobble: float = LEAST_WOBBLE
-    rolling: float = float(np.log(FEW_ROLL))
+    rolling: float = FEW_ROLL
 
 
-def _contact(
-    bodies: Bodies, bonds: Bonds, motion: FreeMotion, position_px: float, rule: ContactRule, k: int
-) -> _Contact | None:
-    """Steps of contact `k`; None where nothing moves."""
+def _contact(bodies: Bodies, bonds: Bonds, mobility: Mobility, rule: ContactRule, k: int) -> _Contact | None:
+    """Path of the pair in contact `k`; None where it was seen once only."""
     a, b = int(bonds.a[k]), int(bonds.b[k])
-    free = float(motion.variance[a] + motion.variance[b])
     frames = np.arange(bonds.start[k], bonds.end[k])
     rows_a, rows_b = bodies.row(np.full(len(frames), a), frames), bodies.row(np.full(len(frames), b), frames)
     both = (rows_a >= 0) & (rows_b >= 0)
     frames, rows_a, rows_b = frames[both], rows_a[both], rows_b[both]
-    if free <= 0 or len(frames) < 2:
+    if len(frames) < 2:
         return None
     x, y = bodies.x[rows_b] - bodies.x[rows_a], bodies.y[rows_b] - bodies.y[rows_a]
-    rigid = 4 * position_px**2
-    steps = [_steps(x[::lag], y[::lag], frames[::lag], free, rigid) for lag in LAGS if lag == 1 or len(x) > 4 * lag]
-    rate = np.pi**2 * free / (8 * (rule.off_px + 2 * position_px) ** 2)
-    span = int(bonds.start[k]), int(bonds.end[k])
-    return _Contact(steps, rigid, rate, rate * float(frames[-1] - frames[0]), *span)
+    rigid = 4 * mobility.error2
+    odds = mobility.of_pair(a, b)
+    free = mobility.mean(odds)
+    rate = np.pi**2 * free / (8 * _width(mobility, rule) ** 2)
+    steps = _steps(x, y, frames, free, rigid)
+    ends = int(bonds.start[k]), int(bonds.end[k]), bool(bonds.formed[k]), bool(bonds.broken[k])
+    return _Contact(pair_path(x, y, frames), steps, rigid, odds, rate, *ends)
+
+
+def _width(mobility: Mobility, rule: ContactRule) -> float:
+    """How far surfaces may be apart in a contact in px."""
+    return rule.off_px + 2 * float(np.sqrt(mobility.error2))
 
 
 def _steps(x: Floats, y: Floats, frames: Ints, free: float, rigid: float) -> _Steps:
@@ -193,27 +270,28 @@ def _learn(contacts: list[_Contact]) -> _Slack:
     sure = [c for c in contacts if c.escape_times > OUTLASTING]
     if len(sure) < MIN_SURE:
         return _Slack()
-    wobble = float(np.median([np.mean(c.steps[0].radial ** 2 / c.steps[0].loose) for c in sure]))
-    rolls = float(np.mean([np.mean(c.steps[0].tangential ** 2 / c.steps[0].loose) > ROLLS for c in sure]))
-    return _Slack(float(np.clip(1.5 * wobble, LEAST_WOBBLE, MOST_WOBBLE)), float(np.log(max(rolls, FEW_ROLL))))
+    wobble = float(np.median([np.mean(c.steps.radial**2 / c.steps.loose) for c in sure]))
+    rolls = float(np.mean([np.mean(c.steps.tangential**2 / c.steps.loose) > ROLLS for c in sure]))
+    return _Slack(float(np.clip(1.5 * wobble, LEAST_WOBBLE, MOST_WOBBLE)), float(np.clip(rolls, FEW_ROLL, MOST_ROLL)))
 
 
-def _weigh(contact: _Contact, slack: _Slack, rule: ContactRule) -> tuple[float, float]:
-    """Evidence that a contact is a bond, and how much of it is asked for."""
-    if contact.escape_times > OUTLASTING:
-        return SURE, 0.0
-    weighed = [_at_lag(steps, contact.rigid, slack) for steps in contact.steps]
-    evidence, demand = max(weighed)[0], weighed[0][1]
-    chosen = contact.escape_rate * min(rule.min_contact_frames, len(contact.steps[0].loose) + 1)
-    return evidence - chosen - float(np.log(len(contact.steps))), demand
+def _evidence(
+    contacts: list[_Contact], parts: list[list[slice]], mobility: Mobility, slack: _Slack, rule: ContactRule
+) -> list[Floats]:
+    """Evidence that the parts of contacts are bonds, for each contact."""
+    number = np.array([len(some) for some in parts])
+    paths = [contact.path.rows(part) for contact, some in zip(contacts, parts) for part in some]
+    odds = np.repeat([contact.odds for contact in contacts], number, axis=0)
+    ratio = hold_evidence(paths, odds, mobility, slack.rolling, _width(mobility, rule))
+    return np.split(ratio, np.cumsum(number)[:-1])
 
 
-def _trimmed(contact: _Contact, slack: _Slack, rule: ContactRule) -> tuple[int, int] | None:
-    """First frame, and frame after the last, of a bond without ends in which the pair moves freely; None as it is.
+def _trimmed(contact: _Contact, slack: _Slack, rule: ContactRule) -> tuple[int, int]:
+    """First frame, and frame after the last, of a bond without ends in which the pair moves freely.
 
     Where the pair rolls through most of the contact, steps along the line of centres alone count.
     """
-    steps = contact.steps[0]
+    steps = contact.steps
     tight = np.maximum(contact.rigid, slack.wobble * steps.loose)
     ratio = _log_ratio(steps.radial, tight, steps.loose)
     if np.median(steps.tangential**2 / steps.loose) <= ROLLS * CHI2_MEDIAN:
@@ -224,44 +302,19 @@ def _trimmed(contact: _Contact, slack: _Slack, rule: ContactRule) -> tuple[int, 
     first = int(before.argmin()) if before.min() < -BEFORE_BOUND else 0
     last = int(after.argmin()) if after.min() < -BEFORE_BOUND else len(ratio)
     if (first, last) == (0, len(ratio)) or last - first + 1 < max(rule.min_contact_frames, 2):
-        return None
+        return contact.first, contact.after
     return contact.first if first == 0 else int(steps.frame[first - 1]), (
         contact.after if last == len(ratio) else int(steps.frame[last - 1]) + 1
     )
 
 
-def _bound_stretch(contact: _Contact, slack: _Slack, rule: ContactRule, against: float) -> tuple[int, int] | None:
-    """First frame, and frame after the last, of the part of a contact in which the pair is bound, if there is one.
-
-    The stretch of the largest evidence (Kadane's), which has to outweigh that it is chosen among as many as there
-    are frames.
-    """
-    steps = contact.steps[0]
-    tight = np.maximum(contact.rigid, slack.wobble * steps.loose)
-    ratio = _log_ratio(steps.radial, tight, steps.loose) + _log_ratio(steps.tangential, tight, steps.loose)
-    ratio = np.maximum(ratio, WORST_OF_STRETCH)
-    total = np.concatenate([[0.0], np.cumsum(ratio)])
-    last = int((total - np.minimum.accumulate(total)).argmax())
-    first = int(total[: last + 1].argmin())
-    part = slice(first, last)
-    if last - first + 1 < max(rule.min_contact_frames, 2):
-        return None
-    inside = _Steps(steps.radial[part], steps.tangential[part], steps.loose[part], steps.frame[part])
-    evidence, demand = _at_lag(inside, contact.rigid, slack)
-    if evidence - contact.escape_rate * rule.min_contact_frames < demand + against + float(np.log(len(ratio))):
-        return None
-    return int(inside.frame[0]) - 1, int(inside.frame[-1]) + 1
-
-
-def _at_lag(steps: _Steps, rigid: float, slack: _Slack) -> tuple[float, float]:
-    loose = steps.loose
-    tight = np.maximum(rigid, slack.wobble * loose)
-    along, across = (float(_log_ratio(step, tight, loose).sum()) for step in (steps.radial, steps.tangential))
-    axes = 2.0 if slack.rolling < np.log(0.5) else 1.0
-    share = tight / loose
-    expected = axes / 2 * float((-np.log(share) - (1 - share)).sum())
-    spread = float(np.sqrt(axes / 2 * ((1 - share) ** 2).sum()))
-    return along + max(across, slack.rolling), min(SURE, expected - 2 * spread)
+def _part_of(contact: _Contact, part: slice) -> _Contact:
+    """Some rows of a contact; its first and last frames stay where nothing is cut off."""
+    path, between = contact.path.rows(part), slice(part.start, part.stop - 1)
+    steps = _Steps(*(getattr(contact.steps, f.name)[between] for f in dataclasses.fields(_Steps)))
+    first = contact.first if part.start == 0 else int(path.frame[0])
+    after = contact.after if part.stop == len(contact.path.frame) else int(path.frame[-1]) + 1
+    return dataclasses.replace(contact, path=path, steps=steps, first=first, after=after)
 
 
 def _log_ratio(step: Floats, tight: Floats, loose: Floats) -> Floats:
@@ -270,10 +323,15 @@ def _log_ratio(step: Floats, tight: Floats, loose: Floats) -> Floats:
     return np.asarray(np.maximum(ratio, WORST_STEP))
 
 
-def _log_odds(evidence: Floats) -> float:
-    """Logarithm of the odds that a contact is a bond, from all of them (expectation maximisation)."""
-    ratio = np.exp(np.clip(evidence, -30, 30))
-    share = 0.5
-    for _ in range(50):
-        share = (1 + float((share * ratio / (share * ratio + 1 - share)).sum())) / (2 + len(evidence))
-    return float(np.log(share / (1 - share)))
+def _log_odds(evidence: Floats) -> Floats:
+    """Logarithm of the odds that a contact is a bond, from all others, (B,).
+
+    The smallest share of bonds that the others' evidence allows: of hundreds of free pairs a few look bound, and a
+    share that is fitted to them would speak for the next.
+    """
+    odds = np.linspace(-12.0, 4.0, 161)
+    share = 1 / (1 + np.exp(-odds))
+    each = np.log1p(share * np.expm1(np.clip(evidence, -30, 30))[:, None])
+    total = each.sum(axis=0) + np.log(share * (1 - share)) - each
+    slack = float(np.clip(np.log(len(evidence) / MANY), 0.0, MOST_SLACK))
+    return np.asarray(odds[(total >= total.max(axis=1, keepdims=True) - slack).argmax(axis=1)])

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lptem_tracker.analysis.bodies import Bodies
+from lptem_tracker.analysis.hold_evidence import FEW_ROLL, hold_evidence, pair_path
+from lptem_tracker.analysis.mobility import common_motion, measure_mobility
 from lptem_tracker.analysis.noise import Noise
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ STIFF = 0.3  # spread of the distance over that expected of free motion, below w
 MIN_WINDOWS = 4
 MAX_WINDOWS = 2000
 MIN_PAIRS = 2
+CLAIM = 3.0  # logarithm of the odds from which a pair is said to be bound
 LEAST_OFFSET_PX = 1.0  # smaller ones are within what the thresholds allow anyway
 
 
@@ -49,7 +52,9 @@ def measure_offset(bodies: Bodies, noise: Noise, near: NearPairs) -> GapOffset:
     In a window of W frames the distance of a rigid pair scatters by the localisation error alone, 2σ², while that
     of two free particles is a random walk, whose sample variance is 2s²(W + 1)/6 more, s the step per axis; how much
     the two moved is measured on their centre in the same window, so that pinned particles are no evidence. The
-    surfaces of a bound pair are 0 apart by physics: what the radii leave between them is their error.
+    surfaces of a bound pair are 0 apart by physics: what the radii leave between them is their error. Of many pairs
+    that are near each other some look rigid by chance: a pair counts where all its rigid windows together are more
+    than 20 times as likely of a bound pair, for each pair that was looked at (Bonferroni).
 
     Parameters
     ----------
@@ -73,24 +78,9 @@ def measure_offset(bodies: Bodies, noise: Noise, near: NearPairs) -> GapOffset:
     row_a, row_b = bodies.row(near.a[rows], near.frame[rows]), bodies.row(near.b[rows], near.frame[rows])
     rigid = _rigid(bodies, noise, row_a, row_b)
     pair = near.a[start] * len(bodies.ids) + near.b[start]
+    rigid &= np.isin(pair, _held(bodies, noise, near, rows[rigid], len(np.unique(pair))))
     spread = np.sqrt(2 * noise.position_px**2 + 2 * noise.radius_px**2)
     return _lasting(np.median(near.gap[rows], axis=1)[rigid], pair[rigid], spread)
-
-
-def common_motion(bodies: Bodies) -> Floats:
-    """Position of what all particles share in px, (frames, 2): the sum of the median steps, of four or more."""
-    follows = np.flatnonzero((np.diff(bodies.particle) == 0) & (np.diff(bodies.frame) == 1))
-    frame = bodies.frame[follows + 1] - bodies.frames[0]
-    order = np.argsort(frame, kind="stable")
-    step = np.zeros((bodies.frames[1] - bodies.frames[0] + 1, 2))
-    for part in np.split(order, np.flatnonzero(np.diff(frame[order])) + 1):
-        if len(part) >= 4:
-            at = follows[part]
-            step[frame[part[0]]] = (
-                np.median(bodies.x[at + 1] - bodies.x[at]),
-                np.median(bodies.y[at + 1] - bodies.y[at]),
-            )
-    return np.asarray(np.cumsum(step, axis=0))
 
 
 def _rigid(bodies: Bodies, noise: Noise, a: Ints, b: Ints) -> Bools:
@@ -105,6 +95,26 @@ def _rigid(bodies: Bodies, noise: Noise, a: Ints, b: Ints) -> Bools:
     moved = shared > INFORMATIVE / 2 * noise.position_px**2
     # two free particles: their distance varies four times as much as their centre, per axis
     return np.asarray(moved & (relative < STIFF * shared))
+
+
+def _held(bodies: Bodies, noise: Noise, near: NearPairs, windows: Ints, n_pairs: int) -> Ints:
+    """Numbers of the pairs whose windows, rows of `near` (K, W), show together that they are bound."""
+    rows = np.unique(windows)
+    if not len(rows):
+        return rows
+    number = near.a[rows] * len(bodies.ids) + near.b[rows]
+    cut = np.flatnonzero(np.diff(number, prepend=-1))
+    row_a, row_b = bodies.row(near.a[rows], near.frame[rows]), bodies.row(near.b[rows], near.frame[rows])
+    x, y, frame = bodies.x[row_b] - bodies.x[row_a], bodies.y[row_b] - bodies.y[row_a], near.frame[rows].astype(float)
+    paths = [pair_path(x[part], y[part], frame[part]) for part in np.split(np.arange(len(rows)), cut[1:])]
+    alone = np.ones(len(bodies.frame), bool)
+    alone[bodies.row(near.a, near.frame)] = alone[bodies.row(near.b, near.frame)] = False
+    ends = near.a[rows[cut]], near.b[rows[cut]]
+    mobility = measure_mobility(bodies, alone if alone.any() else ~alone, noise, np.unique(np.concatenate(ends)))
+    odds = np.array([mobility.of_pair(int(a), int(b)) for a, b in zip(*ends)])
+    width = near.reach_px + 2 * float(np.sqrt(mobility.error2))
+    sure = hold_evidence(paths, odds, mobility, FEW_ROLL, width) >= CLAIM + np.log(n_pairs)
+    return np.asarray(number[cut][sure])
 
 
 def _lasting(gap: Floats, pair: Ints, spread: float) -> GapOffset:

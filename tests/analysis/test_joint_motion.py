@@ -61,3 +61,14 @@ def test_a_given_threshold_is_taken_as_it_is() -> None:
     result = result_of(dimers(7.0), contact_on_px=1.0)
     assert result.kinetics["contact"]["on_px"] == 1.0
     assert result.kinetics["contact"]["gap_offset_px"] == 0
+
+
+def test_a_crowd_of_free_particles_says_nothing_of_radii() -> None:
+    """Of hundreds of pairs beside each other some keep their distance by chance; none is said to move as one."""
+    rng = np.random.default_rng(6)
+    walk = rng.uniform(0, 300, (400, 2)) + np.cumsum(rng.normal(0, 0.4, (40, 400, 2)), axis=0)
+    frame, particle = np.indices(walk.shape[:2])
+    table = pd.DataFrame(
+        {"particle": particle.ravel(), "frame": frame.ravel(), "x": walk[..., 0].ravel(), "y": walk[..., 1].ravel()}
+    ).assign(radius=3.5, x_std=0.05, y_std=0.05)
+    assert result_of(table).kinetics["contact"]["gap_offset_pairs"] == 0
