@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -44,6 +45,8 @@ _FLOOR = 0.02
 """Raw scores below this are never looked at."""
 _BATCH_PX = {"cpu": 1, "cuda": 32 * 1024 * 1024}
 """Pixels shown to the network at once; one by one on the CPU, where nothing is gained by more."""
+_REMEMBERED = 8
+"""Frames compared at last of which the answers at all scales are kept."""
 _HINT = 0.15
 """Raw score from which a box counts for that decision, whatever the confidence asked for."""
 _TINY_RADIUS_PX = 3.0
@@ -93,17 +96,17 @@ class YoloDetector(Detector):
         self.batch_frames = batch_frames or (16 if self._kind == "cuda" else 1)
         self.workers = self.runtime.workers
         self.scales = tuple(_FINEST) if adaptive else ()
+        self._seen: dict[int, tuple[bytes, Answers, Rows]] = {}
 
     def detect(self, frames: Sequence[Frame]) -> pd.DataFrame:
         """Return the detections of a batch of frames; see `Detector.detect`."""
-        found, images = self._answers(frames, [levels_for(frame.pixels.shape) for frame in frames])
-        rows = [self._judged(*each) for each in zip(frames, found, images)]
-        return _table(rows, self.confidence)
+        return _table([rows for _, rows in self._whole(frames)], self.confidence)
 
     def compare(self, frames: Sequence[Frame], scales: tuple[float, ...]) -> tuple[pd.DataFrame, float]:
         """Look at two neighbouring frames at all scales and at the lower ones alone; see `Detector.compare`."""
-        found, images = self._answers(frames, [levels_for(frame.pixels.shape) for frame in frames])
-        whole = [self._judged(*each) for each in zip(frames, found, images)]
+        known = self._whole(frames)
+        self._remember(frames, known)
+        found, whole = [answers for answers, _ in known], [rows for _, rows in known]
         for scale in scales:
             levels = [lower_levels(frame.pixels.shape, _FINEST[scale]) for frame in frames]
             if not all(levels):
@@ -112,6 +115,25 @@ class YoloDetector(Detector):
             if suffices(whole, lower, scale, frames[0].pixels.shape):
                 return _table(lower, self.confidence), scale
         return _table(whole, self.confidence), 1.0
+
+    def _whole(self, frames: Sequence[Frame]) -> list[tuple[Answers, Rows]]:
+        """Return what the network answers to each frame at all scales, and its detections."""
+        known = [self._remembered(frame) for frame in frames]
+        new = [frame for frame, have in zip(frames, known) if have is None]
+        found, images = self._answers(new, [levels_for(frame.pixels.shape) for frame in new])
+        fresh = iter([(each[1], self._judged(*each)) for each in zip(new, found, images)])
+        return [have or next(fresh) for have in known]
+
+    def _remember(self, frames: Sequence[Frame], known: Sequence[tuple[Answers, Rows]]) -> None:
+        """Keep what was found at all scales: a chunk that is refused at a lower one is searched again."""
+        for frame, (answers, rows) in zip(frames, known):
+            self._seen[frame.index] = _digest(frame), answers, rows
+        for index in list(self._seen)[:-_REMEMBERED]:
+            self._seen.pop(index, None)
+
+    def _remembered(self, frame: Frame) -> tuple[Answers, Rows] | None:
+        have = self._seen.get(frame.index)
+        return have[1:] if have is not None and have[0] == _digest(frame) else None
 
     def _judged_at(
         self, frames: Sequence[Frame], levels: Sequence[Sequence[Level]], known: Sequence[Answers]
@@ -223,6 +245,12 @@ class YoloDetector(Detector):
             "confidence": self.confidence,
             "trained_radius_px": self.record.get("radius_px", [2.0, 60.0]),
         }
+
+
+def _digest(frame: Frame) -> bytes:
+    """Return a checksum of a frame's pixels."""
+    pixels = np.asarray(frame.pixels)
+    return hashlib.sha256(f"{pixels.shape} {pixels.dtype} ".encode() + pixels.tobytes()).digest()
 
 
 def _table(parts: Sequence[Rows], confidence: float) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """The shipped detector: what it finds, the same on every runtime, in every cut and batch."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lptem_tracker.detect import runtimes
@@ -153,6 +154,23 @@ def test_runtimes_agree_with_torch(runtime, tmp_path, monkeypatch):
     assert len(a) == len(b) > 20
     assert np.abs(a[["x", "y"]].to_numpy() - b[["x", "y"]].to_numpy()).max() < 0.05
     assert np.abs(a["confidence"].to_numpy() - b["confidence"].to_numpy()).max() < 0.01
+
+
+def test_frames_that_were_compared_are_not_searched_again(monkeypatch):
+    """What two frames showed at all scales is known when they come again; other pixels of that number are looked at."""
+    detector = YoloDetector(device="cpu", confidence=0.1)
+    frames = [Frame(k, film(k + 40)[0]) for k in range(2)]
+    expected = detector.detect(frames)
+    asked = []
+    plain = detector.runtime.run
+    monkeypatch.setattr(detector.runtime, "run", lambda images: asked.append(images.shape) or plain(images))
+    detector.compare(frames, ())
+    assert len(asked) == 4
+    pd.testing.assert_frame_equal(detector.detect(frames), expected)
+    pd.testing.assert_frame_equal(detector.compare(frames[::-1], ())[0], detector.detect(frames[::-1]))
+    assert len(asked) == 4
+    detector.detect([frames[0], Frame(1, frames[0].pixels)])
+    assert len(asked) == 6
 
 
 def test_large_frame_is_cut_without_a_seam(detector):
