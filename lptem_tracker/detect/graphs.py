@@ -20,7 +20,9 @@ def cache_folder() -> Path:
     return Path(os.environ.get("LPTEM_TRACKER_CACHE") or Path.home() / ".cache" / "lptem-tracker")
 
 
-def compiled_graph(core: Any, graph: Path, options: dict[str, Any], shape: tuple[int, ...] | None = None) -> Any:
+def compiled_graph(
+    core: Any, graph: Path, options: dict[str, Any], shape: tuple[int, ...] | None = None, *, kept_only: bool = False
+) -> Any:
     """Return a graph compiled for the CPU, as it was kept or compiled now.
 
     It answers to the last bit as one that was compiled now. What is kept is used by the same release of OpenVINO on a
@@ -35,6 +37,8 @@ def compiled_graph(core: Any, graph: Path, options: dict[str, Any], shape: tuple
         Of the compiled model.
     shape : tuple of int, optional
         Of the images (B, 1, Y, X); None: any.
+    kept_only : bool
+        Whether to return None where none was kept.
 
     Raises
     ------
@@ -43,7 +47,7 @@ def compiled_graph(core: Any, graph: Path, options: dict[str, Any], shape: tuple
     """
     kept = cache_folder() / f"{_key(core, graph, options, shape)}.blob"
     model = _kept(core, kept, options)
-    if model is None:
+    if model is None and not kept_only:
         plain = core.read_model(str(graph))
         if shape is not None:
             plain.reshape(shape)

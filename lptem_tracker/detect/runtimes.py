@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 import sys
 import tempfile
@@ -23,6 +24,10 @@ from lptem_tracker.errors import LptemWarning, SettingsError, WeightsError
 Images = NDArray[np.float32]
 OFTEN_PX = 13_000_000
 """Pixels of images of one shape after which a graph for it alone would have saved the time that compiling it takes."""
+SOON_PX = OFTEN_PX // 4
+"""The same where that graph was kept by an earlier process."""
+_ROOM_PX = 2**19
+"""Pixels of the images that graphs of their own are for, all together; the first may be for larger ones."""
 _STREAMS = 8
 """Images that a CPU works on at the same time at most; each takes memory of its own."""
 
@@ -123,7 +128,7 @@ class OpenVinoRuntime:
 
     The first shape of images that comes often gets a graph of its own, which takes an eighth less time: with the shape
     known, parts are joined in place and sums are taken along. It is used where it gives the same numbers to the last
-    bit, and no further shape gets one, because each takes some 70 MB.
+    bit. Further shapes get one as long as all are small, because each takes memory: 70 MB for 512 by 512 px.
     """
 
     def __init__(self, graph: Path) -> None:
@@ -140,7 +145,7 @@ class OpenVinoRuntime:
         self._model = compiled_graph(self._core, graph, options)
         self._fixed: dict[tuple[int, ...], Any] = {}
         self._seen_px: Counter[tuple[int, ...]] = Counter()
-        self._tried = False
+        self._given: dict[tuple[int, ...], bool] = {}
         self._turn, self._own = threading.Lock(), threading.local()
 
     def run(self, images: Images) -> Images:
@@ -151,11 +156,22 @@ class OpenVinoRuntime:
         raw = self._infer(self._model, images)
         with self._turn:
             self._seen_px[images.shape] += images.size
-            often = not self._tried and self._seen_px[images.shape] >= OFTEN_PX
-            self._tried |= often
-        if often:
+            due = self._due(images)
+        if due:
             self._fix(images, raw)
         return raw
+
+    def _due(self, images: Images) -> bool:
+        """Tell whether a graph for the shape of some images is to be looked for now: a kept one, later a new one."""
+        shape, often = images.shape, self._seen_px[images.shape] >= OFTEN_PX
+        if shape not in self._given:
+            small = sum(map(math.prod, {*self._given, shape})) <= _ROOM_PX
+            due = (often or self._seen_px[shape] >= SOON_PX) and (small or not self._given)
+        else:
+            due = often and not self._given[shape]
+        if due:
+            self._given[shape] = often
+        return due
 
     def _infer(self, model: Any, images: Images) -> Images:
         requests = self._own.__dict__.setdefault("requests", {})
@@ -167,8 +183,9 @@ class OpenVinoRuntime:
         """Compile the graph for the shape of some images, to be used if it answers them alike."""
         # where there is no memory for a second graph the one for any shape goes on
         with suppress(RuntimeError):
-            fixed = compiled_graph(self._core, self._graph, self._options, images.shape)
-            if np.array_equal(self._infer(fixed, images), raw, equal_nan=True):
+            kept_only = not self._given[images.shape]
+            fixed = compiled_graph(self._core, self._graph, self._options, images.shape, kept_only=kept_only)
+            if fixed is not None and np.array_equal(self._infer(fixed, images), raw, equal_nan=True):
                 self._fixed[images.shape] = fixed
 
 

@@ -9,8 +9,8 @@ stages       CPU time a frame and rate of each stage alone: decode, normalise, n
 end-to-end   `analyze` without drawings against the slower of decoding alone and the network's forward pass alone
              (asked: at least 0.85), once on the very batches that `analyze` gave the network and once on those of all
              scales of every frame, with as many callers at a time. On a CPU every other stage takes its time from the
-             same cores. The start (imports done: compiling, the first chunk) is told apart from the pace by the
-             difference of two lengths
+             same cores. The start (imports done, loops and graphs kept by an earlier run: loading them, the first
+             chunk) is told apart from the pace by the difference of two lengths
 ultralytics  detection and linking against ultralytics' own `track` with the same weights on the same frames, scaled
              for the network as ours are (asked: 2× on a CPU, 5× on a GPU), with and without our refinement; F1 of both
 trackpy      detection and linking against trackpy's `locate` + `link`, told the true diameter and the threshold
@@ -150,9 +150,9 @@ def forward(shapes: list[tuple[int, ...]], device: str) -> Clock:
     some = shapes[:: max(1, len(shapes) // 200)]
     rng = np.random.default_rng(0)
     images = {shape: rng.normal(size=shape).astype(np.float32) for shape in set(shapes)}
-    most = max(set(shapes), key=lambda shape: shapes.count(shape) * np.prod(shape))
+    by_share = sorted(set(shapes), key=lambda shape: -shapes.count(shape) * np.prod(shape))
     with ThreadPoolExecutor(detector.workers) as pool:
-        warm = [most] * (1 + OFTEN_PX // int(np.prod(most))) + 2 * list(images)
+        warm = [shape for shape in by_share for _ in range(2 + OFTEN_PX // int(np.prod(shape)))]
         list(pool.map(detector.runtime.run, [images[shape] for shape in warm]))
         with timed() as clock:
             list(pool.map(detector.runtime.run, [images[shape] for shape in some]))

@@ -126,6 +126,30 @@ def test_the_shape_that_comes_most_gets_a_graph_that_answers_the_same(monkeypatc
     assert len(models) == 2
 
 
+def test_a_graph_that_was_kept_is_used_soon_and_further_ones_are_for_small_images(tmp_path, monkeypatch):
+    """A shape's graph of an earlier detector is taken after a quarter of the images; two large shapes get one only."""
+    pytest.importorskip("openvino")
+    monkeypatch.setenv("LPTEM_TRACKER_CACHE", str(tmp_path))
+    monkeypatch.setattr(runtimes, "OFTEN_PX", 4 * 64 * 64)
+    monkeypatch.setattr(runtimes, "SOON_PX", 64 * 64)
+    image = np.random.default_rng(4).normal(size=(1, 1, 64, 64)).astype(np.float32)
+    counts = []
+    for _ in range(2):
+        runtime = YoloDetector(device="openvino").runtime
+        count = 0
+        while image.shape not in runtime._fixed:
+            runtime.run(image)
+            count += 1
+        counts.append(count)
+    assert counts == [4, 1]
+    monkeypatch.setattr(runtimes, "OFTEN_PX", 1)
+    runtime.run(image[..., :32])
+    assert len(runtime._fixed) == 2
+    monkeypatch.setattr(runtimes, "_ROOM_PX", 64 * 96)
+    runtime.run(image[..., :32, :])
+    assert len(runtime._fixed) == 2
+
+
 def test_without_memory_for_a_graph_of_its_own_a_shape_goes_on_as_before(tmp_path, monkeypatch):
     """OpenVINO refuses to compile a second graph: no run stops for it."""
     openvino = pytest.importorskip("openvino")
