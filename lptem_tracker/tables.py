@@ -41,6 +41,25 @@ and `height` are the extents along and across `angle` in px; `radius` is that of
 TRACK_DTYPES: dict[str, str] = {"particle": "int64", **DETECTION_DTYPES, "observed": "bool"}
 """Columns of a tracks table: a detection's, the particle's id, and whether it was seen."""
 
+FURTHER_DTYPES: dict[str, str] = {
+    **dict.fromkeys(
+        (
+            "width_std", "height_std", "area_std", "radius_std", "angle_std", "aspect_ratio", "aspect_ratio_std",
+            "circularity", "circularity_std", "solidity", "contrast", "snr", "edge_blur", "profile_std",
+            "profile_share", "profile_probability", "link_confidence", "drift_x", "drift_y",
+        ),
+        "float64",
+    ),
+    "merged_into": "Int64",
+}  # fmt: skip
+"""Columns that detections and tracks may have beyond those, whose numbers are used where they are there."""
+
+_PARTICLE_NUMBERS = (
+    "frame_", "n_observed", "D_", "localization_", "alpha", "v_", "Dr_", "radius_", "aspect_ratio", "circularity",
+    "length_", "width_", "growth_", "confinement_", "motion_weight", "non_gaussian", "step_correlation",
+)  # fmt: skip
+"""How the names of the columns of ``particles.csv`` begin that hold numbers."""
+
 MOST_PX = 1e9
 """Beyond this squares and their sums overflow, and no detector reaches so far."""
 _LENGTHS = (X, Y, "x_std", "y_std", "width", "height", "radius")
@@ -83,7 +102,7 @@ def validate_detections(table: pd.DataFrame, *, require: Iterable[str] = (FRAME,
     TableError
         A column is missing, not numeric, or `frame` is not a whole number of at least 0.
     """
-    return _typed(table, TRACK_DTYPES, tuple(require), "detections")
+    return _typed(table, {**TRACK_DTYPES, **FURTHER_DTYPES}, tuple(require), "detections")
 
 
 def validate_tracks(table: pd.DataFrame) -> pd.DataFrame:
@@ -95,7 +114,7 @@ def validate_tracks(table: pd.DataFrame) -> pd.DataFrame:
         `particle`, `frame`, `x` or `y` is missing or no number, or one particle has two rows in
         one frame.
     """
-    out = _typed(table, TRACK_DTYPES, (PARTICLE, FRAME, X, Y), "tracks")
+    out = _typed(table, {**TRACK_DTYPES, **FURTHER_DTYPES}, (PARTICLE, FRAME, X, Y), "tracks")
     if OBSERVED not in out:
         out[OBSERVED] = True
     if rises(out[PARTICLE].to_numpy(), out[FRAME].to_numpy()):
@@ -107,6 +126,30 @@ def validate_tracks(table: pd.DataFrame) -> pd.DataFrame:
             f"A particle can be in a frame once; particle {row[PARTICLE]} is in frame {row[FRAME]} more than once "
             f"({int(twice.sum())} surplus rows in all). Remove the duplicates or link again."
         )
+    return out
+
+
+def validate_part(table: pd.DataFrame, asked: Iterable[str], what: str) -> pd.DataFrame:
+    """Return a copy of some rows and columns of a detections or tracks table, as the whole would be returned.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Those of the columns `asked` that there are.
+    asked : iterable of str
+    what : str
+        ``detections`` or ``tracks``.
+
+    Raises
+    ------
+    TableError
+        A column that every such table has was asked for and is missing, or one is malformed.
+    """
+    needed = (PARTICLE, FRAME, X, Y) if what == "tracks" else (FRAME, X, Y)
+    wanted = set(asked)
+    out = _typed(table, {**TRACK_DTYPES, **FURTHER_DTYPES}, tuple(name for name in needed if name in wanted), what)
+    if what == "tracks" and OBSERVED in wanted and OBSERVED not in out:
+        out[OBSERVED] = True
     return out
 
 
@@ -125,10 +168,41 @@ def validate_events(table: pd.DataFrame) -> pd.DataFrame:
         A column is missing or a kind is unknown.
     """
     out = _typed(table, EVENT_DTYPES, tuple(EVENT_DTYPES), "events")
-    unknown = sorted(set(out["kind"]) - set(EVENT_KINDS))
-    if unknown:
-        raise TableError(f"Unknown event kind {unknown[0]!r}; expected one of {', '.join(EVENT_KINDS)}.")
+    unknown = out.loc[~out["kind"].isin(EVENT_KINDS), "kind"]
+    if len(unknown):
+        raise TableError(f"Unknown event kind {_first(unknown)}; expected one of {', '.join(EVENT_KINDS)}.")
     return out
+
+
+def validate_particles(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a copy of a table of particles, as ``particles.csv`` holds it, whose numbers are numbers.
+
+    Raises
+    ------
+    TableError
+        There is no `particle`, or a column that should hold numbers holds something else.
+    """
+    return _with_numbers(
+        table, [name for name in map(str, table.columns) if name.startswith(_PARTICLE_NUMBERS)], "particles"
+    )
+
+
+def validate_msd(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a copy of a table of mean-square displacements, as ``msd.csv`` holds it, all of whose columns are numbers.
+
+    Raises
+    ------
+    TableError
+        There is no `particle`, or a column holds something else than numbers.
+    """
+    return _with_numbers(table, [str(name) for name in table.columns], "msd")
+
+
+def _with_numbers(table: pd.DataFrame, names: list[str], what: str) -> pd.DataFrame:
+    """Return a copy in which the columns `names` are numbers, whole ones as they are."""
+    dtypes = dict.fromkeys(names, "float64") | {PARTICLE: "int64"}
+    whole = [name for name in names if name in table and str(getattr(table[name], "dtype", "")) == "int64"]
+    return _typed(table, {name: dtype for name, dtype in dtypes.items() if name not in whole}, (PARTICLE,), what)
 
 
 def _typed(table: pd.DataFrame, dtypes: Mapping[str, str], require: tuple[str, ...], what: str) -> pd.DataFrame:
@@ -138,6 +212,9 @@ def _typed(table: pd.DataFrame, dtypes: Mapping[str, str], require: tuple[str, .
         raise TableError(
             f"A {what} table needs the column{'s' * (len(missing) > 1)} {', '.join(missing)}; it has: {have}."
         )
+    double = table.columns[table.columns.duplicated()]
+    if len(double):
+        raise TableError(f"The {what} table has the column {double[0]} twice; remove or rename one.")
     out = table.assign()  # a copy, which shares what is not changed where pandas can
     for name, dtype in dtypes.items():
         if name in out.columns and str(out[name].dtype) != dtype:
@@ -157,9 +234,7 @@ def _typed(table: pd.DataFrame, dtypes: Mapping[str, str], require: tuple[str, .
 
 
 def _cast(column: pd.Series, name: str, dtype: str, what: str) -> pd.Series:
-    import pandas as pd
-
-    if dtype in {"object", "Int64"}:
+    if dtype == "object":
         return column.astype(dtype)
     if dtype == "bool":
         words = column.map(
@@ -172,17 +247,30 @@ def _cast(column: pd.Series, name: str, dtype: str, what: str) -> pd.Series:
                 f"The column {name} of the {what} table must be True or False; found {_first(column[words.isna()])}."
             )
         return words.astype(bool)
+    numbers = _numbers(column, name, what)
+    if dtype in {"int64", "Int64"}:
+        whole = np.isfinite(numbers) & (numbers == np.round(numbers)) & (numbers.abs() < 2**62)
+        fine = whole | numbers.isna() if dtype == "Int64" else whole & numbers.notna()
+        if not fine.all():
+            raise TableError(
+                f"The column {name} of the {what} table must hold whole numbers; found {_first(column[~fine])}."
+            )
+    return numbers.astype(dtype)
+
+
+def _numbers(column: pd.Series, name: str, what: str) -> pd.Series:
+    """Return a column as numbers, NaN where it is blank."""
+    import pandas as pd
+
+    if pd.api.types.is_datetime64_any_dtype(column) or pd.api.types.is_timedelta64_dtype(column):
+        raise TableError(f"The column {name} of the {what} table must be numeric; found {str(column.iloc[0])!r}.")
     numbers = pd.to_numeric(column, errors="coerce")
     bad = numbers.isna() & column.notna()
     if bad.any():
+        bad &= column.astype(str).str.strip() != ""
+    if bad.any():
         raise TableError(f"The column {name} of the {what} table must be numeric; found {_first(column[bad])}.")
-    if dtype == "int64":
-        whole = numbers.notna() & np.isfinite(numbers) & (numbers == np.round(numbers)) & (numbers.abs() < 2**62)
-        if not whole.all():
-            raise TableError(
-                f"The column {name} of the {what} table must hold whole numbers; found {_first(column[~whole])}."
-            )
-    return numbers.astype(dtype)
+    return numbers
 
 
 def _first(values: pd.Series) -> str:

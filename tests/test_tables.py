@@ -5,6 +5,15 @@ import pytest
 
 from lptem_tracker import tables
 from lptem_tracker.errors import TableError
+from lptem_tracker.tables import (
+    EVENT_DTYPES,
+    empty_table,
+    validate_detections,
+    validate_events,
+    validate_msd,
+    validate_particles,
+    validate_tracks,
+)
 
 
 def _tracks(**columns):
@@ -76,3 +85,58 @@ def test_positions_that_no_detector_gives_are_refused(column, value):
         tables.validate_tracks(_tracks(**{column: [1.0, value]}))
     far = tables.validate_tracks(_tracks(x_std=[float("inf"), float("nan")], x=[1e9, -1e9]))
     assert far["x"].tolist() == [1e9, -1e9]
+
+
+@pytest.mark.parametrize(("column", "value"), [("circularity", "round"), ("merged_into", "none"), ("snr", "high")])
+def test_text_in_a_column_of_numbers_is_named(column: str, value: str) -> None:
+    """Columns beyond the required ones are checked, too: the sentence names the column and the value."""
+    table = pd.DataFrame({"particle": [0, 0], "frame": [0, 1], "x": 1.0, "y": 2.0, column: value})
+    with pytest.raises(TableError, match=f"{column} of the tracks table must be numeric; found '{value}'"):
+        validate_tracks(table)
+
+
+def test_empty_strings_are_blanks() -> None:
+    """A spreadsheet's empty cells, read as text, stand for no value where a value may be missing."""
+    table = pd.DataFrame(
+        {"particle": [0, 0], "frame": [0, 1], "x": 1.0, "y": 2.0, "merged_into": ["", "3"], "snr": " "}
+    )
+    out = validate_tracks(table)
+    assert out["merged_into"].isna().tolist() == [True, False]
+    assert out["merged_into"][1] == 3
+    assert out["snr"].isna().all()
+    with pytest.raises(TableError, match="frame of the tracks table must hold whole numbers; found ''"):
+        validate_tracks(table.assign(frame=["", "1"]))
+
+
+def test_dates_are_no_numbers() -> None:
+    """A date is refused, not counted in nanoseconds since 1970."""
+    table = pd.DataFrame({"frame": [0], "x": pd.Timestamp("2024-02-03"), "y": 1.0})
+    with pytest.raises(TableError, match=r"x of the detections table must be numeric; found '2024-02-03"):
+        validate_detections(table)
+
+
+def test_a_name_that_comes_twice_is_refused() -> None:
+    """Of two columns of one name nobody knows which is meant."""
+    table = pd.DataFrame([[0, 1.0, 2.0, 3.0]], columns=["frame", "x", "y", "y"])
+    with pytest.raises(TableError, match="has the column y twice"):
+        validate_detections(table)
+
+
+def test_kinds_of_events_that_are_blank_or_numbers_are_refused() -> None:
+    """Blanks among the kinds make one sentence as unknown words do."""
+    table = empty_table(EVENT_DTYPES).reindex([0, 1]).assign(kind=["attach", None], frame=1, frame_last=2)
+    with pytest.raises(TableError, match="Unknown event kind"):
+        validate_events(table)
+
+
+def test_measured_particles_keep_their_whole_numbers_and_text() -> None:
+    """Of particles.csv numbers are checked, words such as the motion are let be, whole numbers stay whole."""
+    table = pd.DataFrame(
+        {"particle": ["4"], "n_observed": [7], "D_nm2_s": ["1.5"], "motion": ["brownian"], "note": "?"}
+    )
+    out = validate_particles(table)
+    assert (out["particle"][0], out["D_nm2_s"][0], str(out["n_observed"].dtype)) == (4, 1.5, "int64")
+    with pytest.raises(TableError, match="D_nm2_s of the particles table must be numeric"):
+        validate_particles(table.assign(D_nm2_s="fast"))
+    with pytest.raises(TableError, match="msd table needs the column particle"):
+        validate_msd(table.drop(columns="particle"))

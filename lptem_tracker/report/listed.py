@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from lptem_tracker.run import read_csv_blocks
-from lptem_tracker.tables import EVENT_DTYPES, PARTICLE, empty_table, validate_events
+from lptem_tracker.tables import EVENT_DTYPES, PARTICLE, empty_table
 
 MOST_PARTICLES = 3_000
 MOST_EVENTS = 6_000
@@ -65,8 +65,7 @@ def read_events(path: Path, most: int = MOST_EVENTS) -> tuple[pd.DataFrame, pd.S
     """
     inner, outer = [empty_table(EVENT_DTYPES)], [empty_table(EVENT_DTYPES)]
     counts = pd.Series(dtype="int64")
-    for block in read_csv_blocks(path):
-        events = validate_events(block)
+    for events in read_csv_blocks(path):
         counts = counts.add(events["kind"].value_counts(), fill_value=0)
         passing = events["kind"].isin(["enter", "leave"])
         inner.append(events[~passing][: most - sum(map(len, inner))])

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Any
 from lptem_tracker.calibration import Calibration
 from lptem_tracker.errors import InputError, TableError
 from lptem_tracker.settings import Settings
-from lptem_tracker.tables import FRAME, OBSERVED, PARTICLE
+from lptem_tracker.tables import (
+    FRAME,
+    OBSERVED,
+    PARTICLE,
+    validate_detections,
+    validate_events,
+    validate_msd,
+    validate_part,
+    validate_particles,
+    validate_tracks,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,36 +49,34 @@ class Run:
     @cached_property
     def detections(self) -> pd.DataFrame:
         """One row a particle and frame; positions in px."""
-        return read_table(self.path / "detections.parquet")
+        return validate_detections(read_table(self.path / "detections.parquet"))
 
     @cached_property
     def tracks(self) -> pd.DataFrame:
         """Detections with `particle` and `observed`; positions in px, sorted by particle and frame."""
-        table = read_table(self.path / "tracks.parquet")
-        order = [name for name in (PARTICLE, FRAME) if name in table.columns]
-        return table.sort_values(order, kind="stable", ignore_index=True) if order else table
+        table = validate_tracks(read_table(self.path / "tracks.parquet"))
+        return table.sort_values([PARTICLE, FRAME], kind="stable", ignore_index=True)
 
     @cached_property
     def track_lengths(self) -> pd.Series[int]:
         """Observed positions of each particle; reads no more of the tracks than that."""
-        table = read_table(self.path / "tracks.parquet", columns=[PARTICLE, OBSERVED])
+        names = (PARTICLE, OBSERVED)
+        table = validate_part(read_table(self.path / "tracks.parquet", columns=list(names)), names, "tracks")
         return table.loc[table[OBSERVED], PARTICLE].value_counts(sort=False)
 
     @cached_property
     def particles(self) -> pd.DataFrame:
         """One row a particle: what was measured of it."""
-        return read_table(self.path / "particles.csv")
+        return validate_particles(read_table(self.path / "particles.csv"))
 
     @cached_property
     def msd(self) -> pd.DataFrame:
         """Mean-square displacement against lag, a block of rows a particle."""
-        return read_table(self.path / "msd.csv")
+        return validate_msd(read_table(self.path / "msd.csv"))
 
     @cached_property
     def events(self) -> pd.DataFrame:
         """One row an assembly event."""
-        from lptem_tracker.tables import validate_events
-
         return validate_events(read_table(self.path / "events.csv"))
 
     @cached_property
@@ -171,13 +179,16 @@ def read_blocks(path: Path, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
     ------
     InputError
         It is absent or cannot be read.
+    TableError
+        A column is missing or malformed.
     """
     import pyarrow.parquet as pq
 
     with _told(path), pq.ParquetFile(path) as file:
         present = [name for name in columns if name in file.schema_arrow.names]
         for group in range(file.num_row_groups):
-            yield file.read_row_group(group, columns=present, use_threads=False).to_pandas(use_threads=False)
+            block = file.read_row_group(group, columns=present, use_threads=False).to_pandas(use_threads=False)
+            yield validate_part(block, columns, path.stem)
 
 
 def read_csv_blocks(path: Path, rows: int = 50_000) -> Iterator[pd.DataFrame]:
@@ -187,11 +198,14 @@ def read_csv_blocks(path: Path, rows: int = 50_000) -> Iterator[pd.DataFrame]:
     ------
     InputError
         It is absent or cannot be read.
+    TableError
+        A column is missing or malformed.
     """
     import pandas as pd
 
+    check = {"particles": validate_particles, "msd": validate_msd, "events": validate_events}.get(path.stem)
     with _told(path), pd.read_csv(path, chunksize=rows) as blocks:
-        yield from blocks
+        yield from blocks if check is None else map(check, blocks)
 
 
 @contextmanager

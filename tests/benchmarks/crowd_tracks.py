@@ -32,6 +32,25 @@ class Crowd:
     missed: float = 0.03
 
 
+FREE: dict[str, Crowd] = {
+    "D .01": Crowd(diffusion=0.01),
+    "D .05": Crowd(),
+    "D .05, error .2": Crowd(error=0.2),
+    "D .05, error .6": Crowd(error=0.6),
+    "D .05, 200 frames": Crowd(frames=200, n=400),
+    "D .3": Crowd(diffusion=0.3),
+    "D 1": Crowd(diffusion=1.0),
+    "half stuck, D .2": Crowd(stuck=0.5, diffusion=0.2),
+    "all stuck": Crowd(stuck=1.0),
+    "rattling": Crowd(rattle=0.3, stuck=1.0),
+}
+STICKY: dict[str, Crowd] = {
+    "sticky, D .05": Crowd(n=300, sticking=0.02, frames=200),
+    "sticky, D .3": Crowd(n=300, sticking=0.02, diffusion=0.3, frames=100),
+    "sticky, D 1": Crowd(n=150, sticking=0.1, diffusion=1.0, frames=100),
+}
+
+
 @dataclass
 class Film:
     """Tracks as they would be measured, true events, and what happened."""
