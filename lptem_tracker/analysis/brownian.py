@@ -37,47 +37,63 @@ def stats(tracks: TrackSet, rho: Floats, blur: float, *, weighted: bool = True) 
         With C = covariance / D: log det C, and the forms x'C⁻¹x, y'C⁻¹y, x'C⁻¹k, y'C⁻¹k, k'C⁻¹k where k
         are the frames that each displacement spans.
     """
-    grid = np.ascontiguousarray(np.broadcast_to(rho, (len(tracks), np.shape(rho)[-1])), dtype=np.float64)
+    # a copy: for arrays that may not be written to, the loop would be compiled a second time
+    grid = np.array(np.broadcast_to(rho, (len(tracks), np.shape(rho)[-1])), dtype=np.float64)
     weight = tracks.weight if weighted else np.ones(len(tracks.frame))
     return np.asarray(_stats(tracks.offset, tracks.frame, tracks.xy, weight, grid, blur))
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, error_model="numpy")
 def _stats(offset, frame, xy, weight, rho, blur):  # type: ignore[no-untyped-def]
+    """Go through each track once, all reduced errors side by side; loops are short enough to vectorise."""
     n_tracks, n_rho = rho.shape
     out = np.zeros((n_tracks, n_rho, 6))
+    inverse, low, product = np.empty(n_rho), np.empty(n_rho), np.empty(n_rho)
+    zx, zy, zk = np.empty(n_rho), np.empty(n_rho), np.empty(n_rho)
+    ld, xx, yy = np.empty(n_rho), np.empty(n_rho), np.empty(n_rho)
+    xk, yk, kk = np.empty(n_rho), np.empty(n_rho), np.empty(n_rho)
     for p in range(n_tracks):
-        a, b = offset[p], offset[p + 1]
+        a, b, r = offset[p], offset[p + 1], rho[p]
+        for values in (ld, xx, yy, xk, yk, kk, zx, zy, zk):
+            values[:] = 0.0
+        product[:], inverse[:], largest, bound = 1.0, 1.0, r.max(), 1.0
+        for i in range(a + 1, b):
+            k, both = float(frame[i] - frame[i - 1]), weight[i - 1] + weight[i]
+            x, y = xy[i, 0] - xy[i - 1, 0], xy[i, 1] - xy[i - 1, 1]
+            shared_blur, shared = (2 * blur, weight[i - 1]) if i > a + 1 else (0.0, 0.0)
+            for g in range(n_rho):
+                off = shared_blur - r[g] * shared
+                low[g] = off * inverse[g]
+                inverse[g] = max(2 * k - 4 * blur + r[g] * both - low[g] * off, 1e-12)
+            for g in range(n_rho):
+                product[g] *= inverse[g]
+            for g in range(n_rho):
+                inverse[g] = 1 / inverse[g]
+            for g in range(n_rho):
+                zx[g] = x - low[g] * zx[g]
+                xx[g] += zx[g] * zx[g] * inverse[g]
+            for g in range(n_rho):
+                zy[g] = y - low[g] * zy[g]
+                yy[g] += zy[g] * zy[g] * inverse[g]
+            for g in range(n_rho):
+                zk[g] = k - low[g] * zk[g]
+                kk[g] += zk[g] * zk[g] * inverse[g]
+            for g in range(n_rho):
+                xk[g] += zx[g] * zk[g] * inverse[g]
+            for g in range(n_rho):
+                yk[g] += zy[g] * zk[g] * inverse[g]
+            # up to then no product can have left the range of numbers: no factor is below 1e-12
+            bound *= max(2 * k + largest * both, 1.0)
+            if bound > 1e100 or (i - a) % 8 == 0:
+                bound = 1.0
+                for g in range(n_rho):
+                    if product[g] > 1e100 or product[g] < 1e-100:
+                        ld[g] += math.log(product[g])
+                        product[g] = 1.0
         for g in range(n_rho):
-            r = rho[p, g]
-            ld = xx = yy = xk = yk = kk = 0.0
-            inverse, zx, zy, zk, product = 1.0, 0.0, 0.0, 0.0, 1.0
-            for i in range(a + 1, b):
-                k = float(frame[i] - frame[i - 1])
-                off = 2 * blur - r * weight[i - 1]
-                if i == a + 1:
-                    off = 0.0
-                low = off * inverse
-                pivot = max(2 * k - 4 * blur + r * (weight[i - 1] + weight[i]) - low * off, 1e-12)
-                inverse = 1 / pivot
-                zx = xy[i, 0] - xy[i - 1, 0] - low * zx
-                zy = xy[i, 1] - xy[i - 1, 1] - low * zy
-                zk = k - low * zk
-                product *= pivot
-                if product > 1e100 or product < 1e-100:
-                    ld += math.log(product)
-                    product = 1.0
-                xx += zx * zx * inverse
-                yy += zy * zy * inverse
-                xk += zx * zk * inverse
-                yk += zy * zk * inverse
-                kk += zk * zk * inverse
-            out[p, g, 0] = ld + math.log(product)
-            out[p, g, 1] = xx
-            out[p, g, 2] = yy
-            out[p, g, 3] = xk
-            out[p, g, 4] = yk
-            out[p, g, 5] = kk
+            out[p, g, 0] = ld[g] + math.log(product[g])
+            out[p, g, 1], out[p, g, 2] = xx[g], yy[g]
+            out[p, g, 3], out[p, g, 4], out[p, g, 5] = xk[g], yk[g], kk[g]
     return out
 
 

@@ -8,11 +8,13 @@ tables are made of as many tracks at a time as fit into the processor's cache, s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numba as nb
 import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import CubicSpline
@@ -155,9 +157,13 @@ def pool(family: Family, counts: npt.NDArray[Any]) -> Family:
 
 def over_sigma2(family: Family, sigma2: Floats) -> Iterator[tuple[slice, Level]]:
     """Yield the rows of a few tracks and what `at_sigma2` says of them."""
+    variances = np.ascontiguousarray(sigma2, dtype=np.float64)
     for rows, fine in family.blocks():
-        found = [_at(fine, float(s)) for s in sigma2]
-        yield rows, Level(*(np.stack(parts, 2) for parts in zip(*found)))
+        size = (*fine.log_q.shape[:2], len(variances))
+        found = Level(np.empty(size), np.empty(size), np.empty(size))
+        tables = (fine.heavy, fine.light, fine.log_q, fine.logdet)
+        _maximise(*map(np.ascontiguousarray, tables), fine.m, GRID, variances, found.best, found.integrated, found.log_k)
+        yield rows, found
 
 
 def at_sigma2(family: Family, sigma2: Floats) -> Level:
@@ -166,27 +172,52 @@ def at_sigma2(family: Family, sigma2: Floats) -> Level:
     return Level(*(np.concatenate(part) for part in zip(*parts)))
 
 
-def _at(fine: Fine, sigma2: float) -> tuple[Floats, Floats, Floats]:
-    """Return best, integrated and log K (P, A) at one localisation variance."""
-    u, m = GRID, fine.m[:, None, None]
-    # log K = log sigma² - u, so that -2 ll = q e^u / sigma² + m (log sigma² - u) + logdet
-    cost = fine.heavy * (1 / sigma2)
-    cost += fine.light
-    at = np.clip(cost.argmin(2), 1, len(u) - 2)[..., None]
-    here = [
-        np.take_along_axis(table, at + step, 2)[..., 0] for table in (fine.log_q, fine.logdet) for step in (-1, 0, 1)
-    ]
-    q0, q1, q2 = here[1], (here[2] - here[0]) / (2 * FINE), (here[2] - 2 * here[1] + here[0]) / FINE**2
-    d0, d1, d2 = here[4], (here[5] - here[3]) / (2 * FINE), (here[5] - 2 * here[4] + here[3]) / FINE**2
-    x = np.zeros_like(q0)
-    centre = u[at[..., 0]]
-    for _ in range(5):
-        quad = np.exp(q0 + q1 * x + q2 * x**2 / 2 + centre + x - np.log(sigma2))
-        slope = quad * (1 + q1 + q2 * x) - m[..., 0] + d1 + d2 * x
-        bend = quad * ((1 + q1 + q2 * x) ** 2 + q2) + d2
-        x = np.clip(x - slope / np.maximum(bend, 1e-3), -FINE, FINE)
-    quad = np.exp(q0 + q1 * x + q2 * x**2 / 2 + centre + x - np.log(sigma2))
-    bend = np.maximum(quad * ((1 + q1 + q2 * x) ** 2 + q2) + d2, 1e-2)
-    log_k = np.log(sigma2) - centre - x
-    best = -0.5 * (quad + m[..., 0] * log_k + d0 + d1 * x + d2 * x**2 / 2)
-    return best, best + 0.5 * np.log(4 * np.pi / bend), log_k
+@nb.njit(cache=True, nogil=True)
+def _maximise(heavy, light, log_q, logdet, numbers, grid, sigma2, best, integrated, log_k):  # type: ignore[no-untyped-def]
+    """Write best, integrated and log K (P, A, J) of tables (P, A, G) at each localisation variance (J,)."""
+    cost = np.empty(len(grid))
+    for p in range(log_q.shape[0]):
+        m = numbers[p]
+        for a in range(log_q.shape[1]):
+            for j in range(len(sigma2)):
+                at = min(max(_lowest(heavy[p, a], light[p, a], 1 / sigma2[j], cost), 1), len(grid) - 2)
+                q0, q1, q2 = _parabola(log_q[p, a], at)
+                d0, d1, d2 = _parabola(logdet[p, a], at)
+                # log K = log sigma² - u, so that -2 ll = q e^u / sigma² + m (log sigma² - u) + logdet
+                x, centre, log_sigma2 = 0.0, grid[at], math.log(sigma2[j])
+                for _ in range(5):
+                    quad = math.exp(q0 + q1 * x + q2 * x**2 / 2 + centre + x - log_sigma2)
+                    slope = quad * (1 + q1 + q2 * x) - m + d1 + d2 * x
+                    bend = quad * ((1 + q1 + q2 * x) ** 2 + q2) + d2
+                    x = min(max(x - slope / max(bend, 1e-3), -FINE), FINE)
+                quad = math.exp(q0 + q1 * x + q2 * x**2 / 2 + centre + x - log_sigma2)
+                bend = max(quad * ((1 + q1 + q2 * x) ** 2 + q2) + d2, 1e-2)
+                log_k[p, a, j] = log_sigma2 - centre - x
+                best[p, a, j] = -0.5 * (quad + m * log_k[p, a, j] + d0 + d1 * x + d2 * x**2 / 2)
+                integrated[p, a, j] = best[p, a, j] + 0.5 * math.log(4 * math.pi / bend)
+
+
+@nb.njit(cache=True, nogil=True)
+def _lowest(heavy, light, inverse, cost):  # type: ignore[no-untyped-def]
+    """Return where ``heavy * inverse + light`` is lowest; `cost` is scratch of the same length (G,)."""
+    for g in range(len(cost)):
+        cost[g] = heavy[g] * inverse + light[g]
+    # four at a time do not wait for each other
+    n = len(cost) // 4 * 4
+    w, x, y, z = cost[0], cost[0], cost[0], cost[0]
+    for g in range(0, n, 4):
+        w, x, y, z = min(w, cost[g]), min(x, cost[g + 1]), min(y, cost[g + 2]), min(z, cost[g + 3])
+    least = min(min(w, x), min(y, z))
+    for g in range(n, len(cost)):
+        least = min(least, cost[g])
+    for g in range(len(cost)):
+        if cost[g] == least:
+            return g
+    return 0
+
+
+@nb.njit(cache=True, nogil=True)
+def _parabola(values, at):  # type: ignore[no-untyped-def]
+    """Return value, slope and bend at a place of `GRID` from its neighbours."""
+    before, here, after = values[at - 1], values[at], values[at + 1]
+    return here, (after - before) / (2 * FINE), (after - 2 * here + before) / FINE**2

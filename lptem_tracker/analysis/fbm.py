@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numba as nb
 import numpy as np
@@ -77,6 +78,11 @@ class Segments:
     steps: Floats
     missing: Ints
 
+    @cached_property
+    def columns(self) -> Floats:
+        """The steps as columns (N, 2 S), as matrices take them."""
+        return np.ascontiguousarray(self.steps.transpose(1, 0, 2).reshape(self.steps.shape[1], -1))
+
 
 def cut_segments(tracks: TrackSet, *, longest: int = SEGMENT) -> list[Segments]:
     """Cut tracks into pieces of at most about `longest` frames and group those of similar length."""
@@ -143,7 +149,7 @@ def stats(groups: list[Segments], n_tracks: int, row_of: Floats | list[Floats]) 
     for group in groups:
         n = group.steps.shape[1]
         inverse = _inverse_cholesky(row[:n])
-        white = np.tensordot(inverse, group.steps, axes=(1, 1))
+        white = (inverse @ group.columns).reshape(n, -1, 2)
         beat = inverse.sum(1)
         part = _collect(white, beat, inverse, group.n_steps, group.missing)
         np.add.at(out, group.track, part)

@@ -50,9 +50,7 @@ def bond_order(xy: Floats) -> BondOrder | None:
         triangles = Delaunay(xy).simplices
     except QhullError:  # all on a line
         return None
-    edges = np.unique(
-        np.sort(np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [0, 2]]]), axis=1), axis=0
-    )
+    edges = _edges(triangles, len(xy))
     length = np.hypot(*(xy[edges[:, 0]] - xy[edges[:, 1]]).T)
     psi6, open6, count6 = _psi(xy, edges[length <= HEX_REACH * _typical(length, spacing)], 6)
     tree = cKDTree(xy)
@@ -61,6 +59,14 @@ def bond_order(xy: Floats) -> BondOrder | None:
     side = float(np.median(np.hypot(*(xy[near[:, 0]] - xy[near[:, 1]]).T))) if len(near) else spacing
     psi4, open4, _ = _psi(xy, tree.query_pairs(SQUARE_REACH * side, output_type="ndarray"), 4)
     return BondOrder(psi4, psi6, open6 < OPEN_ANGLE, open4 < OPEN_ANGLE, count6, spacing)
+
+
+def _edges(triangles: npt.NDArray[Any], n: int) -> Ints:
+    """Return each side (E, 2) of triangles (T, 3) of n points once, the smaller number first, in rising order."""
+    one = np.concatenate([triangles[:, 0], triangles[:, 1], triangles[:, 0]]).astype(np.int64)
+    other = np.concatenate([triangles[:, 1], triangles[:, 2], triangles[:, 2]]).astype(np.int64)
+    # one number a side: rows of two take ten times as long to sort
+    return np.column_stack(np.divmod(np.unique(np.minimum(one, other) * n + np.maximum(one, other)), n))
 
 
 def _typical(length: Floats, spacing: float) -> float:

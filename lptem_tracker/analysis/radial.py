@@ -116,9 +116,9 @@ def _std(into: Ints, bins: int, weight: Floats, who: Ints, n_pairs: int) -> Floa
     Particles that move freely between frames give the counting error, particles that stand still that of one frame.
     """
     counting, total_weight = np.bincount(into, weight**2, bins), np.bincount(into, weight, bins)
-    order = np.lexsort((into, who))
-    same = (np.diff(who[order]) == 0) & (np.diff(into[order]) == 0)
-    start = np.flatnonzero(np.concatenate([[True], ~same]))
+    place = who * bins + into
+    order = np.argsort(place, kind="stable")
+    start = np.flatnonzero(np.concatenate([[True], np.diff(place[order]) != 0]))
     total = np.add.reduceat(weight[order], start)
     each = np.bincount(into[order[start]], total**2, bins)
     return np.asarray(np.sqrt(np.maximum(each - total_weight**2 / max(n_pairs, 1), counting)))
