@@ -162,7 +162,9 @@ def over_sigma2(family: Family, sigma2: Floats) -> Iterator[tuple[slice, Level]]
         size = (*fine.log_q.shape[:2], len(variances))
         found = Level(np.empty(size), np.empty(size), np.empty(size))
         tables = (fine.heavy, fine.light, fine.log_q, fine.logdet)
-        _maximise(*map(np.ascontiguousarray, tables), fine.m, GRID, variances, found.best, found.integrated, found.log_k)
+        _maximise(
+            *map(np.ascontiguousarray, tables), fine.m, GRID, variances, found.best, found.integrated, found.log_k
+        )
         yield rows, found
 
 
