@@ -63,27 +63,33 @@ def _trap(offset, frame, xy, rate, variance, nugget):  # type: ignore[no-untyped
     """Quadratic form and log determinant of contrasts of an AR(1) process with a nugget, by Kalman filter."""
     n_tracks = len(offset) - 1
     out = np.zeros((n_tracks, 2))
+    usual = math.exp(-rate)
     for p in range(n_tracks):
         a, b = offset[p], offset[p + 1]
         ld = xx = yy = x1 = y1 = one = 0.0
         mx = my = m1 = 0.0
-        cov = variance
+        cov, product = variance, 1.0
         for i in range(a, b):
             if i > a:
-                decay = math.exp(-rate * (frame[i] - frame[i - 1]))
+                gap = frame[i] - frame[i - 1]
+                decay = usual if gap == 1 else math.exp(-rate * gap)
                 mx, my, m1 = decay * mx, decay * my, decay * m1
                 cov = variance + decay * decay * (cov - variance)
             s = max(cov + nugget, 1e-12)
+            inverse = 1 / s
             ex, ey, e1 = xy[i, 0] - mx, xy[i, 1] - my, 1.0 - m1
-            ld += math.log(s)
-            xx += ex * ex / s
-            yy += ey * ey / s
-            x1 += ex * e1 / s
-            y1 += ey * e1 / s
-            one += e1 * e1 / s
-            gain = cov / s
+            product *= s
+            if product > 1e100 or product < 1e-100:
+                ld += math.log(product)
+                product = 1.0
+            xx += ex * ex * inverse
+            yy += ey * ey * inverse
+            x1 += ex * e1 * inverse
+            y1 += ey * e1 * inverse
+            one += e1 * e1 * inverse
+            gain = cov * inverse
             mx, my, m1 = mx + gain * ex, my + gain * ey, m1 + gain * e1
             cov -= gain * cov
         out[p, 0] = max(xx + yy - (x1 * x1 + y1 * y1) / one, 1e-300)
-        out[p, 1] = 2 * (ld + math.log(one))
+        out[p, 1] = 2 * (ld + math.log(product) + math.log(one))
     return out

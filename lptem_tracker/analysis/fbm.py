@@ -145,13 +145,13 @@ def stats(groups: list[Segments], n_tracks: int, row_of: Floats | list[Floats]) 
         As in `brownian.stats`: log det, xx, yy, xk, yk, kk, summed over a track's segments.
     """
     out = np.zeros((n_tracks, 6))
-    row = np.asarray(row_of)
+    whole = _inverse_cholesky(np.asarray(row_of)[: max(group.steps.shape[1] for group in groups)])
+    # of a factor that is a lower triangle, what lies right of a leading block adds nothing to its rows
+    beat, logs = whole.sum(1), -2 * np.cumsum(np.log(np.diagonal(whole)))
     for group in groups:
         n = group.steps.shape[1]
-        inverse = _inverse_cholesky(row[:n])
-        white = (inverse @ group.columns).reshape(n, -1, 2)
-        beat = inverse.sum(1)
-        part = _collect(white, beat, inverse, group.n_steps, group.missing)
+        white = (whole[:n, :n] @ group.columns).reshape(n, -1, 2)
+        part = _collect(white, beat, logs, whole, group.n_steps, group.missing)
         np.add.at(out, group.track, part)
     return out
 
@@ -184,15 +184,18 @@ def _inverse_cholesky(row):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True)
-def _collect(white, beat, inverse, n_steps, missing):  # type: ignore[no-untyped-def]
-    """Sum whitened steps into the six statistics and integrate the missing frames out."""
+def _collect(white, beat, logs, inverse, n_steps, missing):  # type: ignore[no-untyped-def]
+    """Sum whitened steps into the six statistics and integrate the missing frames out.
+
+    beat, logs : (N,) sums of the factor's rows, and the log determinant of each leading block of the covariance.
+    """
     n_seg = white.shape[1]
     out = np.zeros((n_seg, 6))
     for s in range(n_seg):
         n = n_steps[s]
+        out[s, 0] = logs[n - 1]
         for t in range(n):
             x, y, k = white[t, s, 0], white[t, s, 1], beat[t]
-            out[s, 0] -= 2 * math.log(inverse[t, t])
             out[s, 1] += x * x
             out[s, 2] += y * y
             out[s, 3] += x * k
