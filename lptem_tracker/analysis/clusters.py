@@ -216,7 +216,7 @@ class _Replay:
         whole = np.round(series[:, :4]).astype(np.int64)
         return History(
             _settled(self.joinings, min_contact, min_separation), np.arange(first, last + 1),
-            whole[:, 0], whole[:, 1], whole[:, 2], whole[:, 3], series[:, 4], self.membership,
+            whole[:, 0], whole[:, 1], whole[:, 2], whole[:, 3], series[:, 4].copy(), self.membership,
         )  # fmt: skip
 
     def _record(

@@ -100,7 +100,7 @@ def _listed(column: pd.Series) -> list[float | None]:
 
 def _rounded(values: Floats) -> Floats:
     """Return values as JSON is to have them; NaN where they are not finite."""
-    return np.array([round(float(v), 6) if np.isfinite(v) else np.nan for v in values])
+    return np.fromiter((round(float(v), 6) if np.isfinite(v) else np.nan for v in values), float, len(values))
 
 
 def _smoluchowski(t: Floats, n0: float, k: float) -> Floats:

@@ -19,6 +19,7 @@ N_MOBILITIES = 26
 FAST = 0.99  # share of steps that are shorter than those of the most mobile particles
 LONGEST = 200  # rows of a particle that are looked at
 SAMPLE = 400  # particles that stand for all others
+TOGETHER = 500  # particles that are looked at together
 ERROR_SHARES = (0.25, 0.4, 0.55, 0.7, 0.85, 1.0, 1.25)  # of the variance of a position, as neighbouring steps show it
 ROUNDS = 60
 
@@ -72,10 +73,11 @@ def common_motion(bodies: Bodies) -> Floats:
     frame = bodies.frame[follows + 1] - bodies.frames[0]
     order = np.argsort(frame, kind="stable")
     step = np.zeros((bodies.frames[1] - bodies.frames[0] + 1, 2))
-    for part in np.split(order, np.flatnonzero(np.diff(frame[order])) + 1):
-        if len(part) >= 4:
-            at = follows[part]
-            step[frame[part[0]]] = (
+    begin = np.flatnonzero(np.diff(frame[order], prepend=-1))
+    for first, stop in zip(begin, np.append(begin[1:], len(order))):
+        if stop - first >= 4:
+            at = follows[order[first:stop]]
+            step[frame[order[first]]] = (
                 np.median(bodies.x[at + 1] - bodies.x[at]),
                 np.median(bodies.y[at + 1] - bodies.y[at]),
             )
@@ -104,13 +106,14 @@ def measure_mobility(bodies: Bodies, alone: Bools, noise: Noise, wanted: Ints) -
     seen = np.unique(bodies.particle[alone])
     sample = seen[:: -(-len(seen) // SAMPLE)] if len(seen) else seen
     shares = np.array(ERROR_SHARES) * error2
-    likely, _ = _likelihoods(bodies, alone, sample, grid, shares)
+    drift = common_motion(bodies)
+    likely, _ = _likelihoods(bodies, alone, drift, sample, grid, shares)
     if not len(likely):
         return Mobility(grid, np.full(len(grid), 1 / len(grid)), {}, error2)
     fits = [_shares(likely[:, :, k]) for k in range(len(shares))]
     best = int(np.argmax([total for _, total in fits]))
     usual, error2 = fits[best][0], float(shares[best])
-    likely, who = _likelihoods(bodies, alone, np.intersect1d(wanted, seen), grid, shares[best : best + 1])
+    likely, who = _likelihoods(bodies, alone, drift, np.intersect1d(wanted, seen), grid, shares[best : best + 1])
     odds = usual * np.exp(likely[:, :, 0] - likely[:, :, 0].max(axis=1, keepdims=True, initial=-np.inf))
     odds /= odds.sum(axis=1, keepdims=True)
     return Mobility(grid, usual, {int(k): own for k, own in zip(who, odds)}, error2)
@@ -135,9 +138,22 @@ def _shares(likely: Floats) -> tuple[Floats, float]:
     return share, float((np.log(ratio @ share) + top[:, 0]).sum())
 
 
-def _likelihoods(bodies: Bodies, alone: Bools, particles: Ints, grid: Floats, error2: Floats) -> tuple[Floats, Ints]:
+def _likelihoods(
+    bodies: Bodies, alone: Bools, drift: Floats, particles: Ints, grid: Floats, error2: Floats
+) -> tuple[Floats, Ints]:
     """Log-likelihoods (K, Q, R) of those of `particles` that have two rows in succession, and which these are (K,)."""
-    row = np.flatnonzero(alone & np.isin(bodies.particle, particles))
+    blocks = range(0, max(len(particles), 1), TOGETHER)
+    found = [_likelihoods_of(bodies, alone, drift, particles[k : k + TOGETHER], grid, error2) for k in blocks]
+    return np.concatenate([likely for likely, _ in found]), np.concatenate([who for _, who in found])
+
+
+def _likelihoods_of(
+    bodies: Bodies, alone: Bools, drift: Floats, particles: Ints, grid: Floats, error2: Floats
+) -> tuple[Floats, Ints]:
+    """Do what `_likelihoods` does, for so few particles that a row of places for each takes little memory."""
+    length = bodies.n_rows[particles]
+    row = np.arange(int(length.sum())) + np.repeat(bodies.offset[particles] - np.cumsum(length) + length, length)
+    row = row[alone[row]]
     row = row[_rank(bodies.particle[row]) < LONGEST]
     piece = np.cumsum(np.diff(row, prepend=-2) != 1) if len(row) else row
     piece = np.cumsum((np.diff(piece, prepend=-1) != 0) | (np.diff(bodies.particle[row], prepend=-1) != 0)) - 1
@@ -148,8 +164,8 @@ def _likelihoods(bodies: Bodies, alone: Bools, particles: Ints, grid: Floats, er
     place = _rank(piece)
     shape = int(piece[-1]) + 1, int(place.max()) + 1
     position, frame = np.full((*shape, 2), np.nan), np.full(shape, np.nan)
-    drift = common_motion(bodies)[bodies.frame[row] - bodies.frames[0]]
-    position[piece, place] = np.column_stack([bodies.x[row], bodies.y[row]]) - drift
+    shift = drift[bodies.frame[row] - bodies.frames[0]]
+    position[piece, place] = np.column_stack([bodies.x[row], bodies.y[row]]) - shift
     frame[piece, place] = bodies.frame[row]
     each = walk_likelihood(position, frame, grid, np.tile(error2, (shape[0], 1))).sum(axis=1)
     who, of = np.unique(bodies.particle[row[place == 0]], return_inverse=True)

@@ -11,6 +11,7 @@ from scipy.sparse import csr_matrix, hstack, vstack
 from scipy.spatial import cKDTree
 from scipy.special import expit
 
+from lptem_tracker.analysis.by_frame import rows_by_frame
 from lptem_tracker.analysis.radial import PairCorrelation
 
 if TYPE_CHECKING:
@@ -154,11 +155,10 @@ def _sites(bodies: Bodies, rows: Ints, edges: Floats, shell: Floats) -> _Sites |
     if (high - low).min() <= 0 or not (shell * ring).sum() > 0:
         return None
     share = shell * ring / (shell * ring).sum()
-    order = rows[np.argsort(bodies.frame[rows], kind="stable")]
-    frames = np.split(order, np.flatnonzero(np.diff(bodies.frame[order])) + 1)
-    most = max(_BLOCKS, int(_SITES * len(frames) / len(order)))
-    frames = [frames[k] for k in np.unique(np.linspace(0, len(frames) - 1, most).astype(int))]
-    n_uniform = int(np.ceil(_UNIFORM * np.mean([len(part) for part in frames])))
+    frames = rows_by_frame(bodies, rows)
+    most = max(_BLOCKS, int(_SITES * len(frames) / len(rows)))
+    frames = frames.some(np.unique(np.linspace(0, len(frames) - 1, most).astype(int)))
+    n_uniform = int(np.ceil(_UNIFORM * frames.count.mean()))
     rng = np.random.default_rng(0)
     parts = []
     for part in frames:

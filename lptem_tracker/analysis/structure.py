@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from lptem_tracker.analysis.by_frame import rows_by_frame
 from lptem_tracker.analysis.order import cluster_shapes, lattice_sites, mean_order, nematic_order
 from lptem_tracker.analysis.potential import potential_well
 from lptem_tracker.analysis.quantiles import fair_doubt
@@ -62,10 +63,9 @@ def measure_structure(bodies: Bodies, history: History, calibration: Calibration
 
 
 def _some_frames(bodies: Bodies, rows: Ints) -> list[Ints]:
-    order = rows[np.argsort(bodies.frame[rows], kind="stable")]
-    frames = np.split(order, np.flatnonzero(np.diff(bodies.frame[order])) + 1)
+    frames = rows_by_frame(bodies, rows)
     most = min(_FRAME_BUDGET, max(1, int(_ROW_BUDGET / (len(rows) / len(frames)))))
-    return [frames[k] for k in np.unique(np.linspace(0, len(frames) - 1, most).astype(int))]
+    return list(frames.some(np.unique(np.linspace(0, len(frames) - 1, most).astype(int))))
 
 
 def _potential(

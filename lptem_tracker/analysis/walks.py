@@ -9,7 +9,7 @@ Floats = npt.NDArray[np.float64]
 
 STRAY = 0.01  # share of positions that lie farther off than the noise has it: wrong links, wrong centres
 STRAY_WIDTH = 25.0  # variance of those over that of the others
-_LANES = 400_000  # values followed at once
+_LANES = 100_000  # values followed at once
 
 
 def walk_likelihood(position: Floats, frame: Floats, mobility: Floats, noise: Floats) -> Floats:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lptem_tracker.analysis import radial
 from lptem_tracker.analysis.bodies import bodies_from_tracks
 from lptem_tracker.analysis.order import bond_order, lattice_sites, nematic_order
 from lptem_tracker.analysis.potential import _peak, potential_well
@@ -150,3 +151,38 @@ def test_nematic_order_of_random_rods_is_zero_and_of_parallel_rods_one():
 
     assert order(rng.uniform(-np.pi / 2, np.pi / 2, 2000)) < 0.15
     assert order(np.full(2000, 0.3)) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("n", [12, 60])
+def test_pairs_in_blocks_are_those_of_each_frame_alone(n):
+    """Few particles (all pairs made at once) and many (a tree a frame): counts and weights are those of plain loops."""
+    rng = np.random.default_rng(5)
+    xy = rng.uniform(0, 100, (30, n, 2))
+    bodies = bodies_at(xy, (100, 100), radius=3.0)
+    found = pair_correlation(bodies, np.arange(len(bodies.x)))
+    assert found is not None
+    edges = np.arange(len(found.g) + 1) * found.dr
+    one, other = np.triu_indices(n, 1)
+    apart = np.abs(xy[:, one] - xy[:, other]).reshape(-1, 2)
+    distance = np.hypot(*apart.T)
+    counts = np.histogram(distance, edges)[0]
+    assert found.pairs.tolist() == counts.tolist()
+    weights = np.histogram(distance, edges, weights=1 / (100 - apart).prod(1))[0]
+    norm = 30 * n * (n - 1) / 2 / 100**4
+    assert found.g == pytest.approx(weights / (norm * np.pi * np.diff(edges**2)), rel=1e-9)
+
+
+def test_a_sample_of_pairs_gives_the_error_of_all(monkeypatch):
+    """With room for a tenth of the sums g stays as it is, and its error is kept in the mean over bins within 10 %."""
+    rng = np.random.default_rng(6)
+    xy = np.mod(rng.uniform(0, 200, (1, 60, 2)) + np.cumsum(rng.normal(0, 1, (150, 60, 2)), axis=0), 200)
+    bodies = bodies_at(xy, (200, 200), radius=3.0)
+    whole = pair_correlation(bodies, np.arange(len(bodies.x)))
+    monkeypatch.setattr(radial, "_MOST_SUMS", 10_000)
+    part = pair_correlation(bodies, np.arange(len(bodies.x)))
+    assert whole is not None
+    assert part is not None
+    assert part.g == pytest.approx(whole.g, rel=1e-12)
+    ratio = part.g_std / whole.g_std
+    assert ratio.std() > 0
+    assert ratio.mean() == pytest.approx(1, abs=0.1)
