@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from lptem_tracker.analysis import Measurement, measure_columns, nothing_measured
-from lptem_tracker.detect import Detector, describe_quality
+from lptem_tracker.detect import describe_quality
 from lptem_tracker.job import Job, Stored
 from lptem_tracker.link import LinkOptions, link_stream
 from lptem_tracker.run import GrowingTable, RunWriter, TracksByParticle, environment, read_blocks, read_rejected
@@ -38,7 +38,7 @@ class Linked:
     n_detections: int
 
 
-def conclude(writer: RunWriter, job: Job, detector: Detector, store: Stored, checksum: str) -> None:
+def conclude(writer: RunWriter, job: Job, described: Mapping[str, Any], store: Stored, checksum: str) -> None:
     """Link and measure what is in the store, and write every file of the run but the drawings.
 
     Parameters
@@ -46,7 +46,8 @@ def conclude(writer: RunWriter, job: Job, detector: Detector, store: Stored, che
     writer : RunWriter
     job : Job
         `detections` of the store are linked in their order; the whole table is never in memory.
-    detector : Detector
+    described : mapping
+        What the detector's `describe` returned; the detector itself would only take memory here.
     store : Stored
     checksum : str
         Of the movie, for the record.
@@ -60,7 +61,7 @@ def conclude(writer: RunWriter, job: Job, detector: Detector, store: Stored, che
         linked = _link(writer, job, store)
     with job.stage("measure"):
         result = _measure(job, writer.path)
-    quality = _quality(job, detector, writer.path, linked.n_detections)
+    quality = _quality(job, described, writer.path, linked.n_detections)
     warnings = [*job.warnings, *quality.pop("warnings", [])]
     result.summary["quality"] = {**quality, "warnings": [*warnings, *result.summary["quality"]["warnings"]]}
     writer.write_table("particles.csv", result.particles)
@@ -70,7 +71,7 @@ def conclude(writer: RunWriter, job: Job, detector: Detector, store: Stored, che
         writer.write_table("clusters.csv", result.clusters)
     writer.write_json("summary.json", result.summary)
     writer.write_text("settings.toml", job.settings.to_toml())
-    writer.write_json("run.json", _record(job, detector, linked.report, checksum))
+    writer.write_json("run.json", _record(job, described, linked.report, checksum))
 
 
 def _link(writer: RunWriter, job: Job, store: Stored) -> Linked:
@@ -126,15 +127,17 @@ def _measure(job: Job, folder: Path) -> Measurement:
     )
 
 
-def _quality(job: Job, detector: Detector, folder: Path, n_detections: int) -> dict[str, Any]:
+def _quality(job: Job, described: Mapping[str, Any], folder: Path, n_detections: int) -> dict[str, Any]:
     step = max(1, n_detections // QUALITY_ROWS)
     blocks = read_blocks(folder / "detections.parquet", _QUALITY_COLUMNS)
     some = pd.concat([block[(block[FRAME] - job.start) % step == 0] for block in blocks], ignore_index=True)
     frames = len(range(job.start, job.stop, step))
-    return describe_quality(job.movie, some, detector, n_frames=frames)
+    return describe_quality(job.movie, some, described, n_frames=frames)
 
 
-def _record(job: Job, detector: Detector, link_report: Mapping[str, Any], checksum: str) -> dict[str, Any]:
+def _record(
+    job: Job, described: Mapping[str, Any], link_report: Mapping[str, Any], checksum: str
+) -> dict[str, Any]:
     movie = job.movie
     return {
         **environment(),
@@ -151,7 +154,7 @@ def _record(job: Job, detector: Detector, link_report: Mapping[str, Any], checks
         },
         "calibration": asdict(movie.calibration),
         "detector": {
-            **detector.describe(),
+            **described,
             "frames_by_resolution": {f"{scale:g}": job.n_at[scale] for scale in sorted(job.n_at)},
         },
         "link": dict(link_report),

@@ -293,7 +293,7 @@ class _Recording:
         assert self._store is not None
         with self._open(self.taken) as movie:
             job = Job(movie, self.settings, Silent())
-            conclude(self.writer, job, self.detector, _WithTail(self._store, self._tail), "")
+            conclude(self.writer, job, self.detector.describe(), _WithTail(self._store, self._tail), "")
         return Run(self.writer.path)
 
     def complete(self) -> None:
@@ -310,7 +310,7 @@ class _Recording:
             elif self._tail is not None and self._at == job.stop and self._final:
                 self._store.add(self._tail)
             job.detect_missing(self.detector, self._store, job.start, job.stop)
-            conclude(self.writer, job, self.detector, self._store, fingerprint(movie))
+            conclude(self.writer, job, self.detector.describe(), self._store, fingerprint(movie))
 
 
 def _joined(begin: int, before: Chunk | None, new: Chunk) -> Chunk:

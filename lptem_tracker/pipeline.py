@@ -87,7 +87,9 @@ def analyze(
         with RunWriter(output, force=force, resume=resume) as writer:
             store = ChunkStore(writer.path, job.identity(detector, checksum))
             job.detect_missing(detector, store, job.start, job.stop)
-            conclude(writer, job, detector, store, checksum)
+            described = detector.describe()
+            del detector  # its network takes more memory than all that follows
+            conclude(writer, job, described, store, checksum)
             return writer.finish()
 
 

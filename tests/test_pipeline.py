@@ -1,6 +1,7 @@
 """The whole way from a movie to a run folder."""
 
 import json
+import weakref
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 import tifffile
 from scipy.ndimage import gaussian_filter
 
-from lptem_tracker import job
+from lptem_tracker import job, pipeline
 from lptem_tracker.detect import make_detector
 from lptem_tracker.errors import MovieError
 from lptem_tracker.movie import ArrayMovie, open_movie
@@ -90,6 +91,24 @@ def test_the_same_input_gives_the_same_bytes(movie_path, tmp_path):
     first, again = (analyze(movie_path, tmp_path / name, settings=settings) for name in ("first", "again"))
     for name in TABLES:
         assert (again.path / name).read_bytes() == (first.path / name).read_bytes(), name
+
+
+def test_the_detector_is_let_go_of_before_linking(tmp_path, monkeypatch):
+    """Its network takes more memory than all that follows: nothing refers to it when the stage link begins."""
+    made, seen = [], {}
+
+    def make(chosen):
+        detector = make_detector(chosen)
+        made.append(weakref.ref(detector))
+        return detector
+
+    class Watch(Silent):
+        def stage(self, name, total=None):
+            seen[name] = made[0]() is None
+
+    monkeypatch.setattr(pipeline, "make_detector", make)
+    analyze(ArrayMovie(_disks(4)[0]), tmp_path / "run", settings=Settings.load(overrides=BLOB), progress=Watch())
+    assert seen == {"detect": False, "link": True, "measure": True}
 
 
 def test_the_same_input_gives_the_same_fits(run, movie_path, tmp_path):

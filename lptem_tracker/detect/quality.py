@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,6 @@ from lptem_tracker.errors import MovieError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lptem_tracker.detect.base import Detector
     from lptem_tracker.movie.base import Movie
 
 _FRAMES = 8
@@ -22,7 +22,7 @@ _DOUBTFUL = 0.8
 
 
 def describe_quality(
-    movie: Movie, detections: pd.DataFrame, detector: Detector, *, n_frames: int | None = None
+    movie: Movie, detections: pd.DataFrame, described: Mapping[str, Any], *, n_frames: int | None = None
 ) -> dict[str, Any]:
     """Measure how trustworthy the detections of a movie are.
 
@@ -32,8 +32,9 @@ def describe_quality(
         A few of its frames are read again.
     detections : pandas.DataFrame
         The detections table, or whole frames of it.
-    detector : Detector
-        Its `describe` may hold `trained_radius_px`, the smallest and largest radius it was trained on.
+    described : mapping
+        What the detector's `describe` returned; it may hold `trained_radius_px`, the smallest and largest radius that
+        it was trained on.
     n_frames : int, optional
         Frames that the table stands for; None: all of the movie.
 
@@ -45,7 +46,6 @@ def describe_quality(
         `radius_px` (5, 50, 95 %), `trained_radius_px`, `doubtful_share`, `cover` (share of the field under
         particles), `bright_share`, and `warnings`, sentences with their remedy.
     """
-    described = detector.describe()
     trained = [float(v) for v in described.get("trained_radius_px", (0.0, np.inf))]
     frames = max(1, len(movie) if n_frames is None else n_frames)
     quality: dict[str, Any] = {"particles_per_frame": round(len(detections) / frames, 3)}

@@ -6,19 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lptem_tracker.detect import Detector, describe_quality
+from lptem_tracker.detect import describe_quality
 from lptem_tracker.movie.base import ArrayMovie
 from lptem_tracker.tables import DETECTION_DTYPES, empty_table
 
-
-class Trained(Detector):
-    """Stands for a detector trained on radii from 2 to 60 px."""
-
-    def detect(self, frames):
-        return empty_table(DETECTION_DTYPES)
-
-    def describe(self):
-        return {"trained_radius_px": [2.0, 60.0]}
+TRAINED = {"trained_radius_px": [2.0, 60.0]}
 
 
 def film(radius, contrast, noise, confidence=0.9, size=200):
@@ -36,7 +28,7 @@ def film(radius, contrast, noise, confidence=0.9, size=200):
 
 def test_signal_and_contrast_are_those_put_in():
     """A disk 30 % darker than its surroundings with noise of 10 % has contrast -0.3 and SNR 3, within 5 %."""
-    quality = describe_quality(*film(20, -0.3, 10.0), Trained())
+    quality = describe_quality(*film(20, -0.3, 10.0), TRAINED)
     assert quality["contrast"] == pytest.approx(-0.3, rel=0.05)
     assert quality["snr"] == pytest.approx(3.0, rel=0.05)
     assert quality["radius_px"] == [20.0, 20.0, 20.0]
@@ -52,12 +44,12 @@ def test_signal_and_contrast_are_those_put_in():
 ])  # fmt: skip
 def test_each_departure_is_named(case, word):
     """Too small, too large, doubtful and too noisy films each get a sentence with a remedy."""
-    warnings = describe_quality(*film(**case), Trained())["warnings"]
+    warnings = describe_quality(*film(**case), TRAINED)["warnings"]
     assert any(word in sentence for sentence in warnings)
 
 
 def test_no_particle_at_all():
     """A film without detections says so."""
-    quality = describe_quality(ArrayMovie(np.zeros((3, 20, 20))), empty_table(DETECTION_DTYPES), Trained())
+    quality = describe_quality(ArrayMovie(np.zeros((3, 20, 20))), empty_table(DETECTION_DTYPES), TRAINED)
     assert quality["particles_per_frame"] == 0
     assert "No particle" in quality["warnings"][0]
