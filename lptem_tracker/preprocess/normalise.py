@@ -65,7 +65,7 @@ def normalise(pixels: NDArray[Any]) -> Image:
         return np.zeros(image.shape, np.float32)
     image = _without_hot_pixels(image)
     whole = bool(valid.all())
-    known = _cells(np.ones_like(image)) if whole else _cells(valid.astype(np.float32))
+    known = _all_known(image.shape) if whole else _cells(valid.astype(np.float32))
     background = _background(image, known)
     residual = image - background
     noise = _noise(image, background, known, None if whole else valid)
@@ -151,6 +151,12 @@ def _cells(image: Image) -> Image:
     return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.float32)
 
 
+@lru_cache(maxsize=8)
+def _all_known(shape: tuple[int, ...]) -> Image:
+    """Return the share of each cell that holds data where all pixels do, 1 but for rounding; not to be written to."""
+    return _cells(np.ones(shape, np.float32))
+
+
 def _smooth(values: Image, weights: Image) -> Image:
     sigma = _SMOOTH_PX / _CELL_PX
     size = (2 * int(2.5 * sigma) + 1,) * 2
@@ -232,7 +238,9 @@ def _noise(image: Image, background: Image, known: Image, valid: NDArray[np.bool
 
 def _by_brightness(background: Image, level: Image, fine: Image) -> Image:
     """Return the median noise at the background of each place, (Y, X), given that of some places (N,)."""
-    parts = np.array_split(np.argsort(level), min(_LEVELS, len(level)))
-    middle = [_quantile(level[part], 0.5) for part in parts]
-    noise = [1.4826 * _quantile(np.sort(fine[part]), 0.5) for part in parts]
+    order = np.argsort(level)
+    n = min(_LEVELS, len(level))
+    levels, noises = (np.array_split(values[order], n) for values in (level, fine))
+    middle = [_quantile(part, 0.5) for part in levels]
+    noise = [1.4826 * _quantiles(part, 0.5)[0] for part in noises]
     return _upsample(np.interp(_cells(background), middle, noise).astype(np.float32), background.shape)
