@@ -112,9 +112,11 @@ def detect_chunks(
         frames = _Stream(read, first, stop)
         for begin in range(first, stop, chunk_frames):
             chunk = line.opened(begin, min(begin + chunk_frames, stop))
+            after = min(chunk.stop + chunk_frames, stop)
             scales = detector.scales if adaptive else ()
             while scales:
-                refused = yield from line.compare(chunk, frames.until(chunk.stop), scales)
+                ahead = partial(frames.ahead, FEWEST, after)
+                refused = yield from line.compare(chunk, frames.until(chunk.stop), scales, ahead)
                 if refused == 1.0:
                     break
                 frames.back_to(begin)
@@ -130,22 +132,24 @@ class _Stream:
     def __init__(self, read: Reader, first: int, stop: int) -> None:
         self._read, self._stop = read, stop
         self._frames = read(first, stop)
-        self._next: Frame | None = None
+        self._next: deque[Frame] = deque()
 
     def back_to(self, first: int) -> None:
         """Read again; the reader before, which may be ahead on a thread, is ended first."""
         if isinstance(self._frames, Generator):
             self._frames.close()
-        self._frames, self._next = self._read(first, self._stop), None
+        self._frames = self._read(first, self._stop)
+        self._next.clear()
 
     def until(self, stop: int) -> Iterator[Frame]:
         """Yield the frames before frame `stop` that were not yielded yet."""
-        while (frame := self._next or next(self._frames, None)) is not None:
-            self._next = frame
-            if frame.index >= stop:
-                return
-            self._next = None
-            yield frame
+        while self.ahead(1, stop):
+            yield self._next.popleft()
+
+    def ahead(self, count: int, stop: int) -> list[Frame]:
+        """Return the next frames before frame `stop`, at most `count`, which stay to be yielded."""
+        self._next.extend(islice(self._frames, max(0, count - len(self._next))))
+        return [frame for frame in islice(self._next, count) if frame.index < stop]
 
 
 class _Here(Executor):
@@ -172,6 +176,7 @@ class _Line:
         self._network: Executor = _Here() if alone else ThreadPoolExecutor(detector.workers, "network")
         self._fits: Executor = _Here() if alone else ThreadPoolExecutor(cores(), "refine")
         self._under_way: deque[tuple[Found, int, Future[Answer]]] = deque()
+        self._opening: tuple[int, tuple[float, ...], How] | None = None
         self._chunks: deque[Found] = deque()
 
     def __enter__(self) -> _Line:
@@ -189,17 +194,21 @@ class _Line:
         return self._chunks[-1]
 
     def compare(
-        self, chunk: Found, frames: Iterator[Frame], scales: tuple[float, ...]
+        self, chunk: Found, frames: Iterator[Frame], scales: tuple[float, ...], ahead: Callable[[], list[Frame]]
     ) -> Generator[Found, None, float]:
         """Search a chunk at the first scale that its first frames allow; return it if a later frame does not, else 1.
 
-        Where the first allow none, the rest of `frames` is searched at all scales.
+        Where the first allow none, the rest of `frames` is searched at all scales. `ahead` gives the first frames of
+        the next chunk, which are looked at while the last ones of this are under way.
         """
         head = list(islice(frames, FEWEST))
         if len(head) < FEWEST:
             yield from self.search(chunk, head)
             return 1.0
-        opening = self._submit(chunk, head[:2], partial(self._detector.compare, scales=scales))
+        how: How = partial(self._detector.compare, scales=scales)
+        if self._opening is not None and self._is_begun(head, scales):
+            how = self._opening[2]
+        opening = self._submit(chunk, head[:2], how)
         rest = chain(head[2:], frames)
         scale = chunk.scale = opening.result()[1]
         if scale == 1.0:
@@ -213,7 +222,18 @@ class _Line:
             yield from self._shortened()
             if chunk.refused:
                 return scale
+        self._begin(ahead())
         return 1.0 if all(answer.result()[1] == scale for answer in answers) else scale
+
+    def _begin(self, head: Sequence[Frame]) -> None:
+        """Compare the first frames of a chunk before it is its turn."""
+        scales = self._detector.scales
+        if self._most and len(head) == FEWEST and not self._is_begun(head, scales):
+            found = self._network.submit(self._detector.compare, head[:2], scales)
+            self._opening = head[0].index, scales, lambda _: found.result()
+
+    def _is_begun(self, head: Sequence[Frame], scales: tuple[float, ...]) -> bool:
+        return self._opening is not None and self._opening[:2] == (head[0].index, scales)
 
     def forget(self, chunk: Found) -> None:
         """Drop what was found in the chunk opened last."""

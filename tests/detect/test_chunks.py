@@ -192,3 +192,36 @@ def test_a_scale_that_a_later_frame_refuses_is_followed_by_the_next_finer_one():
         scales = _scales(detector, 200)
         assert [set(scales[k : k + 50]) for k in range(0, 200, 50)] == [{0.5}, {0.6875}, {1.0}, {0.6875}]
         assert detector.compared[:6] == [[0, 1], [32, 33], [48, 49], [50, 51], [82, 83], [98, 99]]
+
+
+def test_the_next_chunk_is_begun_while_the_last_frames_of_one_are_under_way():
+    """With two workers the first frames of chunk two are compared before the last of chunk one, each pair once."""
+    frames = [Frame(i, np.zeros((2, 2))) for i in range(24)]
+    order = []
+
+    class Slow(_Scaled):
+        def compare(self, frames, scales):
+            if frames[0].index == 10:
+                deadline = time.monotonic() + 5
+                while [12, 13] not in order and time.monotonic() < deadline:
+                    time.sleep(0.002)
+            order.append([f.index for f in frames])
+            return super().compare(frames, scales)
+
+    detector = Slow(workers=2)
+    options = {"chunk_frames": 12, "refined": False, "progress": Silent()}
+    found = list(detect_chunks(_reader(frames), detector, 0, 24, **options))
+    assert order.index([12, 13]) < order.index([10, 11])
+    assert sorted(order) == [[0, 1], [10, 11], [12, 13], [22, 23]]
+    assert [part.table["frame"].tolist() for part in found] == [list(range(12)), list(range(12, 24))]
+    assert all((part.table["x"] == 0.5).all() for part in found)
+
+
+def test_a_chunk_that_is_refused_at_its_end_is_searched_again_before_the_next_that_was_begun():
+    """Frames 10 and 11 ask for all scales: chunk one is searched at these, chunk two at half as it was begun."""
+    frames = [Frame(i, np.zeros((2, 2))) for i in range(24)]
+    detector = _Scaled(workers=2, refuse=(10, 11))
+    found = list(detect_chunks(_reader(frames), detector, 0, 24, chunk_frames=12, refined=False, progress=Silent()))
+    assert [part.table["frame"].tolist() for part in found] == [list(range(12)), list(range(12, 24))]
+    assert [part.table["x"].unique().tolist() for part in found] == [[1.0], [0.5]]
+    assert detector.compared.count([12, 13]) == 1
