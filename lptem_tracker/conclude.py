@@ -14,6 +14,7 @@ from lptem_tracker.analysis import Measurement, measure_columns, nothing_measure
 from lptem_tracker.detect import describe_quality
 from lptem_tracker.job import Job, Stored
 from lptem_tracker.link import LinkOptions, link_stream
+from lptem_tracker.memory import give_back
 from lptem_tracker.run import GrowingTable, RunWriter, TracksByParticle, environment, read_blocks, read_rejected
 from lptem_tracker.tables import FRAME, OBSERVED
 
@@ -99,8 +100,6 @@ def _link(writer: RunWriter, job: Job, store: Stored) -> Linked:
 
 def _measure(job: Job, folder: Path) -> Measurement:
     """Measure the tracks that are long enough; positions count from the region's corner."""
-    import pyarrow as pa
-
     tracks = TracksByParticle(folder / "tracks.parquet")
     shortest = min(job.settings.link.min_track_frames, job.stop - job.start)
     kept = tracks.lengths >= max(shortest, 1)
@@ -112,8 +111,7 @@ def _measure(job: Job, folder: Path) -> Measurement:
 
     def read(names: Sequence[str]) -> pd.DataFrame:
         table = job.in_region(tracks.read(names, kept))
-        # what reading Parquet took would otherwise stay beside what measuring takes
-        pa.default_memory_pool().release_unused()
+        give_back()
         return table
 
     return measure_columns(

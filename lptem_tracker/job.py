@@ -17,6 +17,7 @@ from lptem_tracker.detect import Detector
 from lptem_tracker.detect.chunks import FEWEST, detect_chunks, join_detections
 from lptem_tracker.detect.refine import Evidence, pooled_evidence, settle_profile
 from lptem_tracker.errors import MovieError
+from lptem_tracker.memory import give_back
 from lptem_tracker.movie import Frame, Movie, open_movie
 from lptem_tracker.movie.stream import FrameProblems, checked_roi, frame_range, stream_frames
 from lptem_tracker.preprocess.drift import movie_drift
@@ -112,6 +113,7 @@ class Job:
         self.progress.stage(name, total)
         begun = time.perf_counter()
         yield
+        give_back()
         self.seconds[name] = round(time.perf_counter() - begun, 3)
 
     def identity(self, detector: Detector, checksum: str) -> dict[str, Any]:
