@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,7 @@ def conclude(writer: RunWriter, job: Job, described: Mapping[str, Any], store: S
     ----------
     writer : RunWriter
     job : Job
-        `detections` of the store are linked in their order; the whole table is never in memory.
+        `detections` of the store are linked in their order; the whole table of a long movie is never in memory.
     described : mapping
         What the detector's `describe` returned; the detector itself would only take memory here.
     store : Stored
@@ -79,7 +78,7 @@ def _link(writer: RunWriter, job: Job, store: Stored) -> Linked:
     """Write the detections that count, and the tracks."""
     settings = job.settings
     weak = settings.detect.detector == "yolo" and settings.link.faint
-    detections = partial(job.detections, store, job.evidence(store))
+    detections = job.detections(store)
     stream = link_stream(
         detections,
         LinkOptions.from_settings(settings.link, image_drift=job.image_drift),
@@ -133,9 +132,7 @@ def _quality(job: Job, described: Mapping[str, Any], folder: Path, n_detections:
     return describe_quality(job.movie, some, described, n_frames=frames)
 
 
-def _record(
-    job: Job, described: Mapping[str, Any], link_report: Mapping[str, Any], checksum: str
-) -> dict[str, Any]:
+def _record(job: Job, described: Mapping[str, Any], link_report: Mapping[str, Any], checksum: str) -> dict[str, Any]:
     movie = job.movie
     return {
         **environment(),

@@ -343,11 +343,11 @@ class _WithTail:
     def tables(self, first: int, step: int) -> Iterator[pd.DataFrame]:
         """As of `ChunkStore`."""
         yield from self.store.tables(first, step)
-        if self.tail is not None:
+        if self.tail is not None and self.tail.first >= first:
             yield self.tail.table
 
     def problems(self, first: int, step: int) -> Iterator[Mapping[str, list[int]]]:
         """As of `ChunkStore`."""
         yield from self.store.problems(first, step)
-        if self.tail is not None:
+        if self.tail is not None and self.tail.first >= first:
             yield self.tail.problems

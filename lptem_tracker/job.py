@@ -15,7 +15,7 @@ import pandas as pd
 
 from lptem_tracker.detect import Detector
 from lptem_tracker.detect.chunks import FEWEST, detect_chunks, join_detections
-from lptem_tracker.detect.refine import Evidence, pooled_evidence, settle_profile
+from lptem_tracker.detect.refine import settle_profile
 from lptem_tracker.errors import MovieError
 from lptem_tracker.memory import give_back
 from lptem_tracker.movie import Frame, Movie, open_movie
@@ -24,6 +24,7 @@ from lptem_tracker.preprocess.drift import movie_drift
 from lptem_tracker.progress import Progress
 from lptem_tracker.run import Chunk, ChunkStore
 from lptem_tracker.settings import Settings
+from lptem_tracker.stored import StoredDetections
 
 CHUNK_FRAMES = 64
 LEAST_QUALITY = 0.1
@@ -189,22 +190,9 @@ class Job:
         for problems in store.problems(self.start, CHUNK_FRAMES):
             self._remember(problems)
 
-    def evidence(self, store: Stored) -> Evidence:
-        """Return what all frames together say of the particles' thickness profile."""
-        return pooled_evidence(store.tables(self.start, CHUNK_FRAMES))
-
-    def detections(self, store: Stored, domes: Evidence) -> Iterator[pd.DataFrame]:
-        """Yield the stored detections in order of frames; at least one table, all with the same columns.
-
-        Which thickness profile the particles have is decided by all frames together, by `evidence`.
-        """
-        some = False
-        for table in store.tables(self.start, CHUNK_FRAMES):
-            if len(table):
-                some = True
-                yield settle_profile(table, domes)
-        if not some:
-            yield join_detections([])
+    def detections(self, store: Stored) -> StoredDetections:
+        """Return a function that yields the stored detections in order of frames, whenever it is called."""
+        return StoredDetections(store, self.start, CHUNK_FRAMES)
 
     def image_drift(self) -> pd.DataFrame:
         """Return how the content of the frames moves, as `movie_drift` does; reads the movie once more."""
