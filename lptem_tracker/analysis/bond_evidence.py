@@ -39,6 +39,7 @@ MOST_MOBILE = 0.9  # share of a pair's odds that lie below the mobility that may
 PARTS = 8  # places at which a bond is taken to begin, or end, within a contact
 NEARLY = 2.0  # logarithm of the likelihood by which a longer part of a contact may fall behind the likeliest
 BEFORE_BOUND = 5.0  # log-likelihood ratio for free motion of an end of a contact that is not yet, or no longer, bound
+TOGETHER = 200  # contacts whose parts are looked at together
 MERGER_FRAMES = 5  # how far a contact may end from the coalescence of its two particles
 
 
@@ -279,11 +280,15 @@ def _evidence(
     contacts: list[_Contact], parts: list[list[slice]], mobility: Mobility, slack: _Slack, rule: ContactRule
 ) -> list[Floats]:
     """Evidence that the parts of contacts are bonds, for each contact."""
-    number = np.array([len(some) for some in parts])
-    paths = [contact.path.rows(part) for contact, some in zip(contacts, parts) for part in some]
-    odds = np.repeat([contact.odds for contact in contacts], number, axis=0)
-    ratio = hold_evidence(paths, odds, mobility, slack.rolling, _width(mobility, rule))
-    return np.split(ratio, np.cumsum(number)[:-1])
+    found: list[Floats] = []
+    for first in range(0, len(contacts), TOGETHER):
+        some = list(zip(contacts[first : first + TOGETHER], parts[first : first + TOGETHER]))
+        number = np.array([len(own) for _, own in some])
+        paths = [contact.path.rows(part) for contact, own in some for part in own]
+        odds = np.repeat([contact.odds for contact, _ in some], number, axis=0)
+        ratio = hold_evidence(paths, odds, mobility, slack.rolling, _width(mobility, rule))
+        found += np.split(ratio, np.cumsum(number)[:-1])
+    return found
 
 
 def _trimmed(contact: _Contact, slack: _Slack, rule: ContactRule) -> tuple[int, int]:

@@ -129,7 +129,7 @@ def near_pairs(bodies: Bodies, within_px: float) -> NearPairs:
         hold_a.append(part[pairs[:, 0]])
         hold_b.append(part[pairs[:, 1]])
         held += len(pairs)
-        if held > _CHUNK // 4:
+        if held > _CHUNK // 10:
             found.append(_keep_near(bodies, hold_a, hold_b, within_px))
             hold_a, hold_b, held = [], [], 0
     found.append(_keep_near(bodies, hold_a, hold_b, within_px))

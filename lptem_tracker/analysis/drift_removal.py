@@ -105,23 +105,25 @@ def _scales(tracks: TrackSet, imaging: Imaging, one: ProfileFit) -> tuple[Floats
     weight. Where they do, each has its own, with two numbers from the common one.
     """
     rho = np.geomspace(1e-3, 1e6, 44)
-    stat = stats(tracks, np.broadcast_to(rho, (len(tracks), len(rho))), imaging.blur, weighted=imaging.weighted)
-    q, logdet, m = reduce_stats(stat, tracks.n_observed.astype(np.float64) - 1, spread=np.inf)
-    total = m.sum()
-    together = -0.5 * (total * np.log(q.sum(0) / total) + total + logdet.sum(0))
     step, _, _ = tracks.steps()
     sigma2 = max(float((step**2).mean()), 1e-300) * np.geomspace(1e-4, 0.6, 28)
-
-    def alone(s: float) -> Floats:
-        return np.asarray(-0.5 * (m[:, None] * np.log(s / rho) + q * rho / s + logdet))
-
-    apart = np.array([alone(s).max(1).sum() for s in sigma2])
-    at = float(sigma2[apart.argmax()])
-    if 2 * (apart.max() - together.max()) < chi2_quantile(0.999, len(tracks) - 1):
+    m, best = np.empty(len(tracks)), np.empty((len(tracks), len(sigma2)), np.uint8)
+    q_all, logdet_all, apart = np.zeros(len(rho)), np.zeros(len(rho)), np.zeros(len(sigma2))
+    for rows, block in tracks.blocks():
+        stat = stats(block, np.broadcast_to(rho, (len(block), len(rho))), imaging.blur, weighted=imaging.weighted)
+        q, logdet, m[rows] = reduce_stats(stat, block.n_observed.astype(np.float64) - 1, spread=np.inf)
+        q_all, logdet_all = q_all + q.sum(0), logdet_all + logdet.sum(0)
+        for k, s in enumerate(sigma2):
+            alone = -0.5 * (m[rows, None] * np.log(s / rho) + q * rho / s + logdet)
+            apart[k] += alone.max(1).sum()
+            best[rows, k] = alone.argmax(1)
+    total = m.sum()
+    together = -0.5 * (total * np.log(q_all / total) + total + logdet_all)
+    at = int(apart.argmax())
+    if 2 * (apart[at] - together.max()) < chi2_quantile(0.999, len(tracks) - 1):
         return np.full(len(tracks), max(float(one.d[0]), 1e-300)), np.full(len(tracks), float(one.rho[0]))
-    own = at / rho[alone(at).argmax(1)]
-    d = (m * own + 2 * one.d) / (m + 2)
-    return d, at / d
+    d = (m * sigma2[at] / rho[best[:, at]] + 2 * one.d) / (m + 2)
+    return d, sigma2[at] / d
 
 
 def _common_variance(tracks: TrackSet, imaging: Imaging, one: ProfileFit) -> Floats:

@@ -15,6 +15,7 @@ from lptem_tracker.analysis.walks import walk_likelihood
 Floats = npt.NDArray[np.float64]
 
 LONGEST = 400  # frames of a contact that are looked at; of a longer one every so many-th
+TOGETHER = 1000  # paths that are looked at together
 FEW_ROLL = 0.03  # share of bonds that let two particles roll about each other, where nothing else is known
 HINDERED = {1.0: 0.45, 0.5: 0.35, 0.25: 0.2}  # mobility near another surface over that of free particles, and its odds
 CREEP = {0.0: 0.5, 0.03: 0.25, 0.12: 0.25}  # the same of a bound pair
@@ -64,6 +65,14 @@ def hold_evidence(
     width_px : float
         How far surfaces may be apart in what counts as a contact.
     """
+    blocks = [slice(first, first + TOGETHER) for first in range(0, max(len(paths), 1), TOGETHER)]
+    return np.concatenate([_evidence_of(paths[some], odds[some], mobility, rolling, width_px) for some in blocks])
+
+
+def _evidence_of(
+    paths: Sequence[PairPath], odds: Floats, mobility: Mobility, rolling: float, width_px: float
+) -> Floats:
+    """Do what `hold_evidence` does, for so few pairs that a row of places for each takes little memory."""
     paths = [_thinned(path) for path in paths]
     longest = max(len(path.frame) for path in paths)
     position, frame = np.full((len(paths), longest, 2), np.nan), np.full((len(paths), longest), np.nan)

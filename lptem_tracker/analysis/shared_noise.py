@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 
 from lptem_tracker.analysis.family import Family, at_sigma2, over_sigma2
 from lptem_tracker.analysis.quantiles import chi2_quantile
-from lptem_tracker.analysis.trackset import Floats
+from lptem_tracker.analysis.trackset import BLOCK, Floats
 
 REACH = 8.0  # log-likelihood below the maximum that is still looked at
 FEW = 200  # tracks up to which each is left out in turn; of more, one hardly changes what all say
@@ -81,7 +81,7 @@ def shared_noise(families: list[Family], step2: float, directed: Family | None =
 
 def _evidence(families: list[Family], directed: Family | None, grid: Floats) -> tuple[Floats, Floats]:
     """Log evidence of each sigma² from all tracks (J,) and from all but one (P, J)."""
-    ideas: list[Floats] = []
+    ideas: list[tuple[Floats, Floats]] = []
     own: list[Floats] = []
     for family in families:
         mine, each, total = [], [], np.zeros((len(family.shape), len(grid)))
@@ -93,19 +93,25 @@ def _evidence(families: list[Family], directed: Family | None, grid: Floats) -> 
         fine = np.linspace(0, len(family.shape) - 1, 40 * len(family.shape))
         summed = CubicSpline(np.arange(len(family.shape)), total, axis=0)(fine)
         common = logsumexp(summed, 0)
-        ideas.append(
-            np.concatenate([common[None], np.broadcast_to(_without_each(summed, each), (len(family), len(grid)))])
-            - np.log(len(fine))
-        )
+        ideas.append((common - np.log(len(fine)), _without_each(summed, each) - np.log(len(fine))))
     if directed is not None:
         table = at_sigma2(directed, grid).integrated[:, 0]
         own.append(table - np.log(directed.m)[:, None])  # half log m for each component of the velocity, Schwarz 1978
-        ideas.append(np.concatenate([own[-1].sum(0)[None], own[-1].sum(0) - own[-1]]))
-    mixed = logsumexp(np.stack(own), 0) - np.log(len(own))
+        ideas.append((own[-1].sum(0), own[-1].sum(0) - own[-1]))
+    mixed = _mixed(own) - np.log(len(own))
     everyone = mixed.sum(0)
-    ideas.append(np.concatenate([everyone[None], everyone - mixed]))
-    both = logsumexp(np.stack(ideas), 0)
-    return both[0], both[1:]
+    ideas.append((everyone, everyone - mixed))
+    others = [np.broadcast_to(rest, mixed.shape) for _, rest in ideas]
+    return np.asarray(logsumexp(np.stack([total for total, _ in ideas]), 0)), _mixed(others)
+
+
+def _mixed(tables: list[Floats]) -> Floats:
+    """Logarithm of the sum of likelihoods, each (P, J), some tracks at a time."""
+    out = np.empty(tables[0].shape)
+    for first in range(0, len(out), BLOCK):
+        rows = slice(first, first + BLOCK)
+        out[rows] = logsumexp(np.stack([table[rows] for table in tables]), 0)
+    return out
 
 
 def _without_each(summed: Floats, each: list[Floats]) -> Floats:
