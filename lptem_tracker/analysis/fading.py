@@ -10,8 +10,10 @@ import numpy.typing as npt
 from lptem_tracker.analysis.bodies import Bodies
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
-ROWS = 12  # at an end of a track that show its trend
+MOST_ROWS = 15  # at an end of a track that are looked at: over more, a line is too far from laws of shrinkage
+LEAST_ROWS = 8  # that show a trend
 MIN_ROWS = 6
 FAINT_ROWS = 4
 FAINT = 1.35  # position error at the end over the particle's usual one, from which it was near the detection limit
@@ -33,10 +35,11 @@ def measure_fading(bodies: Bodies) -> Fade:
     """Extrapolate the size of particles that cross the detection limit.
 
     A particle is lost at the size at which its signal sinks into the noise, which its position error shows: it grows as
-    the signal falls. From there R^p, a straight line in time, is followed to 0 in R/(p |dR/dt|) frames, the
-    slope that of a straight line through the last radii, which lies between laws that slow down and speed up: p = 2 for
-    dissolution limited by diffusion (Epstein & Plesset 1950, eq. 16), and p = 3, a steady gain of
-    volume, for nuclei, which are not born at size 0.
+    the signal falls. From there R^p, a straight line in time, is followed to 0 in R/(p |dR/dt|) frames: p = 2 for
+    dissolution limited by diffusion (Epstein & Plesset 1950, eq. 16), and p = 3, a steady gain of volume, for nuclei,
+    which are not born at size 0. The slope is that of a straight line through the last radii, which lies between
+    laws that slow down and speed up. These are the radii of the trend alone: up to the knee of two lines, of which the
+    other runs level.
     """
     n = len(bodies.ids)
     before, after = np.full(n, np.nan), np.full(n, np.nan)
@@ -48,12 +51,35 @@ def measure_fading(bodies: Bodies) -> Fade:
             continue
         start, end = (float(np.nanmedian(part)) / usual for part in (error[:FAINT_ROWS], error[-FAINT_ROWS:]))
         if start > FAINT:
-            head = slice(rows.start, min(rows.start + ROWS, rows.stop))
+            inwards = np.arange(rows.start, rows.stop)[:MOST_ROWS]
+            head = slice(rows.start, rows.start + _knee(bodies, inwards))
             before[k] = _frames_to_zero(bodies, head, NUCLEUS_POWER, LIKELY if start > CLEARLY_FAINT else SURE)
         if end > FAINT:
-            tail = slice(max(rows.stop - ROWS, rows.start), rows.stop)
+            inwards = np.arange(rows.start, rows.stop)[: -MOST_ROWS - 1 : -1]
+            tail = slice(rows.stop - _knee(bodies, inwards), rows.stop)
             after[k] = _frames_to_zero(bodies, tail, -REMNANT_POWER, LIKELY if end > CLEARLY_FAINT else SURE)
     return Fade(before, after)
+
+
+def _knee(bodies: Bodies, rows: Ints) -> int:
+    """Return how many of `rows`, (K,) from an end of a track inwards, the trend at that end lasts.
+
+    A line with a slope up to the knee and a level one from there on, joined, are fitted to the radii for each knee; the
+    best leaves least squares (Hudson 1966, J. Am. Stat. Assoc. 61, 1097).
+    """
+    radius, frame, weight = bodies.raw_radius[rows], bodies.frame[rows].astype(float), bodies.position_std[rows] ** -2.0
+    known = np.isfinite(radius) & np.isfinite(weight)
+    knees = np.flatnonzero(np.cumsum(known) >= LEAST_ROWS)
+    if len(knees) < 2:
+        return len(rows)
+    radius, weight = np.where(known, radius, 0.0), np.where(known, weight, 0.0) / weight[known].sum()
+    short = np.abs(frame[knees] - frame[0])[:, None] - np.abs(frame - frame[0])
+    line = np.maximum(short, 0.0)
+    line -= (line @ weight)[:, None]
+    level = radius - radius @ weight
+    slope = line @ (weight * level) / (line**2 @ weight)
+    left = (level - slope[:, None] * line) ** 2 @ weight
+    return int(knees[left.argmin()]) + 1
 
 
 def _frames_to_zero(bodies: Bodies, rows: slice, power: float, sure: float) -> float:
