@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from lptem_tracker.analysis import Measurement, measure_columns, nothing_measured
@@ -19,6 +21,9 @@ from lptem_tracker.tables import FRAME, OBSERVED
 
 QUALITY_ROWS = 100_000
 """About how many detections the quality figures are taken from; whole frames, evenly spread."""
+MOST_TIMES = 20_000
+"""Frames up to which the record of a run lists the time of each."""
+TIMES = "times.csv"
 _QUALITY_COLUMNS = [FRAME, "x", "y", "width", "height", "area", "radius", "confidence"]
 
 
@@ -71,7 +76,8 @@ def conclude(writer: RunWriter, job: Job, described: Mapping[str, Any], store: S
         writer.write_table("clusters.csv", result.clusters)
     writer.write_json("summary.json", result.summary)
     writer.write_text("settings.toml", job.settings.to_toml())
-    writer.write_json("run.json", _record(job, described, linked.report, checksum))
+    record = _record(job, described, linked.report, checksum, _times(writer, job.movie.times_s))
+    writer.write_json("run.json", record)
 
 
 def _link(writer: RunWriter, job: Job, store: Stored) -> Linked:
@@ -132,7 +138,24 @@ def _quality(job: Job, described: Mapping[str, Any], folder: Path, n_detections:
     return describe_quality(job.movie, some, described, n_frames=frames)
 
 
-def _record(job: Job, described: Mapping[str, Any], link_report: Mapping[str, Any], checksum: str) -> dict[str, Any]:
+def _times(writer: RunWriter, times: npt.NDArray[np.float64] | None) -> dict[str, Any]:
+    """Return what the record says of when the frames were taken; a long movie's times are a table of their own.
+
+    `times_s` lists them up to `MOST_TIMES` frames. Of a longer movie they are `times_first_s` plus multiples of
+    `times_step_s` where they are even, to a thousandth of a step, and else stand in the file `times_file`.
+    """
+    if times is None or len(times) <= MOST_TIMES:
+        return {"times_s": times}
+    first, step = float(times[0]), float(times[-1] - times[0]) / (len(times) - 1)
+    if float(np.abs(times - (first + step * np.arange(len(times)))).max()) <= 1e-3 * step:
+        return {"times_s": None, "times_first_s": first, "times_step_s": step}
+    writer.write_table(TIMES, pd.DataFrame({FRAME: np.arange(len(times)), "time_s": times}))
+    return {"times_s": None, "times_file": TIMES}
+
+
+def _record(
+    job: Job, described: Mapping[str, Any], link_report: Mapping[str, Any], checksum: str, times: Mapping[str, Any]
+) -> dict[str, Any]:
     movie = job.movie
     return {
         **environment(),
@@ -143,7 +166,7 @@ def _record(job: Job, described: Mapping[str, Any], link_report: Mapping[str, An
             "dtype": str(movie.dtype),
             "frames": [job.start, job.stop],
             "roi": job.roi,
-            "times_s": movie.times_s,
+            **times,
             "sha256": checksum,
             "metadata": dict(movie.metadata),
         },

@@ -9,7 +9,7 @@ import pytest
 import tifffile
 from scipy.ndimage import gaussian_filter
 
-from lptem_tracker import job, pipeline
+from lptem_tracker import conclude, job, pipeline
 from lptem_tracker.detect import make_detector
 from lptem_tracker.errors import MovieError
 from lptem_tracker.movie import ArrayMovie, open_movie
@@ -27,6 +27,8 @@ TABLES = (
     "events.csv",
     "summary.json",
 )
+LONG = ("clusters.csv", "times.csv")
+"""Files of very long movies alone."""
 BLOB = {"detect.detector": "blob", "detect.blob_diameter_px": 15.0}
 
 
@@ -76,7 +78,7 @@ def test_every_particle_is_followed_through_the_movie(run):
 
 def test_a_run_folder_holds_every_table_and_its_record(run, movie_path):
     """The files of the contract are there, and the record tells what they came from."""
-    assert {p.name for p in run.path.iterdir()} == set(RESULT_FILES) - {"overlay.mp4", "report.html", "clusters.csv"}
+    assert {p.name for p in run.path.iterdir()} == set(RESULT_FILES) - {"overlay.mp4", "report.html", *LONG}
     assert run.record["movie"]["source"] == str(movie_path)
     assert run.record["calibration"]["pixel_size_nm"] == pytest.approx(0.5)
     assert run.record["calibration"]["pixel_size_source"] == "metadata"
@@ -244,6 +246,26 @@ def test_nothing_found_is_a_whole_run_with_a_warning(tmp_path):
     assert {"particle", "frame", "x", "y", "observed"} <= set(run.tracks.columns)
     assert len(run.events) == 0
     assert any("particle" in sentence for sentence in run.summary["quality"]["warnings"])
+
+
+@pytest.mark.parametrize("even", [True, False])
+def test_times_of_a_long_movie_stay_out_of_the_record(tmp_path, monkeypatch, even):
+    """Even times are a first one and a step; uneven ones a table; the record lists neither one by one."""
+    monkeypatch.setattr(conclude, "MOST_TIMES", 5)
+    movie = ArrayMovie(_disks(8)[0])
+    movie.times_s = 0.5 + 0.25 * np.arange(8)
+    movie.times_s[-1] += 0 if even else 0.1
+    run = analyze(movie, tmp_path / "run", settings=Settings.load(overrides=BLOB))
+    told = {name: value for name, value in run.record["movie"].items() if name.startswith("times")}
+    table = tmp_path / "run" / "times.csv"
+    if even:
+        assert told == {"times_s": None, "times_first_s": 0.5, "times_step_s": 0.25}
+        assert not table.exists()
+    else:
+        assert told == {"times_s": None, "times_file": "times.csv"}
+        times = pd.read_csv(table)
+        assert times["frame"].tolist() == list(range(8))
+        assert times["time_s"].to_numpy() == pytest.approx(movie.times_s, abs=1e-12)
 
 
 def test_without_calibration_results_are_in_px_and_frames(tmp_path):

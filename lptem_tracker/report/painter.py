@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lptem_tracker.calibration import Calibration
 from lptem_tracker.errors import InputError, SettingsError
+from lptem_tracker.memory import give_back
 from lptem_tracker.movie.base import Movie
 from lptem_tracker.report import annotate, drawing, palette
 from lptem_tracker.report.clusters import row_clusters
@@ -18,7 +19,7 @@ from lptem_tracker.report.colouring import Colouring, colour_rows
 from lptem_tracker.report.contrast import Contrast, estimate_contrast
 from lptem_tracker.report.options import OverlayOptions
 from lptem_tracker.report.scene import Scene
-from lptem_tracker.report.source import frame_times, measured_tracks
+from lptem_tracker.report.source import drawn_tracks, frame_times, measured_tracks
 from lptem_tracker.report.view import SIDES, View, fit_view
 from lptem_tracker.run import Run
 
@@ -54,9 +55,11 @@ class Painter:
             )
         self._options = options
         self._calibration: Calibration = run.calibration
-        tracks = measured_tracks(run)
+        tracks = measured_tracks(run) if options.colour_by == "cluster" else drawn_tracks(run)
         colouring = _colouring(run, tracks, options.colour_by)
         self._scene, self._legend = Scene(tracks, colouring), colouring.legend
+        del tracks  # the scene holds what it needs of them
+        give_back()
         self._view = _first_view(movie, self._scene, options, sides)
         self._pen = drawing.Pen.for_picture(self._view.width, self._view.height)
         start, stop = options.frames or (0, len(movie))

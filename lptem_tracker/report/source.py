@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 from lptem_tracker.errors import InputError, MovieError, OutputError
 from lptem_tracker.movie import open_movie
 from lptem_tracker.movie.base import Movie
-from lptem_tracker.run import Run
+from lptem_tracker.run import Run, read_blocks
 from lptem_tracker.tables import FRAME, OBSERVED, PARTICLE, TRACK_DTYPES, empty_table
+
+DRAWN = (PARTICLE, FRAME, "x", "y", OBSERVED, "width", "height", "angle", "radius")
+"""Columns of the tracks that an overlay is drawn from."""
 
 
 def open_run_movie(run: Run) -> Movie:
@@ -89,6 +92,21 @@ def measured_tracks(run: Run) -> pd.DataFrame:
     if (run.path / "particles.csv").exists() and len(run.particles):
         keep &= tracks[PARTICLE].isin(run.particles[PARTICLE])
     return tracks[keep].sort_values([PARTICLE, FRAME], kind="stable", ignore_index=True)
+
+
+def drawn_tracks(run: Run) -> pd.DataFrame:
+    """Return what `measured_tracks` does, of the columns that drawing needs alone.
+
+    The table is read block by block: whole, and put in order, it takes several times as much memory.
+    """
+    measured = run.particles[PARTICLE] if (run.path / "particles.csv").exists() and len(run.particles) else None
+    kept = [empty_table({name: TRACK_DTYPES[name] for name in (PARTICLE, FRAME, "x", "y", OBSERVED)})]
+    for block in read_blocks(run.path / "tracks.parquet", DRAWN):
+        keep = block[PARTICLE] >= 0
+        kept.append(block[keep if measured is None else keep & block[PARTICLE].isin(measured)])
+    rows = pd.concat([part for part in kept if len(part)] or kept, ignore_index=True)
+    del kept
+    return rows.sort_values([PARTICLE, FRAME], kind="stable", ignore_index=True)
 
 
 def pixels_of(movie: Movie, index: int) -> NDArray[Any] | None:

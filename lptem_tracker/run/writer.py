@@ -22,6 +22,7 @@ RESULT_FILES = (
     "msd.csv",
     "events.csv",
     "clusters.csv",
+    "times.csv",
     "summary.json",
     "settings.toml",
     "run.json",

@@ -11,7 +11,7 @@ import pytest
 
 from lptem_tracker.errors import InputError
 from lptem_tracker.report.paths import detections_per_frame, read_paths
-from lptem_tracker.report.source import measured_tracks
+from lptem_tracker.report.source import DRAWN, drawn_tracks, measured_tracks
 from lptem_tracker.run import open_run
 
 MakeRun = Callable[..., Path]
@@ -32,6 +32,16 @@ def test_a_table_that_fits_is_read_whole(make_run: MakeRun) -> None:
     paths = read_paths(open_run(folder))
     assert paths.stride == 1
     pd.testing.assert_frame_equal(paths.rows, whole[list(paths.rows)])
+
+
+def test_what_is_drawn_is_what_was_measured(make_run: MakeRun) -> None:
+    """Read block by block, some columns only, the rows of an overlay are those of the whole table, filled ones too."""
+    folder = make_run()
+    whole = measured_tracks(open_run(folder))
+    _in_blocks(folder, 7)
+    drawn = drawn_tracks(open_run(folder))
+    assert set(drawn) == set(DRAWN) & set(whole)
+    pd.testing.assert_frame_equal(drawn, whole[list(drawn)])
 
 
 def test_a_long_table_is_thinned_particle_by_particle(make_run: MakeRun) -> None:
