@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from lptem_tracker.analysis import Measurement, measure_columns, nothing_measured
+from lptem_tracker.analysis.shelf import shelves_in
 from lptem_tracker.detect import describe_quality
 from lptem_tracker.job import Job, Stored
 from lptem_tracker.link import LinkOptions, link_stream
@@ -64,7 +65,7 @@ def conclude(writer: RunWriter, job: Job, described: Mapping[str, Any], store: S
     job.recall(store)
     with job.stage("link"):
         linked = _link(writer, job, store)
-    with job.stage("measure"):
+    with job.stage("measure"), shelves_in(writer.work):
         result = _measure(job, writer.path)
     quality = _quality(job, described, writer.path, linked.n_detections)
     warnings = [*job.warnings, *quality.pop("warnings", [])]

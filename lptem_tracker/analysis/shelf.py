@@ -6,6 +6,8 @@ import tempfile
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
 
 import numpy as np
 
@@ -17,11 +19,29 @@ IN_MEMORY = 4_000_000
 AHEAD = 1_000_000
 """Numbers that are read from the disk together."""
 
+_FOLDER: ContextVar[Path | None] = ContextVar("folder", default=None)
+
+
+@contextmanager
+def shelves_in(folder: Path) -> Iterator[None]:
+    """Lay down tables in a folder that exists: that of the system for temporary files may be memory itself.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    """
+    before = _FOLDER.set(folder)
+    try:
+        yield
+    finally:
+        _FOLDER.reset(before)
+
 
 class Shelf:
     """A table (P, A, N) that is filled column by column and read row by row.
 
-    It lies in a file without a name, which is gone when nothing refers to it any more.
+    It lies in a file without a name, in the folder of `shelves_in` or else that of the system for temporary files,
+    which is gone when nothing refers to it any more.
 
     Parameters
     ----------
@@ -37,7 +57,7 @@ class Shelf:
     def __init__(self, shape: tuple[int, int, int]) -> None:
         self.shape = shape
         with _told():
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the table
+            self._file = tempfile.TemporaryFile(dir=_FOLDER.get())  # noqa: SIM115 - it lives as long as the table
         weakref.finalize(self, self._file.close)
         self._first, self._ahead = 0, np.empty((0, *shape[1:]))
 
@@ -84,7 +104,10 @@ def _told() -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        folder = _FOLDER.get()
+        other = "give another -o" if folder else "name another folder in the variable TMPDIR"
         raise OutputError(
-            f"Tables of many tracks could not be laid down in {tempfile.tempdir or 'a folder of temporary files'} "
-            f"({error.strerror or error}); free some space there, or name another folder in the variable TMPDIR."
+            f"Tables of many tracks could not be laid down in "
+            f"{folder or tempfile.tempdir or 'a folder of temporary files'} "
+            f"({error.strerror or error}); free some space there, or {other}."
         ) from None

@@ -107,13 +107,14 @@ def measure(
     TrackMate's files are taken as they are. Without a scale, results are in px and frames.
     """
     from lptem_tracker.analysis import measure as measure_tracks
+    from lptem_tracker.analysis.shelf import shelves_in
     from lptem_tracker.cli.targets import Target
     from lptem_tracker.run import environment
 
     settings = opt.settings_from(config, given)
     source = _tracks(tracks, settings)
     table, calibration = source.table, source.calibration
-    with Target(output, MEASURED, force=force) as target:
+    with Target(output, MEASURED, force=force) as target, shelves_in(target.scratch):
         result = measure_tracks(
             source.moved(source.long_enough(settings.link.min_track_frames), -1),
             calibration,

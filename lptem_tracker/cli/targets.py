@@ -56,6 +56,11 @@ class Target:
         """Whether more than one table can be written."""
         return self._writer is not None
 
+    @property
+    def scratch(self) -> Path:
+        """Folder for what is laid down on the way."""
+        return self.output.parent if self._writer is None else self._writer.work
+
     def write(self, name: str, table: pd.DataFrame) -> None:
         """Write a table; beside the main one only a folder takes others."""
         if self._writer is not None:

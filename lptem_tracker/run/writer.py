@@ -62,21 +62,31 @@ class RunWriter:
 
         self.path = Path(path)
         self.work = self.path / WORK
+        self._lock = filelock.FileLock(self.path / LOCK)
         with writing(self.path):
+            self._keep_inside()
+            if (self.path / LOCK).is_file():
+                # what a run that goes on has written so far is nothing to resume or to replace
+                self._take()
+                self._lock.release()
             resuming = self._check(force=force, resume=resume, only=only)
             self.path.mkdir(parents=True, exist_ok=True)
-            self._keep_inside()
-            self._lock = filelock.FileLock(self.path / LOCK)
-            try:
-                self._lock.acquire(timeout=0)
-            except filelock.Timeout:
-                raise OutputError(f"Another run is writing into {self.path}; wait for it or give another -o.") from None
+            self._take()
             if force and not resuming:
                 self._clear(only or RESULT_FILES)
             for part in self.path.iterdir():
                 if _is_part(part.name):
                     part.unlink(missing_ok=True)
             self.work.mkdir(exist_ok=True)
+
+    def _take(self) -> None:
+        """Lock the folder, or say that another run holds it."""
+        import filelock
+
+        try:
+            self._lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise OutputError(f"Another run is writing into {self.path}; wait for it or give another -o.") from None
 
     def _keep_inside(self) -> None:
         """Refuse a folder whose own files are links: what is written through them would land elsewhere."""

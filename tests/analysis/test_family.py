@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,6 +93,9 @@ def test_a_full_disk_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> N
     """What does not fit on the disk is an error with the place in it, no traceback."""
 
     class Full(io.BytesIO):
+        def __init__(self, **_: object) -> None:
+            super().__init__()
+
         def write(self, _: object) -> int:
             raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -100,10 +104,25 @@ def test_a_full_disk_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> N
         Shelf((3, 1, 1)).put(0, 0, np.ones(3))
 
 
+def test_tables_lie_where_they_are_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within `shelves_in` the folder is the one given, and its error names it; afterwards it is the system's again."""
+    asked: list[object] = []
+    make = shelf.tempfile.TemporaryFile
+    monkeypatch.setattr(shelf.tempfile, "TemporaryFile", lambda dir: asked.append(dir) or make(dir=dir))
+    with shelf.shelves_in(tmp_path):
+        table = Shelf((3, 1, 1))
+        table.put(0, 0, np.arange(3.0))
+    assert table.column(0, 0).tolist() == [0.0, 1.0, 2.0]
+    Shelf((3, 1, 1))
+    assert asked == [tmp_path, None]
+    with shelf.shelves_in(tmp_path / "gone"), pytest.raises(OutputError, match=r"gone .*give another -o"):
+        Shelf((3, 1, 1))
+
+
 def test_no_folder_for_temporary_files_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing can be laid down the error says how to name another folder."""
 
-    def nowhere() -> None:
+    def nowhere(**_: object) -> None:
         raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
 
     monkeypatch.setattr(shelf.tempfile, "TemporaryFile", nowhere)

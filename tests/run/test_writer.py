@@ -63,8 +63,10 @@ def test_two_runs_into_one_folder_the_second_is_refused(tmp_path):
     command = [sys.executable, "-c", _HOLD, str(tmp_path / "run")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "held\n"
-        with pytest.raises(OutputError, match="Another run"):
-            RunWriter(tmp_path / "run", force=True)
+        (tmp_path / "run" / "detections.parquet").touch()  # what it has written so far is nobody's to resume
+        for how in ({}, {"force": True}, {"resume": True}):
+            with pytest.raises(OutputError, match="Another run"):
+                RunWriter(tmp_path / "run", **how)
         process.communicate("\n", timeout=30)
     assert process.returncode == 0
     RunWriter(tmp_path / "run", force=True).close()
