@@ -190,17 +190,19 @@ def validate_particles(table: pd.DataFrame) -> pd.DataFrame:
 def validate_msd(table: pd.DataFrame) -> pd.DataFrame:
     """Return a copy of a table of mean-square displacements, as ``msd.csv`` holds it, all of whose columns are numbers.
 
+    Rows of all particles together have a blank `particle`.
+
     Raises
     ------
     TableError
         There is no `particle`, or a column holds something else than numbers.
     """
-    return _with_numbers(table, [str(name) for name in table.columns], "msd")
+    return _with_numbers(table, [str(name) for name in table.columns], "msd", particle="float64")
 
 
-def _with_numbers(table: pd.DataFrame, names: list[str], what: str) -> pd.DataFrame:
+def _with_numbers(table: pd.DataFrame, names: list[str], what: str, *, particle: str = "int64") -> pd.DataFrame:
     """Return a copy in which the columns `names` are numbers, whole ones as they are."""
-    dtypes = dict.fromkeys(names, "float64") | {PARTICLE: "int64"}
+    dtypes = dict.fromkeys(names, "float64") | {PARTICLE: particle}
     whole = [name for name in names if name in table and str(getattr(table[name], "dtype", "")) == "int64"]
     return _typed(table, {name: dtype for name, dtype in dtypes.items() if name not in whole}, (PARTICLE,), what)
 

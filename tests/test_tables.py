@@ -140,3 +140,12 @@ def test_measured_particles_keep_their_whole_numbers_and_text() -> None:
         validate_particles(table.assign(D_nm2_s="fast"))
     with pytest.raises(TableError, match="msd table needs the column particle"):
         validate_msd(table.drop(columns="particle"))
+
+
+def test_mean_curves_have_a_blank_particle():
+    """As `analyze` writes them: rows of one particle, then rows of all together, whose particle stays blank."""
+    rows = {"particle": [3, 3, None], "lag_frames": [1, 2, 1], "msd_px2": [0.5, 1.0, 0.6], "n_pairs": [9, 8, 9]}
+    table = validate_msd(pd.DataFrame(rows))
+    assert table["particle"].isna().tolist() == [False, False, True]
+    assert table["particle"].tolist()[:2] == [3, 3]
+    assert table["lag_frames"].dtype == "int64"
