@@ -67,29 +67,52 @@ def _plane(p, origin, sums, grad):  # type: ignore[no-untyped-def]
 
 
 @inlined
+def _products(jac, res, n, free, m, hess, g):  # type: ignore[no-untyped-def]
+    """Write JᵀJ and Jᵀr of the free parameters, below the diagonal; by two columns and two rows at a time.
+
+    Each pixel is then looked up half as often: that, not the products, takes the time.
+    """
+    for i in range(0, m, 2):
+        one, other = jac[free[i]], (jac[free[i + 1]] if i + 1 < m else res)
+        for k in range(0, i + 1, 2):
+            left, right = jac[free[k]], (jac[free[k + 1]] if k + 1 < m else res)
+            a, b, c, d = 0.0, 0.0, 0.0, 0.0
+            for j in range(n):
+                a += one[j] * left[j]
+                b += one[j] * right[j]
+                c += other[j] * left[j]
+                d += other[j] * right[j]
+            hess[i, k] = a
+            if k + 1 < m:
+                hess[i, k + 1] = b
+            if i + 1 < m:
+                hess[i + 1, k] = c
+                hess[i + 1, min(k + 1, m - 1)] = d
+        a, b = 0.0, 0.0
+        for j in range(n):
+            a += one[j] * res[j]
+            b += other[j] * res[j]
+        g[i] = a
+        if i + 1 < m:
+            g[i + 1] = b
+
+
+@inlined
 def _normal(jac, res, n, free, m, sums, grad, p, prior, precision, hess, g):  # type: ignore[no-untyped-def]
     """Write the normal matrix and gradient of the free parameters, priors included."""
+    _products(jac, res, n, free, m, hess, g)
     for i in range(m):
         a = free[i]
         for k in range(i + 1):
             b = free[k]
-            total = 0.0
-            ra, rb = jac[a], jac[b]
-            for j in range(n):
-                total += ra[j] * rb[j]
             if a >= LEVEL and b >= LEVEL:
                 lo, hi = min(a, b) - LEVEL, max(a, b) - LEVEL
-                total += sums[hi] if lo == 0 else sums[2 + lo + hi - 1]
-            hess[i, k] = total
-            hess[k, i] = total
-        total = 0.0
-        ra = jac[a]
-        for j in range(n):
-            total += ra[j] * res[j]
+                hess[i, k] += sums[hi] if lo == 0 else sums[2 + lo + hi - 1]
+            hess[k, i] = hess[i, k]
         if a >= LEVEL:
-            total += grad[a - LEVEL]
+            g[i] += grad[a - LEVEL]
         hess[i, i] += precision[a] + 1e-12
-        g[i] = total + precision[a] * (prior[a] - p[a])
+        g[i] += precision[a] * (prior[a] - p[a])
 
 
 @inlined

@@ -26,32 +26,47 @@ def _strip(row, cells, first, last, out):  # type: ignore[no-untyped-def]
 
 
 @inlined
+def _lag(lags, k, stride):  # type: ignore[no-untyped-def]
+    """Return by how many cells the k-th lag shifts, and the correlation there; 0 beyond the last one."""
+    if k >= lags.shape[0]:
+        return 0, np.float32(0.0)
+    return int(lags[k, 1]) * stride + int(lags[k, 0]), np.float32(lags[k, 2])
+
+
+@inlined
 def _lagged(column, lags, stride, span, out):  # type: ignore[no-untyped-def]
-    """Write the sum of a column at all lags, each times the noise's correlation there."""
-    for t in range(span):
-        out[t] = 0.0
-    for k in range(lags.shape[0]):
-        shifted, rho = column[int(lags[k, 1]) * stride + int(lags[k, 0]) :], np.float32(lags[k, 2])
-        for t in range(span):
-            out[t] += rho * shifted[t]
+    """Write the sum of a column at all lags, each times the noise's correlation there; four lags at a time."""
+    for k in range(0, lags.shape[0], 4):
+        (s0, r0), (s1, r1) = _lag(lags, k, stride), _lag(lags, k + 1, stride)
+        (s2, r2), (s3, r3) = _lag(lags, k + 2, stride), _lag(lags, k + 3, stride)
+        c0, c1, c2, c3 = column[s0:], column[s1:], column[s2:], column[s3:]
+        if k == 0:
+            for t in range(span):
+                out[t] = r0 * c0[t] + r1 * c1[t] + r2 * c2[t] + r3 * c3[t]
+        else:
+            for t in range(span):
+                out[t] += r0 * c0[t] + r1 * c1[t] + r2 * c2[t] + r3 * c3[t]
 
 
 @inlined
 def _correlated(jac, px, n, free, m, lags, dense, cells, extra):  # type: ignore[no-untyped-def]
     """Write JᵀPJ, with P the noise's correlation at the lags of one half plane, strip of lines after strip."""
     column, line = px[COLUMN], px[LINE]
-    left, right = column[0], column[0]
+    left, right = np.int32(column[0]), np.int32(column[0])
     for j in range(n):
-        left, right = min(left, column[j]), max(right, column[j])
+        left, right = min(left, np.int32(column[j])), max(right, np.int32(column[j]))
     stride = int(right - left) + 1 + _REACH
     lines = max(1, CELLS // stride - _REACH)
     first = 0
     while first < n:
-        top, last, below = int(line[first]), first, first
+        top, below = int(line[first]), first
         while below < n and line[below] < top + lines + _REACH:
-            cells[below] = (int(line[below]) - top) * stride + int(column[below] - left)
             below += 1
-            last = below if line[below - 1] < top + lines else last
+        last = below
+        while line[last - 1] >= top + lines:
+            last -= 1
+        for j in range(first, below):
+            cells[j] = (np.int64(line[j]) - top) * stride + np.int64(column[j]) - left
         span = (int(line[last - 1]) - top + 1) * stride
         whole = max(span + (_REACH + 1) * stride, (int(line[below - 1]) - top + 1) * stride)
         for i in range(m):
@@ -62,11 +77,16 @@ def _correlated(jac, px, n, free, m, lags, dense, cells, extra):  # type: ignore
         for k in range(m):
             lagged = dense[m, :span]
             _lagged(dense[k, :whole], lags, stride, span, lagged)
-            for i in range(m):
-                strip, total = dense[i, :span], np.float32(0.0)
+            for i in range(0, m, 2):
+                # two at a time: what they share is looked up once
+                strip, other = dense[i, :span], dense[min(i + 1, m), :span]
+                total, beside = np.float32(0.0), np.float32(0.0)
                 for t in range(span):
                     total += strip[t] * lagged[t]
+                    beside += other[t] * lagged[t]
                 extra[i, k] += total
+                if i + 1 < m:
+                    extra[i + 1, k] += beside
         first = last
 
 
