@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,31 +110,38 @@ def _pooled(
 ) -> tuple[tuple[float, float, float, float], str]:
     """One alpha for all tracks, with one K or with each track's own integrated out."""
     n = len(family.m)
-    each = None
-    if not one_scale:
-        each = np.concatenate([level.integrated for _, level in over_sigma2(family, noise.sigma2)])
-
-    def curve(counts: npt.NDArray[Any]) -> Floats:
-        """Return the log-likelihood over alpha when each track counts as often as given."""
-        if each is None:
-            total = at_sigma2(pool(family, counts), noise.sigma2).best.max(2)
-        else:
-            total = np.tensordot(counts, each, 1).max(2)
-        return np.asarray(CubicSpline(ALPHA, total, axis=1)(ALPHA_FINE))
-
-    alpha, low, high = (float(v[0]) for v in _interval(curve(np.ones((1, n))), level))
+    many = n >= MIN_BOOTSTRAP and bootstrap >= 2
+    counts: list[npt.NDArray[Any]] = [np.ones((1, n))]
+    if many:
+        counts.append(resampled(n, bootstrap, seed))
+    elif n >= MIN_SPREAD:
+        counts.append(without_each(n))
+    whole, *others = _curves(family, noise, counts, one_scale=one_scale)
+    alpha, low, high = (float(v[0]) for v in _interval(whole, level))
     std = (high - low) / (2 * normal_quantile(0.5 + level / 2))
     method = "profile likelihood"
-    if n >= MIN_BOOTSTRAP and bootstrap >= 2:
-        draws = ALPHA_FINE[curve(resampled(n, bootstrap, seed)).argmax(1)]
+    if many:
+        draws = ALPHA_FINE[others[0].argmax(1)]
         std = float(draws.std()) * np.sqrt(n / (n - 1))
         half = student_quantile(0.5 + level / 2, n - 1) * std
         low, high, method = max(alpha - half, 0.0), min(alpha + half, 2.0), f"bootstrap over {n} tracks"
-    elif n >= MIN_SPREAD and (found := between(ALPHA_FINE[curve(without_each(n)).argmax(1)], std)).doubtful:
+    elif n >= MIN_SPREAD and (found := between(ALPHA_FINE[others[0].argmax(1)], std)).doubtful:
         std, method = max(found.std, std), f"jackknife over {n} tracks"
         half = student_quantile(0.5 + level / 2, n - 1) * std
         low, high = max(min(low, alpha - half), 0.0), min(max(high, alpha + half), 2.0)
     return (alpha, low, high, std), method
+
+
+def _curves(family: Family, noise: SharedNoise, counts: Sequence[npt.NDArray[Any]], *, one_scale: bool) -> list[Floats]:
+    """Log-likelihoods (B, A) over alpha of ensembles in which each track counts as often as `counts` (B, P) says."""
+    if one_scale:
+        totals = [at_sigma2(pool(family, each), noise.sigma2).best for each in counts]
+    else:
+        totals = [np.zeros((len(each), len(ALPHA), len(noise.sigma2))) for each in counts]
+        for rows, part in over_sigma2(family, noise.sigma2):
+            for total, each in zip(totals, counts):
+                total += np.tensordot(each[:, rows], part.integrated, 1)
+    return [np.asarray(CubicSpline(ALPHA, total.max(2), axis=1)(ALPHA_FINE)) for total in totals]
 
 
 def _interval(curve: Floats, level: float) -> tuple[Floats, Floats, Floats]:
