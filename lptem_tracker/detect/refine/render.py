@@ -14,6 +14,7 @@ from lptem_tracker.detect.refine.shapes import (
     CONTRAST,
     CORNER,
     DISK,
+    ELLIPSE,
     LOG_S,
     TABLE,
     THETA,
@@ -63,6 +64,15 @@ def _render(kinds: Any, params: Any, use: Any, table: Any, total: Any) -> None:
 def _depths(kind: Any, p: Any, b: float, iy: int, x0: int, x1: int, depth: Any) -> None:
     """Write the distances to an outline along a run of pixels of a line."""
     cos, sin, dy = math.cos(p[THETA]), math.sin(p[THETA]), iy - p[Y]
+    if kind == ELLIPSE:
+        ia, ib = 1 / (p[A] * p[A]), 1 / (b * b)
+        for k in range(x1 - x0):
+            dx = x0 + k - p[X]
+            u, v = cos * dx + sin * dy, cos * dy - sin * dx
+            u, v = u * u * ia, v * v * ib
+            rho, g = math.sqrt(u + v), math.sqrt(u * ia + v * ib)
+            depth[k] = min(p[A], b) if g < 1e-9 else (1 - rho) * rho / g
+        return
     for k in range(x1 - x0):
         dx = x0 + k - p[X]
         depth[k] = distance(kind, cos * dx + sin * dy, cos * dy - sin * dx, p[A], b, p[CORNER])

@@ -89,7 +89,7 @@ def _spikes(image, limit, out):  # type: ignore[no-untyped-def]
 def _dead(image, out):  # type: ignore[no-untyped-def]
     """Mark squares of `_DEAD_SIDE` and lines of `_DEAD_RUN` equal pixels either way; return how many they are."""
     height, width = image.shape
-    run = np.zeros(width, np.int64)
+    run, marked = np.zeros(width, np.int32), False
     for y in range(height):
         line, along, here = image[y], 0, 0
         if y > 0:
@@ -97,21 +97,31 @@ def _dead(image, out):  # type: ignore[no-untyped-def]
             for x in range(width):
                 run[x] = run[x] + 1 if line[x] == above[x] else 0
             for x in range(width):
-                here += run[x] >= _DEAD_RUN - 1
+                here += 1 if run[x] >= _DEAD_RUN - 1 else 0
             if here > 0:
+                marked = True
                 for x in range(width):
                     if run[x] >= _DEAD_RUN - 1:
                         out[y - _DEAD_RUN + 1 : y + 1, x] = True
+        # hardly a line holds as many equal pixels: these loops vectorise, the one below does not
+        one, two, three, last = line[1:], line[2:], line[3:], line[_DEAD_SIDE - 1 :]
+        for x in range(width - _DEAD_SIDE + 1):
+            v = line[x]
+            along += 1 if (one[x] == v) & (two[x] == v) & (three[x] == v) & (last[x] == v) else 0
+        if along == 0:
+            continue
+        along = 0
         for x in range(1, width):
             along = along + 1 if line[x] == line[x - 1] else 0
             if along >= _DEAD_RUN - 1:
-                out[y, x - _DEAD_RUN + 1 : x + 1] = True
+                out[y, x - _DEAD_RUN + 1 : x + 1] = marked = True
             if along >= _DEAD_SIDE - 1 and run[x - _DEAD_SIDE + 1 : x + 1].min() >= _DEAD_SIDE - 1:
-                out[y - _DEAD_SIDE + 1 : y + 1, x - _DEAD_SIDE + 1 : x + 1] = True
+                out[y - _DEAD_SIDE + 1 : y + 1, x - _DEAD_SIDE + 1 : x + 1] = marked = True
     count = 0
-    for y in range(height):
-        for x in range(width):
-            count += out[y, x]
+    if marked:
+        for y in range(height):
+            for x in range(width):
+                count += out[y, x]
     return count
 
 
