@@ -114,7 +114,7 @@ def run_batch(
     finish : callable, optional
         Called with (run, settings) on the worker after a movie, to draw it.
     told : callable, optional
-        Called with all outcomes whenever one changes.
+        Called with all outcomes whenever one changes, and when the summary is written.
 
     Returns
     -------
@@ -162,6 +162,7 @@ def run_batch(
             for _, result in _completed([again], keep):
                 settle(item, result)
         _sum_up(list(outcomes.values()), output, settings)
+        told(list(outcomes.values()))  # once more: a page may show what was summed up
         lock.finish()
     return list(outcomes.values())
 
