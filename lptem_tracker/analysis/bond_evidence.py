@@ -22,23 +22,18 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-LEAST_WOBBLE, MOST_WOBBLE = 0.12, 0.5  # of the relative motion of free particles; bonds are no steel rods
 MOST_ROLL = 0.97  # share of bonds that let two particles roll about each other
 ROLLS = 0.4  # motion across the line of centres over that of free particles from which a pair rolls
-CHI2_MEDIAN = 0.455  # of one degree of freedom
 MOST_FOR = 2.0  # logarithm of the odds by which a movie of bonds speaks for one more, at most
 MANY = 20  # contacts from which on so many look bound by chance that their share is taken with care
 MOST_SLACK = 2.0  # log-likelihood by which the share of bonds may be smaller than the likeliest
 SURE = 12.0  # log-likelihood ratio of a contact that outlasts diffusion
-WORST_STEP = -4.0  # one wrong link counts no more than this
-WORST_OF_STRETCH = -2.5  # the same where the end of a contact is looked at
 OUTLASTING = 18.0  # a contact so many escape times long is a bond
-MIN_SURE = 3  # of such contacts, from which it is learnt how bonds move
+MIN_SURE = 3  # of such contacts, from which it is learnt how many bonds roll
 CLAIM = 3.0  # logarithm of the odds from which a bond is claimed: one claim in twenty may be wrong
 MOST_MOBILE = 0.9  # share of a pair's odds that lie below the mobility that may have brought it together
 PARTS = 8  # places at which a bond is taken to begin, or end, within a contact
 NEARLY = 2.0  # logarithm of the likelihood by which a longer part of a contact may fall behind the likeliest
-BEFORE_BOUND = 5.0  # log-likelihood ratio for free motion of an end of a contact that is not yet, or no longer, bound
 TOGETHER = 200  # contacts whose parts are looked at together
 MERGER_FRAMES = 5  # how far a contact may end from the coalescence of its two particles
 
@@ -64,10 +59,10 @@ def keep_held(
     twenty free pairs at most (Markov's inequality), so that one in twenty claims is wrong at most, and of twenty movies
     without bonds one claims a bond. Where motion is too slow beside the error to tell in the time, no bond is claimed,
     unless the two came together by more than such motion explains (`came_together`).
-    A contact that outlasts diffusion by far is a bond whatever it does; from those it is learnt how far bonds wobble
-    and roll. Contacts that last through the movie make no event and are let be, and those that end in a coalescence
-    were bonds. An end of a bond in which the two still, or again, move freely is cut off where that is e⁵ times as
-    likely as a bound pair, to which it happens once in 150 (Wald 1945).
+    A contact that outlasts diffusion by far is a bond whatever it does; from those it is learnt how often bonds roll.
+    Contacts that last through the movie make no event and are let be, and those that end in a coalescence were bonds.
+    A bond lasts for the longest part of the contact that is nearly as likely to be bound as the likeliest, and for
+    what else of the contact is claimed to be: where surfaces never part, a pair that turned for once is still bound.
 
     Parameters
     ----------
@@ -120,31 +115,48 @@ def _stretches(
     if not listed:
         return {}, np.empty(0)
     contacts = [contact for _, contact in listed]
-    slack = _learn(contacts)
+    rolling = _rolling(contacts)
     parts = [_parts(contact, rule) for contact in contacts]
-    each = _evidence(contacts, parts, mobility, slack, rule)
+    each = _evidence(contacts, parts, mobility, rolling, rule)
     whole = np.array([logsumexp(ratios) - np.log(len(ratios)) for ratios in each])
     sure = np.array([contact.escape_times > OUTLASTING for contact in contacts])
     evidence = np.where(sure, np.maximum(whole, SURE), whole)
     odds = evidence + np.minimum(_log_odds(evidence), MOST_FOR)
     claimed = odds >= CLAIM
-    part = {int(k): _longest_of(parts[k], each[k]) for k in np.flatnonzero(claimed & ~merging & ~sure)}
-    part = _closer(part, contacts, mobility, slack, rule)
-    return {
-        listed[k][0]: _trimmed(_part_of(contacts[k], part[k]) if k in part else contacts[k], slack, rule)
-        for k in np.flatnonzero(claimed | merging).tolist()
-    }, odds
+    part = {int(k): _longest_of(parts[k], each[k]) for k in np.flatnonzero(claimed | merging)}
+    part = _closer(_with_the_rest(part, contacts, mobility, rolling, rule), contacts, mobility, rolling, rule)
+    return {listed[k][0]: _frames(contacts[k], part[k]) for k in part}, odds
+
+
+def _with_the_rest(
+    part: dict[int, slice], contacts: list[_Contact], mobility: Mobility, rolling: float, rule: ContactRule
+) -> dict[int, slice]:
+    """Add what is bound of the rest of each contact, before and after its bound part, until there is no more."""
+    part = dict(part)
+    some = list(part)
+    while some:
+        rest = [(k, parts) for k in some for parts in _rest(contacts[k], part[k], rule)]
+        if not rest:
+            break
+        some = []
+        each = _evidence([contacts[k] for k, _ in rest], [parts for _, parts in rest], mobility, rolling, rule)
+        for (k, parts), ratios in zip(rest, each):
+            if logsumexp(ratios) - np.log(len(ratios)) >= CLAIM:
+                more = _longest_of(parts, ratios)
+                part[k] = slice(min(part[k].start, more.start), max(part[k].stop, more.stop))
+                some.append(k)
+    return part
 
 
 def _closer(
-    part: dict[int, slice], contacts: list[_Contact], mobility: Mobility, slack: _Slack, rule: ContactRule
+    part: dict[int, slice], contacts: list[_Contact], mobility: Mobility, rolling: float, rule: ContactRule
 ) -> dict[int, slice]:
     """Place the ends of bonds to the frame: each round looks between the places of the last."""
     part = dict(part)
     width = {k: -(-len(contacts[k].path.frame) // (PARTS - 1)) for k in part}
     while some := [k for k in part if width[k] > 1]:
         near = [_nearby(contacts[k], part[k], width[k], rule) for k in some]
-        for k, parts, ratios in zip(some, near, _evidence([contacts[k] for k in some], near, mobility, slack, rule)):
+        for k, parts, ratios in zip(some, near, _evidence([contacts[k] for k in some], near, mobility, rolling, rule)):
             part[k] = _longest_of(parts, ratios)
             width[k] = -(-width[k] // 4) if width[k] > 2 else 1
     return part
@@ -164,11 +176,21 @@ def _nearby(contact: _Contact, part: slice, width: int, rule: ContactRule) -> li
 
 def _parts(contact: _Contact, rule: ContactRule) -> list[slice]:
     """Rows of a contact in which the pair may be bound: from some row on, where it was free before, up to some row."""
-    n = len(contact.path.frame)
-    least = min(max(rule.min_contact_frames, 2), n)
-    cuts = np.unique(np.linspace(0, n - least, PARTS).astype(int))
-    firsts = cuts if contact.formed else cuts[:1]
-    lasts = n - cuts if contact.broken else np.array([n])
+    return _within(0, len(contact.path.frame), contact.formed, contact.broken, rule)
+
+
+def _rest(contact: _Contact, part: slice, rule: ContactRule) -> list[list[slice]]:
+    """Rows before a part of a contact, and rows after it, in which the pair may be bound."""
+    n, least = len(contact.path.frame), max(rule.min_contact_frames, 2)
+    before = [_within(0, part.start, contact.formed, True, rule)] if part.start >= least else []
+    return before + ([_within(part.stop, n, True, contact.broken, rule)] if n - part.stop >= least else [])
+
+
+def _within(first: int, stop: int, formed: bool, broken: bool, rule: ContactRule) -> list[slice]:
+    least = min(max(rule.min_contact_frames, 2), stop - first)
+    cuts = np.unique(np.linspace(0, stop - first - least, PARTS).astype(int))
+    firsts = first + (cuts if formed else cuts[:1])
+    lasts = stop - (cuts if broken else cuts[:1])
     return [slice(int(i), int(j)) for i in firsts for j in lasts if j - i >= least]
 
 
@@ -195,26 +217,16 @@ def _merging(listed: list[int], bonds: Bonds, mergers: Sequence[Merger]) -> Bool
 
 
 @dataclass(frozen=True)
-class _Steps:
-    """Steps along the line of centres and across it in px, their variance if free, and the frame each ends in."""
-
-    radial: Floats
-    tangential: Floats
-    loose: Floats
-    frame: Ints
-
-
-@dataclass(frozen=True)
 class _Contact:
-    """A pair in contact: where one is of the other, its steps, their variance if it is rigid, its odds of mobility.
+    """A pair in contact: where one is of the other, and its odds of mobility.
 
-    `first` and `after` are the first frame of the contact and the one after its last.
+    `turning` is the mean square of its steps across the line of centres over that of free particles; `first` and
+    `after` are the first frame of the contact and the one after its last.
     """
 
     path: PairPath
-    steps: _Steps
-    rigid: float
     odds: Floats
+    turning: float
     escape_rate: float
     first: int
     after: int
@@ -227,14 +239,6 @@ class _Contact:
         return self.escape_rate * float(self.path.frame[-1] - self.path.frame[0])
 
 
-@dataclass(frozen=True)
-class _Slack:
-    """How bonds move: variance along the line of centres over that of free pairs, and share of those that roll."""
-
-    wobble: float = LEAST_WOBBLE
-    rolling: float = FEW_ROLL
-
-
 def _contact(bodies: Bodies, bonds: Bonds, mobility: Mobility, rule: ContactRule, k: int) -> _Contact | None:
     """Path of the pair in contact `k`; None where it was seen once only."""
     a, b = int(bonds.a[k]), int(bonds.b[k])
@@ -245,13 +249,13 @@ def _contact(bodies: Bodies, bonds: Bonds, mobility: Mobility, rule: ContactRule
     if len(frames) < 2:
         return None
     x, y = bodies.x[rows_b] - bodies.x[rows_a], bodies.y[rows_b] - bodies.y[rows_a]
-    rigid = 4 * mobility.error2
     odds = mobility.of_pair(a, b)
     free = mobility.mean(odds)
     rate = np.pi**2 * free / (8 * _width(mobility, rule) ** 2)
-    steps = _steps(x, y, frames, free, rigid)
+    across = (np.diff(y) * x[:-1] - np.diff(x) * y[:-1]) / (np.hypot(x, y)[:-1] + 1e-9)
+    turning = float(np.mean(across**2 / (free * np.diff(frames) + 4 * mobility.error2)))
     ends = int(bonds.start[k]), int(bonds.end[k]), bool(bonds.formed[k]), bool(bonds.broken[k])
-    return _Contact(pair_path(x, y, frames), steps, rigid, odds, rate, *ends)
+    return _Contact(pair_path(x, y, frames), odds, turning, rate, *ends)
 
 
 def _width(mobility: Mobility, rule: ContactRule) -> float:
@@ -259,25 +263,14 @@ def _width(mobility: Mobility, rule: ContactRule) -> float:
     return rule.off_px + 2 * float(np.sqrt(mobility.error2))
 
 
-def _steps(x: Floats, y: Floats, frames: Ints, free: float, rigid: float) -> _Steps:
-    way = np.hypot(x, y)[:-1] + 1e-9
-    radial = (np.diff(x) * x[:-1] + np.diff(y) * y[:-1]) / way
-    tangential = (np.diff(y) * x[:-1] - np.diff(x) * y[:-1]) / way
-    return _Steps(radial, tangential, free * np.diff(frames) + rigid, frames[1:])
-
-
-def _learn(contacts: list[_Contact]) -> _Slack:
-    """Wobble and rolling of contacts that last too long for free pairs."""
-    sure = [c for c in contacts if c.escape_times > OUTLASTING]
-    if len(sure) < MIN_SURE:
-        return _Slack()
-    wobble = float(np.median([np.mean(c.steps.radial**2 / c.steps.loose) for c in sure]))
-    rolls = float(np.mean([np.mean(c.steps.tangential**2 / c.steps.loose) > ROLLS for c in sure]))
-    return _Slack(float(np.clip(1.5 * wobble, LEAST_WOBBLE, MOST_WOBBLE)), float(np.clip(rolls, FEW_ROLL, MOST_ROLL)))
+def _rolling(contacts: list[_Contact]) -> float:
+    """Share of bonds that let two particles roll about each other, from contacts that last too long for free pairs."""
+    sure = [contact.turning > ROLLS for contact in contacts if contact.escape_times > OUTLASTING]
+    return float(np.clip(np.mean(sure), FEW_ROLL, MOST_ROLL)) if len(sure) >= MIN_SURE else FEW_ROLL
 
 
 def _evidence(
-    contacts: list[_Contact], parts: list[list[slice]], mobility: Mobility, slack: _Slack, rule: ContactRule
+    contacts: list[_Contact], parts: list[list[slice]], mobility: Mobility, rolling: float, rule: ContactRule
 ) -> list[Floats]:
     """Evidence that the parts of contacts are bonds, for each contact."""
     found: list[Floats] = []
@@ -286,46 +279,18 @@ def _evidence(
         number = np.array([len(own) for _, own in some])
         paths = [contact.path.rows(part) for contact, own in some for part in own]
         odds = np.repeat([contact.odds for contact, _ in some], number, axis=0)
-        ratio = hold_evidence(paths, odds, mobility, slack.rolling, _width(mobility, rule))
+        ratio = hold_evidence(paths, odds, mobility, rolling, _width(mobility, rule))
         found += np.split(ratio, np.cumsum(number)[:-1])
     return found
 
 
-def _trimmed(contact: _Contact, slack: _Slack, rule: ContactRule) -> tuple[int, int]:
-    """First frame, and frame after the last, of a bond without ends in which the pair moves freely.
-
-    Where the pair rolls through most of the contact, steps along the line of centres alone count.
-    """
-    steps = contact.steps
-    tight = np.maximum(contact.rigid, slack.wobble * steps.loose)
-    ratio = _log_ratio(steps.radial, tight, steps.loose)
-    if np.median(steps.tangential**2 / steps.loose) <= ROLLS * CHI2_MEDIAN:
-        ratio = ratio + _log_ratio(steps.tangential, tight, steps.loose)
-    ratio = np.maximum(ratio, WORST_OF_STRETCH)
-    before = np.concatenate([[0.0], np.cumsum(ratio)])
-    after = np.concatenate([np.cumsum(ratio[::-1])[::-1], [0.0]])
-    first = int(before.argmin()) if before.min() < -BEFORE_BOUND else 0
-    last = int(after.argmin()) if after.min() < -BEFORE_BOUND else len(ratio)
-    if (first, last) == (0, len(ratio)) or last - first + 1 < max(rule.min_contact_frames, 2):
-        return contact.first, contact.after
-    return contact.first if first == 0 else int(steps.frame[first - 1]), (
-        contact.after if last == len(ratio) else int(steps.frame[last - 1]) + 1
+def _frames(contact: _Contact, part: slice) -> tuple[int, int]:
+    """First frame, and frame after the last, of some rows of a contact; its own ends where nothing is cut off."""
+    frame = contact.path.frame[part]
+    return (
+        contact.first if part.start == 0 else int(frame[0]),
+        contact.after if part.stop == len(contact.path.frame) else int(frame[-1]) + 1,
     )
-
-
-def _part_of(contact: _Contact, part: slice) -> _Contact:
-    """Some rows of a contact; its first and last frames stay where nothing is cut off."""
-    path, between = contact.path.rows(part), slice(part.start, part.stop - 1)
-    steps = _Steps(*(getattr(contact.steps, f.name)[between] for f in dataclasses.fields(_Steps)))
-    first = contact.first if part.start == 0 else int(path.frame[0])
-    after = contact.after if part.stop == len(contact.path.frame) else int(path.frame[-1]) + 1
-    return dataclasses.replace(contact, path=path, steps=steps, first=first, after=after)
-
-
-def _log_ratio(step: Floats, tight: Floats, loose: Floats) -> Floats:
-    """Log-likelihood ratio of bound to free of steps along one axis."""
-    ratio = 0.5 * np.log(loose / tight) - step**2 / 2 * (1 / tight - 1 / loose)
-    return np.asarray(np.maximum(ratio, WORST_STEP))
 
 
 def _log_odds(evidence: Floats) -> Floats:
