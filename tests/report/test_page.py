@@ -79,6 +79,18 @@ def test_hostile_names_and_metadata_stay_text(make_run: MakeRun) -> None:
     assert html.count("</script>") == 2
 
 
+def test_hostile_columns_and_events_stay_text(make_run: MakeRun) -> None:
+    """A script as the name of a column of particles.csv or events.csv and in their cells is shown as text."""
+    folder = make_run(movie=False)
+    run = open_run(folder)
+    run.particles.assign(**{NASTY: 1.0, "reason": NASTY}).to_csv(folder / "particles.csv", index=False)
+    run.events.assign(**{NASTY: NASTY}).to_csv(folder / "events.csv", index=False)
+    html = _page(folder)
+    assert NASTY not in html
+    assert html.count("<script") == html.count("</script>") == 2
+    assert NASTY in _data(html)["particles"]["names"]
+
+
 def test_embedded_data_cannot_end_its_element() -> None:
     """What could close the element or break a line is written as a code, and reads back the same."""
     text = embedded_json({"a": "</script><!--\u2028&"})
