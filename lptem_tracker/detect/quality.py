@@ -139,15 +139,21 @@ def _signal(pixels: NDArray[np.float64], x: float, y: float, width: float, heigh
     if bottom <= top or right <= left:
         return None
     part = pixels[top:bottom, left:right]
-    v, u = np.mgrid[top:bottom, left:right]
+    u, v = np.arange(left, right), np.arange(top, bottom)[:, None]
     r = np.hypot((u - x) / (width / 2), (v - y) / (height / 2))
     good = np.isfinite(part)
     core, ring = part[(r < 0.6) & good], part[(r > 1.35) & (r < 2.0) & good]
     if len(core) == 0 or len(ring) < 5:
         return None
-    level = float(np.median(ring))
-    spread = 1.4826 * float(np.median(np.abs(ring - level)))
+    level = _median(ring)
+    spread = 1.4826 * _median(np.abs(ring - level))
     difference = float(core.mean()) - level
     if spread <= 0:
         return None
     return difference / spread, difference / abs(level) if level else 0.0
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    """Return the median of some finite values; of so few `np.median` takes five times as long."""
+    ordered = np.sort(values)
+    return float(ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2
