@@ -22,12 +22,12 @@ Sample = tuple[Tensor, Tensor]
 _HIDDEN = 3.0
 """Visibility below which a particle is background."""
 _MORE = {
-    "well_dispersed": 0.25,
-    "faint_film": 0.18,
+    "well_dispersed": 0.22,
+    "faint_film": 0.13,
     "speckled_film": 0.08,
     "no_particles": 0.07,
-    "catalyst_dark_field": 0.08,
-    "dense_film": 0.06,
+    "catalyst_dark_field": 0.15,
+    "dense_film": 0.07,
     "": 0.28,
 }
 """Kinds of picture shown more often than the simulator draws them by itself."""
