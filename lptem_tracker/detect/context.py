@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
+from scipy.special import logit
 
+from lptem_tracker.detect.company import graph, seen_together
 from lptem_tracker.detect.decode import Float
+from lptem_tracker.detect.open_level import LEVELS, open_levels
 from lptem_tracker.detect.pairs import Wide
 from lptem_tracker.detect.surroundings import (
     FLANKS,
@@ -19,14 +21,16 @@ from lptem_tracker.detect.surroundings import (
     TEXTURE,
     flanks,
     neighbours,
+    rectangle_sums,
     ring_contrast,
     summed,
     texture,
 )
 
 _COMPANY = ("score", "size_spread", "significance", "polarity", "contrast", "company", "cover")
-FEATURES = (*_COMPANY, *NEIGHBOURS, *FLANKS, *TEXTURE)
+FEATURES = (*_COMPANY, *NEIGHBOURS, *FLANKS, *TEXTURE, *LEVELS)
 """Columns of `features`."""
+POLARITY = FEATURES.index("polarity")
 _SURE = 0.05
 """Detections of a lower score say nothing of the others."""
 _PRIOR = 0.25
@@ -35,8 +39,6 @@ _SOFT = 0.2
 """Contrast in noise units at which polarity counts half, so that noise does not decide it."""
 _LEAST_COVER = 1e-4
 """Share of the frame below which it counts as empty."""
-_REACH = 3.0
-"""Features further from the mean than this many standard deviations count as that far."""
 
 
 def features(image: NDArray[np.float32], boxes: Float, scores: Float) -> Wide:
@@ -54,12 +56,12 @@ def features(image: NDArray[np.float32], boxes: Float, scores: Float) -> Wide:
     Returns
     -------
     numpy.ndarray
-        Shape (N, 23), of `FEATURES`: the score's logit; the spread of the logarithm of the sizes in the frame; the
+        Shape (N, 27), of `FEATURES`: the score's logit; the spread of the logarithm of the sizes in the frame; the
         logarithm of the contrast summed over the particle in units of noise; 1 where its polarity is the frame's and
         -1 where it is the other one, less where the frame holds both or little; the logarithm of its contrast over
         the typical one, less where the frame holds little; from 0 for a lone faint detection to 1 in sure company;
         the logarithm of the share of the frame that is covered; then what `surroundings.neighbours`, `flanks` and
-        `texture` say.
+        `texture` and `open_level.open_levels` say.
     """
     score = np.clip(scores.astype(np.float64), 1e-6, 1 - 1e-6)
     total = summed(image)
@@ -85,7 +87,17 @@ def features(image: NDArray[np.float32], boxes: Float, scores: Float) -> Wide:
         np.full(len(score), np.log(float((score * area).sum()) / image.size + _LEAST_COVER)),
     ]
     beside = neighbours(sides, score, middle, image.shape)
-    return np.column_stack([*company, beside, flanks(total, sides, contrast), texture(image, sides, contrast)])
+    around = [flanks(total, sides, contrast), texture(image, sides, contrast)]
+    open_ = open_levels(image, sides, score, contrast, _middle(total, sides))
+    return np.column_stack([*company, beside, *around, open_])
+
+
+def _middle(total: Wide, boxes: Wide) -> Wide:
+    """Return the mean of the frame in the middle of each box, shape (N,)."""
+    centre, half = (boxes[:, :2] + boxes[:, 2:]) / 2, 0.35 * (boxes[:, 2:] - boxes[:, :2])
+    sums, areas = np.empty(len(boxes)), np.empty(len(boxes))
+    rectangle_sums(total, np.hstack([centre - half, centre + half]), sums, areas)
+    return np.asarray(sums / np.maximum(areas, 1.0), np.float64)
 
 
 def judge(image: NDArray[np.float32], boxes: Float, scores: Float, rule: dict[str, Any] | None) -> Float:
@@ -96,61 +108,12 @@ def judge(image: NDArray[np.float32], boxes: Float, scores: Float, rule: dict[st
     image, boxes, scores
         See `features`.
     rule : dict, optional
-        See `judged`, from the weights file; None returns the scores as they are.
+        See `company.seen_together`, from the weights file; None returns the scores as they are.
     """
     if rule is None or len(scores) == 0:
         return scores
-    return judged(features(image, boxes, scores), rule).astype(np.float32)
-
-
-def judged(value: Wide, rule: dict[str, Any]) -> Wide:
-    """Return the scores (N,) that small networks give to `features` (N, F).
-
-    Parameters
-    ----------
-    value : numpy.ndarray
-        Shape (N, F).
-    rule : dict
-        `mean` and `scale` (lists over the features), and `members`: for each network its layers, weight (outputs,
-        inputs) and bias in turn, the last of one output; between them SiLU. Their log odds are averaged.
-    """
-    apart = standardise(value, rule["mean"], rule["scale"])
-    odds = np.zeros(len(value))
-    with np.errstate(over="ignore"):  # a SiLU far below 0 is 0
-        for alike in rule.get("alike") or _alike(rule["members"]):
-            x = apart[None]
-            for k, (weight, bias) in enumerate(alike):
-                x = (x if k == 0 else x / (1.0 + np.exp(-x))) @ weight + bias
-            odds += x[..., 0].sum(0)
-    return np.asarray(expit(odds / len(rule["members"])), np.float64)
-
-
-def _alike(members: Any) -> list[list[tuple[Wide, Wide]]]:
-    """Return networks of one shape as one: each layer's weights (M, inputs, outputs) and biases (M, 1, outputs)."""
-    groups: dict[Any, list[Any]] = {}
-    for member in members:
-        layers = [(np.array(weight, np.float64).T, np.array(bias, np.float64)) for weight, bias in member]
-        groups.setdefault(tuple(weight.shape for weight, _ in layers), []).append(layers)
-    return [
-        [
-            (np.stack([weight for weight, _ in layer]), np.stack([bias for _, bias in layer])[:, None])
-            for layer in zip(*group)
-        ]
-        for group in groups.values()
-    ]
-
-
-def ready(rule: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return a rule of `judged` with its lists of numbers made arrays, once for all frames."""
-    if rule is None:
-        return None
-    alike = _alike(rule["members"])
-    return {**rule, "mean": np.array(rule["mean"]), "scale": np.array(rule["scale"]), "alike": alike}
-
-
-def standardise(value: Wide, mean: Any, scale: Any) -> Wide:
-    """Return features with mean 0 and standard deviation 1, limited to a few of these; shape (N, F)."""
-    return np.asarray(np.clip((value - np.asarray(mean)) / np.asarray(scale), -_REACH, _REACH), np.float64)
+    value = features(image, boxes, scores)
+    return seen_together(value, graph(boxes.astype(np.float64), value[:, POLARITY]), rule).astype(np.float32)
 
 
 def _weighted_median(value: Wide, weight: Wide) -> float:

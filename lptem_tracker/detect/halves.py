@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lptem_tracker.detect.context import judged
 from lptem_tracker.detect.decode import Float
 from lptem_tracker.detect.loops import loop
+from lptem_tracker.detect.members import judged
 from lptem_tracker.detect.pairs import Index as Index
 from lptem_tracker.detect.pairs import Wide, near_pairs
 from lptem_tracker.detect.surroundings import rectangle_sums, ring_contrast, summed
@@ -184,7 +184,7 @@ def join(image: NDArray[np.float32], boxes: Float, scores: Float, rule: dict[str
     boxes, scores : numpy.ndarray
         Shapes (N, 4), left, top, right, bottom in px of the image, and (N,).
     rule : dict, optional
-        For `context.judged`, and `least`, the probability from which two are one; None joins nothing.
+        For `members.judged`, and `least`, the probability from which two are one; None joins nothing.
 
     Returns
     -------

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lptem_tracker.detect import company, members
 from lptem_tracker.detect.base import Detector
-from lptem_tracker.detect.context import judge, ready
+from lptem_tracker.detect.context import judge
 from lptem_tracker.detect.decode import Float, decode
 from lptem_tracker.detect.halves import join
 from lptem_tracker.detect.pyramid import (
@@ -89,7 +90,8 @@ class YoloDetector(Detector):
         self.path = shipped_weights() if weights is None else Path(weights)
         self.sha256 = file_sha256(self.path)
         self.record = read_record(self.path)
-        self.record.update({name: ready(self.record.get(name)) for name in ("context", "halves")})
+        self.record["context"] = company.ready(self.record.get("context"))
+        self.record["halves"] = members.ready(self.record.get("halves"))
         self.runtime: Runtime = make_runtime(self.path, self.sha256, device)
         self.confidence = confidence
         self._kind = "cuda" if "cuda" in self.runtime.name else "cpu"

@@ -15,22 +15,24 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lptem_tracker.detect.context import features, judged
+from lptem_tracker.detect import company
+from lptem_tracker.detect.company import graph, seen_together
+from lptem_tracker.detect.context import POLARITY, features
 from lptem_tracker.detect.runtimes import export_onnx
 from lptem_tracker.detect.weights import SHIPPED, load_weights, save_weights
 from lptem_tracker.detect.yolo import YoloDetector
 from lptem_tracker.evaluate.detection import match
 from lptem_tracker.movie.base import Frame
 from lptem_tracker.preprocess.normalise import normalise
+from lptem_tracker.training.company import Answers, fit_company
 from lptem_tracker.training.halves import examples, fit_halves
-from lptem_tracker.training.judge import fit_judge
 from lptem_tracker.training.stream import faint
 
 Float = NDArray[np.float64]
 
 SEED = 20_000
 """First seed of the calibration images: training draws from spawned seeds, the benchmarks from 30,000 on."""
-_MEMBERS = 8
+_MEMBERS = 5
 """Judges: what one of them makes of kinds of picture that the simulator lacks is a matter of chance."""
 _PER_IMAGE = 120
 """Detections an image contributes at most, so that crowded films do not outweigh the rest."""
@@ -44,42 +46,54 @@ _KINDS = (
 
 
 class Seen(NamedTuple):
-    """What a detector answers to simulated images.
+    """What a detector answers to simulated pictures.
 
     Attributes
     ----------
-    value, correct, image : numpy.ndarray
-        Shapes (N, 23), the `context.features` of at most `_PER_IMAGE` detections an image, (N,), whether it is real,
-        and (N,), the number of its image; detections of particles too faint to be labelled are left out.
+    pictures : list of Answers
+        Of each picture with detections; those of particles too faint to be labelled count nothing, and crowds
+        together no more than `_PER_IMAGE` detections.
     pairs, one : numpy.ndarray
         Shapes (P, F), the `halves.features` of pairs of detections, and (P,), whether they lie on one particle.
     """
 
-    value: Float
-    correct: NDArray[np.bool_]
-    image: NDArray[np.int64]
+    pictures: list[Answers]
     pairs: Float
     one: NDArray[np.bool_]
 
 
-def isotonic(score: Float, correct: NDArray[np.bool_], *, knots: int = 24) -> tuple[list[float], list[float]]:
+def isotonic(
+    score: Float, correct: NDArray[np.bool_], weight: Float | None = None, *, knots: int = 24
+) -> tuple[list[float], list[float]]:
     """Fit the share that is real as a rising function of the score.
 
-    Pool-adjacent-violators (Barlow 1972) on `knots` groups of equal count, each counted with one real and one false
+    Pool-adjacent-violators (Barlow 1972) on `knots` groups of equal weight, each counted with one real and one false
     detection more, so that no probability is exactly 0 or 1.
+
+    Parameters
+    ----------
+    score, correct : numpy.ndarray
+        Shape (N,).
+    weight : numpy.ndarray, optional
+        Shape (N,), how much each counts; None: all alike.
+    knots : int
 
     Returns
     -------
     score, probability : list of float
         Rising knots for linear interpolation.
     """
+    counts = np.ones(len(score)) if weight is None else weight
     order = np.argsort(score, kind="stable")
-    groups = np.array_split(order, min(knots, max(1, len(order) // 10)))
-    middle = [float(score[g].mean()) for g in groups]
-    value = [(float(correct[g].sum()) + 1.0) / (len(g) + 2.0) for g in groups]
-    weight = [float(len(g)) for g in groups]
+    n_groups = min(knots, max(1, int(counts.sum()) // 10))
+    before = np.cumsum(counts[order]) - counts[order] / 2
+    groups = np.split(order, np.searchsorted(before, np.arange(1, n_groups) / n_groups * counts.sum()))
+    groups = [group for group in groups if len(group)]
+    middle = [float(np.average(score[g], weights=counts[g])) for g in groups]
+    number = [float(counts[g].sum()) for g in groups]
+    value = [(float(counts[g] @ correct[g]) + 1.0) / (n + 2.0) for g, n in zip(groups, number)]
     blocks: list[list[float]] = []
-    for v, w in zip(value, weight):
+    for v, w in zip(value, number):
         blocks.append([v, w, 1])
         while len(blocks) > 1 and blocks[-2][0] >= blocks[-1][0]:
             b = blocks.pop()
@@ -96,7 +110,8 @@ def see_simulated(weights: Path, n_images: int, *, size: int = 384, seed: int = 
     detector = YoloDetector(weights, device="cpu", confidence=0.0)
     for entry in ("calibration", "context", "halves"):
         detector.record.pop(entry, None)
-    values, corrects, images, pairs = [], [], [], []
+    pictures: list[Answers] = []
+    pairs = []
     for k in range(n_images):
         rng = np.random.default_rng(seed + k)
         pixels, everything = random_training_image(rng, size=size, kind=_KINDS[k % len(_KINDS)], min_visibility=1.5)
@@ -108,16 +123,15 @@ def see_simulated(weights: Path, n_images: int, *, size: int = 384, seed: int = 
         correct = np.zeros(len(found), bool)
         correct[match(found, everything[clear])["detection"].to_numpy(int)] = True
         doubtful = _on_faint(found, everything[~clear], correct)
-        some = rng.permutation(np.flatnonzero(~doubtful))[:_PER_IMAGE]
         centre, side = found[["x", "y"]].to_numpy() + 0.5, found[["width", "height"]].to_numpy()
         boxes = np.hstack([centre - side / 2, centre + side / 2])
         score, picture = found["confidence"].to_numpy(), normalise(pixels)
-        values.append(features(picture, boxes.astype(np.float32), score.astype(np.float32))[some])
-        corrects.append(correct[some])
-        images.append(np.full(len(some), k))
+        value = features(picture, boxes.astype(np.float32), score.astype(np.float32))
+        weight = np.where(doubtful, 0.0, min(1.0, _PER_IMAGE / max(1, int((~doubtful).sum()))))
+        pictures.append(Answers(value, graph(boxes, value[:, POLARITY]), correct, weight))
         pairs += examples(picture, boxes, score, everything, rng)
     joined = [np.concatenate(part) for part in zip(*pairs)] if pairs else [np.zeros((0, 0)), np.zeros(0, bool)]
-    return Seen(np.concatenate(values), np.concatenate(corrects), np.concatenate(images), *joined)
+    return Seen(pictures, *joined)
 
 
 def _on_faint(found: pd.DataFrame, few: pd.DataFrame, correct: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -149,11 +163,11 @@ def ship(weights: str | Path, output: str | Path, *, n_images: int = 200, say: A
     trained, folder = load_weights(Path(weights)), Path(output)
     folder.mkdir(parents=True, exist_ok=True)
     seen = see_simulated(trained.path, n_images)
-    value, correct = seen.value, seen.correct
-    # the curve is fitted on images that the judges have not seen
-    other = seen.image % 3 == 2
-    context = fit_judge(value[~other], correct[~other], members=_MEMBERS)
-    knots, probability = isotonic(judged(value[other], context), correct[other])
+    # the curve is fitted on pictures that the judges have not seen
+    context = fit_company([answers for k, answers in enumerate(seen.pictures) if k % 3 != 2], members=_MEMBERS)
+    others = seen.pictures[2::3]
+    score, correct, weight = _scored(others, company.ready(context))
+    knots, probability = isotonic(score, correct, weight)
     record = {
         **trained.record,
         "radius_px": [2.0, 60.0],
@@ -171,8 +185,18 @@ def ship(weights: str | Path, output: str | Path, *, n_images: int = 200, say: A
     sums = "".join(f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.name}\n" for p in files)
     (folder / "SHA256SUMS").write_text(sums, encoding="utf-8")
     names = ", ".join(p.name for p in files)
-    say(f"{len(value)} detections, {100 * correct.mean():.1f} % real, {len(seen.one)} pairs; wrote {names}")
+    say(f"{sum(len(each.correct) for each in seen.pictures)} detections, {len(seen.one)} pairs; wrote {names}")
     return target
+
+
+def _scored(pictures: list[Answers], rule: dict[str, Any]) -> tuple[Float, NDArray[np.bool_], Float]:
+    """Return score, correct and weight of all detections that count."""
+    parts = []
+    for value, seen, correct, weight in pictures:
+        counts = weight > 0
+        parts.append((seen_together(value, seen, rule)[counts], correct[counts], weight[counts]))
+    score, correct, weight = (np.concatenate(part) for part in zip(*parts))
+    return score, correct, weight
 
 
 def main() -> None:

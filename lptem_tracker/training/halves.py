@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lptem_tracker.detect.halves import LEAST, Index, features, mirrored, touching
 from lptem_tracker.detect.surroundings import Wide
-from lptem_tracker.training.judge import fit_judge
+from lptem_tracker.training.members import fit_members
 
 _LOWEST = 0.05
 """Score of the detections that are learnt from; lower than that of those joined later, for more examples."""
@@ -59,7 +59,7 @@ def examples(
 def fit_halves(value: Wide, one: NDArray[np.bool_], *, least: float = 0.7, **options: Any) -> dict[str, Any]:
     """Fit the rule of `detect.halves.join` to examples; each is shown from both sides of its axis."""
     both, twice = np.vstack([value, mirrored(value)]), np.concatenate([one, one])
-    return {**fit_judge(both, twice, **{"members": 3, "epochs": 25, **options}), "least": least}
+    return {**fit_members(both, twice, **{"members": 3, "epochs": 25, **options}), "least": least}
 
 
 def _labels(

@@ -3,14 +3,22 @@
 import numpy as np
 import pytest
 
-from lptem_tracker.detect.context import FEATURES, features, judge, judged
+from lptem_tracker.detect.company import LINKS, ready
+from lptem_tracker.detect.context import FEATURES, features, judge
 
-SCORE_AND_POLARITY = [float(name in ("score", "polarity")) for name in FEATURES]
-RULE = {
+SCORE_AND_POLARITY = [[float(name in ("score", "polarity"))] for name in FEATURES]
+RULE = ready({
     "mean": [0.0] * len(FEATURES),
     "scale": [1.0] * len(FEATURES),
-    "members": [[[[SCORE_AND_POLARITY], [0.0]]]],
-}
+    "members": [{
+        "own": [SCORE_AND_POLARITY, [6.0]],
+        "message": [[[0.0]] * (2 + len(LINKS)), [0.0]],
+        "frame": [[[0.0]], [0.0]],
+        "beside": [[[1.0], [0.0], [0.0], [0.0]], [0.0]],
+        "answer": [[[1.0]], [-6.0]],
+    }],
+})  # fmt: skip
+"""Judges by the sum of the score's log odds and the polarity, nearly: SiLU(x + 6) is about x + 6."""
 
 
 def picture(polarity):
@@ -55,15 +63,6 @@ def test_without_a_rule_nothing_changes():
     image, boxes = picture([1])
     assert judge(image, boxes, np.array([0.3], np.float32), None).tolist() == [np.float32(0.3)]
     assert len(judge(image, np.zeros((0, 4), np.float32), np.zeros(0, np.float32), RULE)) == 0
-
-
-def test_the_layers_of_a_rule_are_applied_in_turn():
-    """Two members by hand: 2 SiLU(x) + 1 of the first, 0 of the second; their log odds are averaged."""
-    rule = {"mean": [1.0], "scale": [2.0], "members": [[[[[1.0]], [0.0]], [[[2.0]], [1.0]]], [[[[0.0]], [0.0]]]]}
-    x = np.array([0.0, 1.5, 3.0])
-    silu = ((x - 1) / 2) / (1 + np.exp(-(x - 1) / 2))
-    expected = 1 / (1 + np.exp(-(2 * silu + 1) / 2))
-    assert judged(x[:, None], rule) == pytest.approx(expected, rel=1e-12)
 
 
 def test_boxes_at_the_border_stay_finite():

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lptem_tracker.detect.context import judged
 from lptem_tracker.detect.halves import MEASURES
+from lptem_tracker.detect.members import judged
 from lptem_tracker.training.halves import examples, fit_halves
 
 

@@ -1,4 +1,4 @@
-"""The small networks that judge detections by their company, trained on detections in simulated images."""
+"""Small dense networks, trained on labelled features."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from lptem_tracker.detect.context import standardise
+from lptem_tracker.detect.members import standardise
 
 _HIDDEN = 24
 _BATCH = 2048
@@ -17,10 +17,10 @@ _DIGITS = 5
 """Significant digits of the numbers that are shipped."""
 
 
-def fit_judge(
+def fit_members(
     value: NDArray[np.float64], correct: NDArray[np.bool_], *, members: int = 4, epochs: int = 60, seed: int = 0
 ) -> dict[str, Any]:
-    """Fit the networks of `context.judged` to tell real detections from false ones.
+    """Fit the networks of `members.judged` to tell real detections from false ones.
 
     Each has two layers of 24 units and learns from all detections, in another order and from another start; the mean
     of their log odds is steadier than one (Lakshminarayanan 2017, arXiv:1612.01474).
@@ -28,7 +28,7 @@ def fit_judge(
     Parameters
     ----------
     value : numpy.ndarray
-        Shape (N, F), `context.features`.
+        Shape (N, F), features.
     correct : numpy.ndarray
         Shape (N,), which of the detections are real.
     members, epochs, seed : int
@@ -37,7 +37,7 @@ def fit_judge(
     Returns
     -------
     dict
-        The rule that `context.judged` takes, in plain lists.
+        The rule that `members.judged` takes, in plain lists.
     """
     mean, scale = value.mean(0), value.std(0) + 1e-6
     x = torch.from_numpy(standardise(value, mean, scale).astype(np.float32))
