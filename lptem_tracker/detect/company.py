@@ -36,7 +36,7 @@ class Graph(NamedTuple):
 
     Attributes
     ----------
-    index : numpy.ndarray
+    nearest : numpy.ndarray
         Shape (N, K) of int64, the nearest others; of itself where there are too few.
     link : numpy.ndarray
         Shape (N, K, 6) of float32, of `LINKS`.
@@ -44,9 +44,14 @@ class Graph(NamedTuple):
         Shape (N, K, 1) of float32: 1, or 0 where there are too few.
     """
 
-    index: NDArray[np.int64]
+    nearest: NDArray[np.int64]
     link: Single
     there: Single
+
+    def part(self, first: int) -> Graph:
+        """Return the neighbours of the next `_TOGETHER` detections."""
+        some = slice(first, first + _TOGETHER)
+        return Graph(self.nearest[some], self.link[some], self.there[some])
 
 
 def graph(boxes: Wide, polarity: Wide) -> Graph:
@@ -119,8 +124,7 @@ def seen_together(value: Wide, seen: Graph, rule: dict[str, Any]) -> Wide:
         own = _active(apart, member["own"])
         to_all = _active(own, member["frame"]).mean(0, keepdims=True, dtype=np.float64).astype(np.float32)
         heard = np.concatenate([
-            _messages(own, Graph(*(part[first : first + _TOGETHER] for part in seen)), first, member["message"])
-            for first in range(0, len(own), _TOGETHER)
+            _messages(own, seen.part(first), first, member["message"]) for first in range(0, len(own), _TOGETHER)
         ])  # fmt: skip
         everything = np.hstack([own, heard, np.repeat(to_all, len(own), 0)])
         weight, bias = member["answer"]
@@ -132,9 +136,9 @@ def _messages(own: Single, seen: Graph, first: int, layer: Layer) -> Single:
     """Return mean and close sum of what the neighbours say to some detections, (n, 2 H)."""
     weight, bias = layer
     hidden = own.shape[1]
-    here = own[first : first + len(seen.index)] @ weight[:hidden]
+    here = own[first : first + len(seen.nearest)] @ weight[:hidden]
     there = own @ weight[hidden : 2 * hidden]
-    said = here[:, None] + there[seen.index] + seen.link @ weight[2 * hidden :] + bias
+    said = here[:, None] + there[seen.nearest] + seen.link @ weight[2 * hidden :] + bias
     said = _silu(said) * seen.there
     count = np.maximum(seen.there.sum(1), np.float32(1.0))
     return np.hstack([said.sum(1) / count, (said * seen.link[..., -1:]).sum(1)])
@@ -148,7 +152,7 @@ def _silu(value: Single) -> Single:
     return np.asarray(value * expit(value), np.float32)
 
 
-def ready(rule: dict[str, Any] | None) -> dict[str, Any] | None:
+def ready(rule: dict[str, Any]) -> dict[str, Any]:
     """Return a rule of `seen_together` with its lists of numbers made arrays, once for all frames.
 
     Raises
@@ -156,8 +160,6 @@ def ready(rule: dict[str, Any] | None) -> dict[str, Any] | None:
     WeightsError
         The rule is that of an earlier version.
     """
-    if rule is None:
-        return None
     if not all(isinstance(member, dict) for member in rule["members"]):
         raise WeightsError(
             "These weights judge detections as an earlier version did; calibrate them again "

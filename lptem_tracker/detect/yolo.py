@@ -90,7 +90,7 @@ class YoloDetector(Detector):
         self.path = shipped_weights() if weights is None else Path(weights)
         self.sha256 = file_sha256(self.path)
         self.record = read_record(self.path)
-        self.record["context"] = company.ready(self.record.get("context"))
+        self.record["context"] = company.ready(self.record["context"]) if self.record.get("context") else None
         self.record["halves"] = members.ready(self.record.get("halves"))
         self.runtime: Runtime = make_runtime(self.path, self.sha256, device)
         self.confidence = confidence

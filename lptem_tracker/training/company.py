@@ -117,7 +117,7 @@ def _fitted(pictures: list[tuple[Tensor, ...]], features: int, epochs: int, seed
             odds = network(value, (index, link, there), owner, len(some))
             loss = nn.functional.binary_cross_entropy_with_logits(odds, correct, weight, reduction="sum")
             optimiser.zero_grad()
-            (loss / weight.sum().clamp(min=1.0)).backward()
+            (loss / weight.sum().clamp(min=1.0)).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
     return network
@@ -133,10 +133,8 @@ def _numbered(pictures: list[tuple[Tensor, ...]]) -> list[tuple[Tensor, ...]]:
 
 
 def _numbers(network: _Network) -> dict[str, Any]:
-    layers = ((name, network.layers[name]) for name in LAYERS)
-    return {
-        name: [_short(layer.weight.detach().numpy().T), _short(layer.bias.detach().numpy())] for name, layer in layers
-    }
+    state = {name: value.detach().numpy() for name, value in network.layers.state_dict().items()}
+    return {name: [_short(state[f"{name}.weight"].T), _short(state[f"{name}.bias"])] for name in LAYERS}
 
 
 def _short(values: NDArray[Any]) -> Any:

@@ -37,7 +37,7 @@ def test_links_of_three_boxes_by_hand():
     """Two 10 px boxes 5 px apart and one of 20 px at 30 px, of the other polarity."""
     boxes = np.array([[0, 0, 10, 10], [5, 0, 15, 10], [25, -5, 45, 15.0]])
     seen = graph(boxes, np.array([0.5, 2.0, -1.0]))
-    assert seen.index[:, :2].tolist() == [[1, 2], [0, 2], [1, 0]]
+    assert seen.nearest[:, :2].tolist() == [[1, 2], [0, 2], [1, 0]]
     assert seen.there[..., 0].tolist() == [[1, 1] + [0] * (NEAREST - 2)] * 3
     link = {name: seen.link[:, :2, k] for k, name in enumerate(LINKS)}
     distance = np.array([[0.5, 3.0], [0.5, 2.5], [1.25, 1.5]])
@@ -100,7 +100,7 @@ def test_few_boxes_and_boxes_of_one_place(n):
     """A lone box has no neighbours; boxes of the same centre are each other's, and never their own."""
     boxes = np.tile([10.0, 10.0, 20.0, 20.0], (n, 1))
     seen = graph(boxes, np.ones(n))
-    others = seen.index[seen.there[..., 0] > 0].reshape(n, -1)
+    others = seen.nearest[seen.there[..., 0] > 0].reshape(n, -1)
     assert others.shape == (n, min(n - 1, NEAREST))
     assert (others != np.arange(n)[:, None]).all()
     assert np.isfinite(seen_together(np.zeros((n, 3)), seen, ready(random_rule(np.random.default_rng(n))))).all()

@@ -17,7 +17,7 @@ def pictures(rng, n):
         boxes = np.hstack([centre - 5, centre + 5])
         value = rng.normal(size=(count, 2))
         seen = graph(boxes, np.ones(count))
-        probability = 1 / (1 + np.exp(-6 * value[seen.index, 0].mean(1)))
+        probability = 1 / (1 + np.exp(-6 * value[seen.nearest, 0].mean(1)))
         out.append((Answers(value, seen, rng.random(count) < probability, np.ones(count)), probability))
     return out
 
