@@ -16,7 +16,7 @@ Single = NDArray[np.float32]
 Layer = tuple[Single, Single]
 """Weight (inputs, outputs) and bias (outputs,)."""
 
-NEAREST = 10
+NEAREST = 5
 """Neighbours that a detection is seen beside."""
 LINKS = ("distance", "relative_size", "overlap", "same_polarity", "reach", "close")
 LAYERS = ("own", "message", "frame", "beside", "answer")

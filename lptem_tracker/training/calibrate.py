@@ -32,7 +32,7 @@ Float = NDArray[np.float64]
 
 SEED = 20_000
 """First seed of the calibration images: training draws from spawned seeds, the benchmarks from 30,000 on."""
-_MEMBERS = 5
+_MEMBERS = 6
 """Judges: what one of them makes of kinds of picture that the simulator lacks is a matter of chance."""
 _PER_IMAGE = 120
 """Detections an image contributes at most, so that crowded films do not outweigh the rest."""
