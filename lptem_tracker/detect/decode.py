@@ -34,23 +34,36 @@ def decode(raw: Float, shape: tuple[int, int], *, min_score: float) -> tuple[Flo
     scores : numpy.ndarray
         Shape (N,), the sigmoid of the logit, not calibrated.
     """
+    anchors = sum((shape[0] // step) * (shape[1] // step) for step in STRIDES)
+    if anchors != raw.shape[1]:
+        raise ValueError(f"An input of {shape} px has {anchors} anchors; the network gave {raw.shape[1]}.")
     logit = float(np.log(min_score / (1.0 - min_score)))
     keep = np.flatnonzero(raw[4] > logit)
-    start, position, stride = 0, np.zeros((len(keep), 2), np.float32), np.zeros(len(keep), np.float32)
-    for step in STRIDES:
-        rows, columns = shape[0] // step, shape[1] // step
-        level = (keep >= start) & (keep < start + rows * columns)
-        cell = keep[level] - start
-        position[level] = np.stack([cell % columns, cell // columns], 1) + 0.5
-        stride[level] = step
-        start += rows * columns
-    if start != raw.shape[1]:
-        raise ValueError(f"An input of {shape} px has {start} anchors; the network gave {raw.shape[1]}.")
-    distance = raw[:4, keep].T.astype(np.float32)
-    boxes = np.concatenate([position - distance[:, :2], position + distance[:, 2:]], 1) * stride[:, None]
-    scores = 1.0 / (1.0 + np.exp(-raw[4, keep].astype(np.float32)))
-    good = (boxes[:, 2:] > boxes[:, :2]).all(1) & np.isfinite(boxes).all(1)
-    return boxes[good].astype(np.float32), scores[good].astype(np.float32)
+    boxes, scores = np.empty((len(keep), 4), np.float32), np.empty(len(keep), np.float32)
+    count = _boxes(raw.astype(np.float32, copy=False), keep, shape[0], shape[1], np.array(STRIDES), boxes, scores)
+    return boxes[:count], scores[:count]
+
+
+@partial(compiled, nogil=True)
+def _boxes(raw, keep, height, width, strides, boxes, scores):  # type: ignore[no-untyped-def]
+    """Write boxes and scores of some anchors, rising, where there is a box; return how many there are."""
+    count, level, start = 0, 0, 0
+    for k in range(len(keep)):
+        anchor = keep[k]
+        while anchor - start >= (height // strides[level]) * (width // strides[level]):
+            start += (height // strides[level]) * (width // strides[level])
+            level += 1
+        step, columns = np.float32(strides[level]), width // strides[level]
+        x = np.float32((anchor - start) % columns) + np.float32(0.5)
+        y = np.float32((anchor - start) // columns) + np.float32(0.5)
+        left, top = (x - raw[0, anchor]) * step, (y - raw[1, anchor]) * step
+        right, bottom = (x + raw[2, anchor]) * step, (y + raw[3, anchor]) * step
+        # written so that what is no number is no box
+        if right - left < np.inf and bottom - top < np.inf and right > left and bottom > top:
+            boxes[count, 0], boxes[count, 1], boxes[count, 2], boxes[count, 3] = left, top, right, bottom
+            scores[count] = np.float32(1.0) / (np.float32(1.0) + np.exp(-raw[4, anchor]))
+            count += 1
+    return count
 
 
 def suppress(boxes: Float, scores: Float, *, max_overlap: float, max_nested: float = 1.0) -> NDArray[np.intp]:
