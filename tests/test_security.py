@@ -4,6 +4,8 @@ import io
 import json
 import os
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -11,11 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors.numpy import save_file
 
 from lptem_tracker.batch.plan import plan_batch
 from lptem_tracker.batch.sample import _folder_names
 from lptem_tracker.cli.app import _run
 from lptem_tracker.detect.foreign import ForeignDetector
+from lptem_tracker.detect.network import architecture
+from lptem_tracker.detect.weights import load_weights
 from lptem_tracker.errors import LptemError, MovieError, OutputError, SettingsError, WeightsError
 from lptem_tracker.export import FORMATS
 from lptem_tracker.movie import open_movie
@@ -46,6 +51,50 @@ def test_a_checkpoint_with_code_in_it_is_refused(tmp_path, key):
     path = tmp_path / "evil.pt"
     torch.save({"model": None, key: _Evil(tmp_path / "owned")}, path)
     with pytest.raises(WeightsError, match="without running code"):
+        ForeignDetector(path, device="cpu")
+    assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize("where", ["activation", "layer", "option", "scales"])
+def test_a_described_network_is_data(tmp_path, where):
+    """The architecture in a .safetensors file names layers and numbers: code in it is refused, not evaluated.
+
+    Also where ultralytics was imported before, which then evaluates the text that names an activation.
+    """
+    code = f"__import__('os').mkdir({str(tmp_path / 'owned')!r})"
+    described = architecture()
+    if where == "activation":
+        described["activation"] = code
+    elif where == "layer":
+        described["backbone"][0][2] = "torch_safe_load"
+        described["backbone"][0][3] = ["evil.pt"]
+    elif where == "option":
+        described["backbone"][0][3] = [code, 3, 2]
+    else:
+        described["scales"]["n"][0] = code
+    path = tmp_path / "evil.safetensors"
+    header = {"format": "lptem-tracker detector 1", "architecture": json.dumps(described), "record": "{}"}
+    save_file({"a": np.zeros(3, np.float32)}, path, metadata=header)
+    script = (
+        "import ultralytics\nfrom pathlib import Path\nfrom lptem_tracker.detect.weights import load_weights\n"
+        f"from lptem_tracker.errors import WeightsError\ntry:\n    load_weights(Path({str(path)!r}))\n"
+        "except WeightsError as error:\n    print(error)\n"
+    )
+    if where == "activation":
+        found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+        assert "cannot be built: it holds more than" in found.stdout
+    else:
+        with pytest.raises(WeightsError, match=r"cannot be built: .*(no layer of a detector|no numbers)"):
+            load_weights(path)
+    assert not (tmp_path / "owned").exists()
+
+
+def test_an_old_torch_loads_no_checkpoint(tmp_path, monkeypatch):
+    """Without its way to look before it unpickles, a .pt is refused with what to do, and nothing of it is run."""
+    path = tmp_path / "evil.pt"
+    torch.save({"model": _Evil(tmp_path / "owned")}, path)
+    monkeypatch.delattr(torch.serialization, "get_unsafe_globals_in_checkpoint")
+    with pytest.raises(WeightsError, match=r"torch 2\.6 or newer"):
         ForeignDetector(path, device="cpu")
     assert not (tmp_path / "owned").exists()
 

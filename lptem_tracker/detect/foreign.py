@@ -171,6 +171,12 @@ def _load_pt(path: Path, device: str) -> Model:
     from lptem_tracker.detect.network import ultralytics_quietly, undisturbed
     from lptem_tracker.detect.runtimes import cuda_device
 
+    if not hasattr(torch.serialization, "get_unsafe_globals_in_checkpoint"):
+        # ultralytics would unpickle the file as it is, whatever it is told
+        raise WeightsError(
+            f"A .pt file can be loaded without running code from it with torch 2.6 or newer; torch {torch.__version__} "
+            f"is installed. Update torch, or export {path} to .onnx elsewhere."
+        )
     ultralytics_quietly()
     from ultralytics.nn.tasks import torch_safe_load
 

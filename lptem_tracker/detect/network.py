@@ -22,6 +22,10 @@ from torch import Tensor, nn
 Architecture = dict[str, Any]
 
 STRIDES = (4, 8, 16, 32)
+LAYERS = frozenset({"Conv", "C3k2", "C2PSA", "Concat", "Detect", "SPPF", "nn.Upsample"})
+"""Kinds of layers that a description may name."""
+_WORDS = frozenset({"nc", "nearest"})
+"""Words that may stand among a layer's options."""
 
 
 def architecture(width: float = 0.25, depth: float = 0.5, max_channels: int = 512) -> Architecture:
@@ -72,6 +76,35 @@ def architecture(width: float = 0.25, depth: float = 0.5, max_channels: int = 51
         "backbone": backbone,
         "head": head,
     }
+
+
+def check_architecture(description: Any) -> None:
+    """Refuse a description of a network that `architecture` could not have written.
+
+    ultralytics looks layers up by their names among all that it has imported, and unless it was told otherwise before
+    its import it runs the text that names the activation: what comes from a file is looked at first.
+
+    Parameters
+    ----------
+    description : object
+        As read from a file.
+
+    Raises
+    ------
+    ValueError
+    """
+    known = architecture()
+    if not isinstance(description, dict) or set(description) - set(known):
+        raise ValueError("it holds more than the layers of a detector")
+    for layer in [*description["backbone"], *description["head"]]:
+        source, repeats, kind, options = layer
+        numbers = [repeats, *(source if isinstance(source, list) else [source])]
+        plain = all(isinstance(value, int | float | None) or value in _WORDS for value in options)
+        if kind not in LAYERS or not plain or not all(isinstance(value, int) for value in numbers):
+            raise ValueError(f"{str(kind)[:40]!r} with these options is no layer of a detector")
+    scales = [description["nc"], description["reg_max"], *(v for part in description["scales"].values() for v in part)]
+    if not all(isinstance(value, int | float) for value in scales):
+        raise ValueError("its scales are no numbers")
 
 
 @contextlib.contextmanager

@@ -106,12 +106,14 @@ def load_weights(path: Path) -> Weights:
     """
     import torch
 
-    from lptem_tracker.detect.network import build
+    from lptem_tracker.detect.network import build, check_architecture
 
     checksum = file_sha256(path)
     header, values = _open(path, tensors=True)
     try:
-        network = build(json.loads(header["architecture"]))
+        described = json.loads(header["architecture"])
+        check_architecture(described)
+        network = build(described)
         state = {key: torch.from_numpy(value) for key, value in values.items()}
         network.load_state_dict(
             {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
