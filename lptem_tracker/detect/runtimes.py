@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import math
 import os
+import shutil
 import sys
 import tempfile
 import threading
 import warnings
 from collections import Counter
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -275,7 +278,8 @@ def exported_graph(path: Path, sha256: str) -> Path | None:
     beside = path.with_suffix(".onnx")
     if beside.is_file():
         return beside
-    for base in (cache_folder(), Path(tempfile.gettempdir()) / "lptem-tracker"):
+    for folder in (cache_folder, _own_folder):
+        base = folder()
         target = base / f"{sha256[:24]}.onnx"
         if target.is_file():
             return target
@@ -292,6 +296,14 @@ def exported_graph(path: Path, sha256: str) -> Path | None:
             continue
         return target
     return None
+
+
+@cache
+def _own_folder() -> Path:
+    """Return a folder of this process that no other user can write into: what lies in a shared one may be theirs."""
+    folder = Path(tempfile.mkdtemp(prefix="lptem-tracker-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def export_onnx(weights: Weights, target: Path) -> None:

@@ -5,9 +5,11 @@ import os
 import numpy as np
 import pytest
 
+from lptem_tracker.detect import runtimes
 from lptem_tracker.detect.graphs import cache_folder, compiled_graph
 from lptem_tracker.detect.runtimes import exported_graph, openvino_quietly
 from lptem_tracker.detect.weights import file_sha256, shipped_weights
+from lptem_tracker.errors import LptemWarning
 
 IMAGE = np.random.default_rng(0).normal(size=(1, 1, 64, 96)).astype(np.float32)
 
@@ -87,3 +89,22 @@ def test_the_oldest_go_first(graph, tmp_path, monkeypatch):
     assert len(names) == 12
     assert "0.blob" not in names
     assert "1.blob" in names
+
+
+def test_without_a_cache_the_graph_lies_in_a_folder_of_this_process(tmp_path, monkeypatch):
+    """A graph that another user laid into the shared folder of temporary files under the same name is never taken."""
+    (tmp_path / "file").touch()
+    shared = tmp_path / "shared"
+    (shared / "lptem-tracker").mkdir(parents=True)
+    (shared / "lptem-tracker" / f"{'0' * 24}.onnx").write_bytes(b"not ours")
+    monkeypatch.setenv("LPTEM_TRACKER_CACHE", str(tmp_path / "file" / "cache"))
+    monkeypatch.setattr("tempfile.tempdir", str(shared))
+    monkeypatch.setattr(runtimes, "load_weights", lambda path: None)
+    monkeypatch.setattr(runtimes, "export_onnx", lambda weights, target: target.write_bytes(b"ours"))
+    runtimes._own_folder.cache_clear()
+    with pytest.warns(LptemWarning, match="trying elsewhere"):
+        found = exported_graph(tmp_path / "own.safetensors", "0" * 64)
+    runtimes._own_folder.cache_clear()
+    assert found.read_bytes() == b"ours"
+    if os.name == "posix":
+        assert found.parent.stat().st_mode & 0o077 == 0
