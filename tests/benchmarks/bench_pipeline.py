@@ -22,7 +22,9 @@ long         peak memory and time of linking and measuring 10 particles in 10,00
 batch        two workers against one on four movies (asked: 1.7×), the start of the workers told apart; beside it what
              the machine gives: the forward pass alone in two processes against one
 
-Wall-clock ratios mean something on an idle machine only; CPU-time ratios on any.
+Wall-clock ratios mean something on an idle machine only; CPU-time ratios on most: where others keep the caches busy
+the network, which computes on less, suffers less. With ``OMP_NUM_THREADS=1`` the network's share of the CPU time of
+one and the same run is told too, which hardly depends on the others.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ import argparse
 import os
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -123,22 +126,26 @@ def run_all(source: Path, out: Path, chosen: Settings) -> Clock:
 
 
 @contextmanager
-def recorded() -> Iterator[list[tuple[int, ...]]]:
-    """Collect the shapes of the batches that the network is given meanwhile."""
+def recorded() -> Iterator[tuple[list[tuple[int, ...]], list[float]]]:
+    """Collect the shapes of the batches that the network is given meanwhile, and its callers' CPU time."""
     shapes: list[tuple[int, ...]] = []
+    spent: list[float] = []
     kept = [(kind, kind.run) for kind in (OpenVinoRuntime, OnnxRuntime, TorchRuntime)]
 
     def noting(run: Callable[..., Any]) -> Callable[..., Any]:
         def noted(self: Any, images: Any) -> Any:
             shapes.append(images.shape)
-            return run(self, images)
+            begun = time.thread_time()
+            raw = run(self, images)
+            spent.append(time.thread_time() - begun)
+            return raw
 
         return noted
 
     for kind, run in kept:
         kind.run = noting(run)
     try:
-        yield shapes
+        yield shapes, spent
     finally:
         for kind, run in kept:
             kind.run = run
@@ -187,7 +194,7 @@ def end_to_end(folder: Path, n: int, device: str) -> None:
         part = run_all(
             folder / "movie.tif", folder / f"few {name}", settings(device, **more, **{"movie.frames": f"0:{few}"})
         )
-        with recorded() as shapes:
+        with recorded() as (shapes, spent):
             whole = run_all(folder / "movie.tif", folder / f"e2e {name}", settings(device, **more))
         bounds["the scales used"] = forward(shapes, device)
         pace = Clock()
@@ -198,6 +205,8 @@ def end_to_end(folder: Path, n: int, device: str) -> None:
             end=" ",
         )
         print(f"{1e3 * pace.wall / n:.1f} ms/frame, {1e3 * pace.cpu / n:.1f} CPU")
+        if cores() == 1:  # of several threads each computes for the others
+            print(f"    of the CPU time of this very run the network took {sum(spent) / whole.cpu:.2f}")
         for what, bound in bounds.items():
             wall = max(bound.wall, decoding.wall)
             print(
