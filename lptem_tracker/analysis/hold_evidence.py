@@ -20,6 +20,7 @@ FEW_ROLL = 0.03  # share of bonds that let two particles roll about each other, 
 HINDERED = {1.0: 0.45, 0.5: 0.35, 0.25: 0.2}  # mobility near another surface over that of free particles, and its odds
 CREEP = {0.0: 0.5, 0.03: 0.25, 0.12: 0.25}  # the same of a bound pair
 ERRORS = {0.7: 0.2, 1.0: 0.5, 1.5: 0.2, 2.2: 0.1}  # variance of a position in a pair over that of a lone particle
+SLIPS = 0.05  # share of stray positions after which a pair stays where it has gone: one frame in 2,000
 SWAY = {0.06: 0.2, 0.25: 0.1}  # variance of a bound pair about its place over that of a free step, and its odds
 
 
@@ -48,11 +49,12 @@ def hold_evidence(
 
     Along the line of centres and across it the position of one relative to the other is a random walk of the two
     mobilities' sum if they are free, slower where surfaces are near; it stays in place but for some creep and sway if
-    they are bound. Both are averaged over what is not known: the mobilities, how much slower, the error of positions
-    in a pair. Where motion is too small beside that error the ratio is near 1. Where it is large, a free pair that was
-    chosen for staying near goes to and fro between a surface and the width w within which it was to stay: it is then
-    anywhere in between, with a variance of w²/12, and has stayed for n frames with a probability of exp(−n π² v / 8w²),
-    v the variance of a step (diffusion between a wall and a sink; half of v, as surfaces are near).
+    they are bound. Either may slip, one frame in 2,000: a bound pair turns when a third particle joins it. Both are
+    averaged over what is not known: the mobilities, how much slower, the error of positions in a pair. Where motion is
+    too small beside that error the ratio is near 1. Where it is large, a free pair that was chosen for staying near
+    goes to and fro between a surface and the width w within which it was to stay: it is then anywhere in between, with
+    a variance of w²/12, and has stayed for n frames with a probability of exp(−n π² v / 8w²), v the variance of a step
+    (diffusion between a wall and a sink; half of v, as surfaces are near).
 
     Parameters
     ----------
@@ -88,7 +90,7 @@ def _evidence_of(
         + [error2 + share * free_step2 for share in SWAY]
         + [np.full(len(paths), error2 + width_px**2 / 12)]
     )
-    likely = walk_likelihood(position, frame, mobility.grid, noise)
+    likely = walk_likelihood(position, frame, mobility.grid, noise, slips=SLIPS)
     free, bound = (_spread_over(mobility, odds, shares) for shares in (HINDERED, CREEP))
     plain, swaying = np.log(list(ERRORS.values())), np.log(list(SWAY.values()))
     as_bound = np.concatenate([plain + np.log1p(-np.exp(swaying).sum()), swaying])

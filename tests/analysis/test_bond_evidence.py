@@ -122,6 +122,18 @@ def test_a_contact_that_outlasts_diffusion_by_far_is_a_bond() -> None:
     assert [bond[:3] for bond in bonds_of(pair(2, meet=10, part=None, wander=True, frames=280))] == [(0, 1, 10)]
 
 
+@pytest.mark.parametrize("part", [None, 140])
+def test_a_bond_that_turns_once_is_one_bond(part: int | None) -> None:
+    """Two that turn by 3 px about each other within a frame, and stay so, are bound before and after."""
+    table = pair(3, meet=60, part=part, wander=False)
+    turned = table["frame"].ge(100) & table["particle"].lt(2)
+    centre = table[turned].groupby("frame")[["x", "y"]].transform("mean")
+    x, y = (table.loc[turned, ["x", "y"]] - centre).to_numpy().T
+    table.loc[turned, "x"] = centre["x"] + x * np.cos(0.35) - y * np.sin(0.35)
+    table.loc[turned, "y"] = centre["y"] + x * np.sin(0.35) + y * np.cos(0.35)
+    assert bonds_of(table) == [(0, 1, 60, part or 160)]
+
+
 def test_a_bond_begins_when_the_two_stop_moving_freely() -> None:
     """Twenty frames of free motion within 2 px of contact before a bond of 100 frames are no part of it."""
     wander, bound = pair(4, meet=40, part=60, wander=True), pair(4, meet=60, part=160, wander=False)

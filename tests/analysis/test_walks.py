@@ -45,3 +45,16 @@ def test_a_single_stray_position_changes_little() -> None:
         0, 0, :, 0
     ]
     assert still > moving
+
+
+def test_a_slip_is_followed() -> None:
+    """A place that changes once by ten standard deviations: with slips thought of it is e²⁰ times as likely, at least.
+
+    Without one the chance of slips costs next to nothing.
+    """
+    position = np.random.default_rng(8).normal(0, 0.3, (2, 40, 1))
+    position[1, 20:] += 3.0
+    frame, noise = np.tile(np.arange(40.0), (2, 1)), np.full((2, 1), 0.09)
+    never, may = (walk_likelihood(position, frame, np.zeros(1), noise, slips=share)[:, 0, 0, 0] for share in (0, 0.05))
+    assert abs(may[0] - never[0]) < 0.5
+    assert may[1] - never[1] > 20
