@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lptem_tracker.analysis import hold_evidence as module
 from lptem_tracker.analysis.hold_evidence import FEW_ROLL, hold_evidence, pair_path
 from lptem_tracker.analysis.mobility import Mobility
 
@@ -58,3 +59,10 @@ def test_few_free_pairs_pass_though_the_error_was_taken_too_small() -> None:
     paths = [pair_path(8 + rng.normal(0, 0.7, 60), rng.normal(0, 0.7, 60), np.arange(60.0)) for _ in range(n)]
     found = hold_evidence(paths, np.tile(odds, (n, 1)), Mobility(GRID, odds, {}, 0.12), FEW_ROLL, 5.0)
     assert np.median(found) > 3
+
+
+def test_pairs_in_blocks_say_what_they_say_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing goes from one pair to the next: looked at seven at a time, each has the same evidence."""
+    whole = evidence(30, step2=0.2, error=0.5, frames=20, bound=True)
+    monkeypatch.setattr(module, "TOGETHER", 7)
+    np.testing.assert_allclose(evidence(30, step2=0.2, error=0.5, frames=20, bound=True), whole, rtol=1e-12)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lptem_tracker.analysis import mobility as module
 from lptem_tracker.analysis.bodies import Bodies, bodies_from_tracks
 from lptem_tracker.analysis.mobility import Mobility, measure_mobility
 from lptem_tracker.analysis.noise import estimate_noise
@@ -67,3 +68,13 @@ def test_no_row_alone_leaves_all_open() -> None:
     nothing = measure_mobility(bodies, np.zeros(len(bodies.frame), bool), table, np.arange(5))
     assert nothing.own == {}
     assert len(set(nothing.usual)) == 1
+
+
+def test_particles_in_blocks_are_measured_as_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eleven at a time, particles have the odds that they have all at once."""
+    whole, _ = measured(np.linspace(0.1, 0.5, 40), 0.3)
+    monkeypatch.setattr(module, "TOGETHER", 11)
+    part, _ = measured(np.linspace(0.1, 0.5, 40), 0.3)
+    assert sorted(part.own) == sorted(whole.own) == list(range(40))
+    for k in range(40):
+        np.testing.assert_allclose(part.of(k), whole.of(k), rtol=1e-9, atol=1e-12)
