@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lptem_tracker.errors import OutputError, SettingsError
 from lptem_tracker.run.files import jsonable, write_json, write_parquet, write_text, writing
-from lptem_tracker.run.writer import WORK
+from lptem_tracker.run.writer import IDENTITY, WORK
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +54,7 @@ class ChunkStore:
     def __init__(self, output: Path, identity: Mapping[str, Any]) -> None:
         self._folder = output / WORK
         text = json.dumps(jsonable(dict(identity)), sort_keys=True)
-        mark = self._folder / "identity.json"
+        mark = self._folder / IDENTITY
         if not mark.exists():
             self.drop(0)  # a run that was stopped while it cleaned up
         elif mark.read_text(encoding="utf-8") != text:

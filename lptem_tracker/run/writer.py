@@ -31,6 +31,8 @@ RESULT_FILES = (
 )
 WORK = ".work"
 LOCK = ".lock"
+IDENTITY = "identity.json"
+"""In the work folder: what its chunks depend on."""
 _FORCE = "--force (force=True in Python)"
 
 
@@ -120,6 +122,11 @@ class RunWriter:
     def _clear(self, names: tuple[str, ...]) -> None:
         for name in names:
             (self.path / name).unlink(missing_ok=True)
+        self._drop_work()
+
+    def _drop_work(self) -> None:
+        # without its identity what is left of a folder whose removal was interrupted is not taken up again
+        (self.work / IDENTITY).unlink(missing_ok=True)
         shutil.rmtree(self.work, ignore_errors=True)
 
     def write_table(self, name: str, table: pd.DataFrame) -> Path:
@@ -139,7 +146,7 @@ class RunWriter:
 
     def finish(self) -> Run:
         """Drop the chunks of the finished run, release the folder and open it for reading."""
-        shutil.rmtree(self.work, ignore_errors=True)
+        self._drop_work()
         self.close()
         return Run(self.path)
 

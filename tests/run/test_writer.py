@@ -142,6 +142,21 @@ def test_an_unfinished_chunk_does_not_count(tmp_path):
         assert [table["frame"].tolist() for table in store.tables(0, 64)] == [[0]]
 
 
+def test_a_removal_that_is_interrupted_leaves_nothing_to_go_on_with(tmp_path, monkeypatch):
+    """A process that ends while the chunks of its finished run are removed, tables first, leaves none that counts."""
+    with RunWriter(tmp_path / "run") as writer:
+        ChunkStore(writer.path, {"movie": "a"}).add(Chunk(0, pd.DataFrame({"frame": [0]}), {}))
+
+        def interrupted(folder, **_):
+            (folder / "chunk-000000000.parquet").unlink()
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("shutil.rmtree", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            writer.finish()
+    assert not ChunkStore(tmp_path / "run", {"movie": "a"}).has(0)
+
+
 def test_opening_what_is_no_run_is_one_sentence(tmp_path):
     """A missing folder and a folder without a run are told apart."""
     with pytest.raises(InputError, match="there is none"):
