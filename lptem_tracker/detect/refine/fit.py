@@ -50,7 +50,7 @@ from lptem_tracker.detect.refine.shapes import (
     X,
     Y,
 )
-from lptem_tracker.detect.refine.solver import cholesky, fill, invert, substitute
+from lptem_tracker.detect.refine.solver import cholesky, fill, has_variances, invert, substitute
 
 ASK_ELLIPSE, ASK_DOME = 2, 3  # what else may be wanted of a run, see `fit_particles`
 
@@ -249,6 +249,9 @@ def _errors(kind, p, precision, px, n, free, m, table, sums, lags, score, dense,
         sandwich_of((blur, contrast), jac, px, n, free, m, sums, lags, dense, cells, inverse, scratch, cov)
     elif lags.shape[0] > 0:
         sandwich(jac, px, n, free, m, sums, lags, dense, cells, inverse, cov)
+    if not has_variances(cov, m):
+        fill(covs, np.nan)
+        return
     for k in range(m):
         for t in range(m):
             covs[free[k], free[t]] = cov[k, t]

@@ -54,3 +54,12 @@ def fill(array, value):  # type: ignore[no-untyped-def]
     for i in range(array.shape[0]):
         for k in range(array.shape[1]):
             array[i, k] = value
+
+
+@inlined
+def has_variances(cov, n):  # type: ignore[no-untyped-def]
+    """Return whether the leading n numbers on the diagonal are positive: rounding spoils what is nearly singular."""
+    for k in range(n):
+        if not cov[k, k] > 0.0:
+            return False
+    return True
