@@ -59,7 +59,7 @@ def fill(array, value):  # type: ignore[no-untyped-def]
 @inlined
 def has_variances(cov, n):  # type: ignore[no-untyped-def]
     """Return whether the leading n numbers on the diagonal are positive: rounding spoils what is nearly singular."""
+    positive = 0
     for k in range(n):
-        if not cov[k, k] > 0.0:
-            return False
-    return True
+        positive += cov[k, k] > 0.0
+    return positive == n
