@@ -135,9 +135,8 @@ def run_batch(
     _need_dask()
     with RunWriter(output, only=()) as lock, _cluster(scheduler, workers) as (client, keep):
         works = [_Work(item, output, settings, force, finish) for item in items]
-        if force:
-            for work in works:
-                work.forget()
+        for work in works if force else []:
+            work.forget()
         for work in works:
             if work.is_done:
                 outcomes[work.item.name] = replace(outcomes[work.item.name], state="present")
