@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
 
-from lptem_tracker.detect.company import graph, seen_together
 from lptem_tracker.detect.decode import Float
+from lptem_tracker.detect.message_passing import judged_together, neighbour_graph
 from lptem_tracker.detect.open_level import LEVELS, open_levels
 from lptem_tracker.detect.pairs import Wide
 from lptem_tracker.detect.surroundings import (
@@ -108,12 +108,14 @@ def judge(image: NDArray[np.float32], boxes: Float, scores: Float, rule: dict[st
     image, boxes, scores
         See `features`.
     rule : dict, optional
-        See `company.seen_together`, from the weights file; None returns the scores as they are.
+        See `message_passing.judged_together`, from the weights file; None returns the scores as they are.
     """
     if rule is None or len(scores) == 0:
         return scores
     value = features(image, boxes, scores)
-    return seen_together(value, graph(boxes.astype(np.float64), value[:, POLARITY]), rule).astype(np.float32)
+    return judged_together(value, neighbour_graph(boxes.astype(np.float64), value[:, POLARITY]), rule).astype(
+        np.float32
+    )
 
 
 def _weighted_median(value: Wide, weight: Wide) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lptem_tracker.detect import company, members
+from lptem_tracker.detect import members, message_passing
 from lptem_tracker.detect.base import Detector
 from lptem_tracker.detect.context import judge
 from lptem_tracker.detect.decode import Float, decode
@@ -90,7 +90,7 @@ class YoloDetector(Detector):
         self.path = shipped_weights() if weights is None else Path(weights)
         self.sha256 = file_sha256(self.path)
         self.record = read_record(self.path)
-        self.record["context"] = company.ready(self.record["context"]) if self.record.get("context") else None
+        self.record["context"] = message_passing.ready(self.record["context"]) if self.record.get("context") else None
         self.record["halves"] = members.ready(self.record.get("halves"))
         self.runtime: Runtime = make_runtime(self.path, self.sha256, device)
         self.confidence = confidence

@@ -15,17 +15,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lptem_tracker.detect import company
-from lptem_tracker.detect.company import graph, seen_together
+from lptem_tracker.detect import message_passing
 from lptem_tracker.detect.context import POLARITY, features
+from lptem_tracker.detect.message_passing import judged_together, neighbour_graph
 from lptem_tracker.detect.runtimes import export_onnx
 from lptem_tracker.detect.weights import SHIPPED, load_weights, save_weights
 from lptem_tracker.detect.yolo import YoloDetector
 from lptem_tracker.evaluate.detection import match
 from lptem_tracker.movie.base import Frame
 from lptem_tracker.preprocess.normalise import normalise
-from lptem_tracker.training.company import Answers, fit_company
 from lptem_tracker.training.halves import examples, fit_halves
+from lptem_tracker.training.message_passing import Answers, fit_graph_networks
 from lptem_tracker.training.stream import faint
 
 Float = NDArray[np.float64]
@@ -128,7 +128,7 @@ def see_simulated(weights: Path, n_images: int, *, size: int = 384, seed: int = 
         score, picture = found["confidence"].to_numpy(), normalise(pixels)
         value = features(picture, boxes.astype(np.float32), score.astype(np.float32))
         weight = np.where(doubtful, 0.0, min(1.0, _PER_IMAGE / max(1, int((~doubtful).sum()))))
-        pictures.append(Answers(value, graph(boxes, value[:, POLARITY]), correct, weight))
+        pictures.append(Answers(value, neighbour_graph(boxes, value[:, POLARITY]), correct, weight))
         pairs += examples(picture, boxes, score, everything, rng)
     joined = [np.concatenate(part) for part in zip(*pairs)] if pairs else [np.zeros((0, 0)), np.zeros(0, bool)]
     return Seen(pictures, *joined)
@@ -164,9 +164,9 @@ def ship(weights: str | Path, output: str | Path, *, n_images: int = 200, say: A
     folder.mkdir(parents=True, exist_ok=True)
     seen = see_simulated(trained.path, n_images)
     # the curve is fitted on pictures that the judges have not seen
-    context = fit_company([answers for k, answers in enumerate(seen.pictures) if k % 3 != 2], members=_MEMBERS)
+    context = fit_graph_networks([answers for k, answers in enumerate(seen.pictures) if k % 3 != 2], members=_MEMBERS)
     others = seen.pictures[2::3]
-    score, correct, weight = _scored(others, company.ready(context))
+    score, correct, weight = _scored(others, message_passing.ready(context))
     knots, probability = isotonic(score, correct, weight)
     record = {
         **trained.record,
@@ -194,7 +194,7 @@ def _scored(pictures: list[Answers], rule: dict[str, Any]) -> tuple[Float, NDArr
     parts = []
     for value, seen, correct, weight in pictures:
         counts = weight > 0
-        parts.append((seen_together(value, seen, rule)[counts], correct[counts], weight[counts]))
+        parts.append((judged_together(value, seen, rule)[counts], correct[counts], weight[counts]))
     score, correct, weight = (np.concatenate(part) for part in zip(*parts))
     return score, correct, weight
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lptem_tracker.detect.company import LINKS, ready
 from lptem_tracker.detect.context import FEATURES, features, judge
+from lptem_tracker.detect.message_passing import LINKS, ready
 
 SCORE_AND_POLARITY = [[float(name in ("score", "polarity"))] for name in FEATURES]
 RULE = ready({

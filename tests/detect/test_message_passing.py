@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lptem_tracker.detect import company
-from lptem_tracker.detect.company import LINKS, NEAREST, graph, ready, seen_together
+from lptem_tracker.detect import message_passing
+from lptem_tracker.detect.message_passing import LINKS, NEAREST, judged_together, neighbour_graph, ready
 from lptem_tracker.errors import WeightsError
 
 
@@ -36,7 +36,7 @@ def random_boxes(rng, n):
 def test_links_of_three_boxes_by_hand():
     """Two 10 px boxes 5 px apart and one of 20 px at 30 px, of the other polarity."""
     boxes = np.array([[0, 0, 10, 10], [5, 0, 15, 10], [25, -5, 45, 15.0]])
-    seen = graph(boxes, np.array([0.5, 2.0, -1.0]))
+    seen = neighbour_graph(boxes, np.array([0.5, 2.0, -1.0]))
     assert seen.nearest[:, :2].tolist() == [[1, 2], [0, 2], [1, 0]]
     assert seen.there[..., 0].tolist() == [[1, 1] + [0] * (NEAREST - 2)] * 3
     link = {name: seen.link[:, :2, k] for k, name in enumerate(LINKS)}
@@ -60,7 +60,7 @@ def test_a_rule_of_one_unit_by_hand():
     }
     rule = ready({"mean": [1.0], "scale": [2.0], "members": [layers]})
     boxes = np.array([[0, 0, 10, 10], [8, 0, 18, 10.0]])
-    seen = graph(boxes, np.ones(2))
+    seen = neighbour_graph(boxes, np.ones(2))
     value = np.array([[0.0], [4.0]])
 
     def silu(x):
@@ -72,7 +72,7 @@ def test_a_rule_of_one_unit_by_hand():
     frame = silu(2 * own - 1).mean()
     beside = silu(own + 0.5 * said + 0.25 * said * link[5] - frame + 0.1)
     expected = 1 / (1 + np.exp(-(3 * beside - 0.5)))
-    assert seen_together(value, seen, rule) == pytest.approx(expected, rel=1e-5)
+    assert judged_together(value, seen, rule) == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_order_of_the_detections_does_not_matter():
@@ -80,8 +80,8 @@ def test_the_order_of_the_detections_does_not_matter():
     rng = np.random.default_rng(1)
     rule, boxes, value = ready(random_rule(rng)), random_boxes(rng, 60), rng.normal(size=(60, 3))
     polarity, order = rng.normal(size=60), rng.permutation(60)
-    one = seen_together(value, graph(boxes, polarity), rule)
-    other = seen_together(value[order], graph(boxes[order], polarity[order]), rule)
+    one = judged_together(value, neighbour_graph(boxes, polarity), rule)
+    other = judged_together(value[order], neighbour_graph(boxes[order], polarity[order]), rule)
     assert other == pytest.approx(one[order], abs=2e-6)
 
 
@@ -89,21 +89,21 @@ def test_crowds_are_looked_at_in_parts(monkeypatch):
     """The parts of a crowd give what the whole gives."""
     rng = np.random.default_rng(2)
     rule, value = ready(random_rule(rng)), rng.normal(size=(50, 3))
-    seen = graph(random_boxes(rng, 50), np.ones(50))
-    whole = seen_together(value, seen, rule)
-    monkeypatch.setattr(company, "_TOGETHER", 7)
-    assert seen_together(value, seen, rule) == pytest.approx(whole, abs=1e-6)
+    seen = neighbour_graph(random_boxes(rng, 50), np.ones(50))
+    whole = judged_together(value, seen, rule)
+    monkeypatch.setattr(message_passing, "_TOGETHER", 7)
+    assert judged_together(value, seen, rule) == pytest.approx(whole, abs=1e-6)
 
 
 @pytest.mark.parametrize("n", [1, 2, NEAREST, NEAREST + 5])
 def test_few_boxes_and_boxes_of_one_place(n):
     """A lone box has no neighbours; boxes of the same centre are each other's, and never their own."""
     boxes = np.tile([10.0, 10.0, 20.0, 20.0], (n, 1))
-    seen = graph(boxes, np.ones(n))
+    seen = neighbour_graph(boxes, np.ones(n))
     others = seen.nearest[seen.there[..., 0] > 0].reshape(n, -1)
     assert others.shape == (n, min(n - 1, NEAREST))
     assert (others != np.arange(n)[:, None]).all()
-    assert np.isfinite(seen_together(np.zeros((n, 3)), seen, ready(random_rule(np.random.default_rng(n))))).all()
+    assert np.isfinite(judged_together(np.zeros((n, 3)), seen, ready(random_rule(np.random.default_rng(n))))).all()
 
 
 def test_a_rule_of_an_earlier_version_is_refused_in_words():

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lptem_tracker.detect.company import LAYERS, LINKS, Graph, standardise
+from lptem_tracker.detect.members import standardise
+from lptem_tracker.detect.message_passing import LAYERS, LINKS, Graph
 from lptem_tracker.detect.pairs import Wide
 
 _HIDDEN = 24
@@ -41,7 +42,7 @@ class Answers(NamedTuple):
 
 
 class _Network(nn.Module):
-    """`company.seen_together` in torch, for one member."""
+    """`message_passing.judged_together` in torch, for one member."""
 
     def __init__(self, features: int) -> None:
         super().__init__()
@@ -73,8 +74,10 @@ class _Network(nn.Module):
         return nn.functional.silu(self.layers[name](value))
 
 
-def fit_company(pictures: Sequence[Answers], *, members: int = 4, epochs: int = 30, seed: int = 0) -> dict[str, Any]:
-    """Fit the networks of `company.seen_together` to tell real detections from false ones.
+def fit_graph_networks(
+    pictures: Sequence[Answers], *, members: int = 4, epochs: int = 30, seed: int = 0
+) -> dict[str, Any]:
+    """Fit the networks of `message_passing.judged_together` to tell real detections from false ones.
 
     Parameters
     ----------
@@ -86,7 +89,7 @@ def fit_company(pictures: Sequence[Answers], *, members: int = 4, epochs: int = 
     Returns
     -------
     dict
-        The rule that `company.ready` takes, in plain lists.
+        The rule that `message_passing.ready` takes, in plain lists.
     """
     value = np.concatenate([picture.value for picture in pictures])
     mean, scale = value.mean(0), value.std(0) + 1e-6
@@ -96,7 +99,7 @@ def fit_company(pictures: Sequence[Answers], *, members: int = 4, epochs: int = 
 
 
 def _tensors(picture: Answers, mean: Wide, scale: Wide) -> tuple[Tensor, ...]:
-    parts = (standardise(picture.value, mean, scale), *picture.seen, picture.correct, picture.weight)
+    parts = (standardise(picture.value, mean, scale).astype(np.float32), *picture.seen, picture.correct, picture.weight)
     value, index, link, there, correct, weight = (torch.from_numpy(np.ascontiguousarray(part)) for part in parts)
     return value, index, link, there, correct.float(), weight.float()
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from scipy.special import expit
 
+from lptem_tracker.detect.members import standardise
 from lptem_tracker.detect.pairs import Wide
 from lptem_tracker.errors import WeightsError
 
@@ -25,8 +26,6 @@ _SOFTEST = 0.1
 """Distance in sizes added before the logarithm."""
 _FURTHEST = 6.0
 """Distance in sizes above which all are alike."""
-_REACH = 3.0
-"""Features further from the mean than this many standard deviations count as that far."""
 _TOGETHER = 4_000
 """Detections whose neighbours are looked at together."""
 
@@ -54,7 +53,7 @@ class Graph(NamedTuple):
         return Graph(self.nearest[some], self.link[some], self.there[some])
 
 
-def graph(boxes: Wide, polarity: Wide) -> Graph:
+def neighbour_graph(boxes: Wide, polarity: Wide) -> Graph:
     """Return the neighbours of each box.
 
     Parameters
@@ -98,12 +97,7 @@ def graph(boxes: Wide, polarity: Wide) -> Graph:
     return Graph(index, link.astype(np.float32), there)
 
 
-def standardise(value: Wide, mean: Any, scale: Any) -> Single:
-    """Return features with mean 0 and standard deviation 1, limited to a few of these; shape (N, F)."""
-    return np.asarray(np.clip((value - np.asarray(mean)) / np.asarray(scale), -_REACH, _REACH), np.float32)
-
-
-def seen_together(value: Wide, seen: Graph, rule: dict[str, Any]) -> Wide:
+def judged_together(value: Wide, seen: Graph, rule: dict[str, Any]) -> Wide:
     """Return the probabilities (N,) that small networks give to the detections of one frame.
 
     A detection's features become a message to each of its neighbours; it is judged by itself, the mean of the
@@ -118,7 +112,7 @@ def seen_together(value: Wide, seen: Graph, rule: dict[str, Any]) -> Wide:
         `mean` and `scale` (over the features), and `members`: for each network its `LAYERS` by name, each a weight
         (inputs, outputs) and a bias. Their log odds are averaged.
     """
-    apart = standardise(value, rule["mean"], rule["scale"])
+    apart = standardise(value, rule["mean"], rule["scale"]).astype(np.float32)
     odds = np.zeros(len(value))
     for member in rule["members"]:
         own = _active(apart, member["own"])
@@ -153,7 +147,7 @@ def _silu(value: Single) -> Single:
 
 
 def ready(rule: dict[str, Any]) -> dict[str, Any]:
-    """Return a rule of `seen_together` with its lists of numbers made arrays, once for all frames.
+    """Return a rule of `judged_together` with its lists of numbers made arrays, once for all frames.
 
     Raises
     ------
